@@ -1,0 +1,77 @@
+// What is bundled from what. One list for the product, one function for the tests, the same plugins for both.
+import { build } from 'esbuild';
+import { globSync } from './glob.mjs';
+import { wasmPlugin } from './wasm-plugin.mjs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+
+/** Modules that are bundles of their own and are loaded on first use: `import('../line')` becomes `require('./line.js')`. */
+const LAZY = new Set(['line']);
+
+/** Keeps the imports of lazily loaded bundles out of the bundle that asks for them. */
+const lazyBundles = {
+  name: 'lazy-bundles',
+  setup(context) {
+    context.onResolve({ filter: /^\.{1,2}\// }, (args) => {
+      const name = path.basename(args.path);
+      return args.kind === 'dynamic-import' && LAZY.has(name) ? { path: `./${name}.js`, external: true } : undefined;
+    });
+  },
+};
+
+const shared = {
+  absWorkingDir: root,
+  bundle: true,
+  sourcemap: true,
+  logLevel: 'warning',
+  legalComments: 'none',
+};
+
+/** Node bundles are CommonJS: the extension host loads it, and `import()` of a lazy bundle becomes `require`. */
+const node = {
+  ...shared,
+  platform: 'node',
+  target: 'node20',
+  format: 'cjs',
+  supported: { 'dynamic-import': false },
+  // Optional native add-ons of dockerode's ssh transport; it works without them.
+  external: ['vscode', 'cpu-features', '*.node'],
+  plugins: [wasmPlugin, lazyBundles],
+};
+
+/** Every bundle of the product: name, then how it is made. */
+export function productBundles({ minify }) {
+  return [
+    { ...node, minify, entryPoints: { extension: 'src/extension.ts' }, outdir: 'dist' },
+    { ...node, minify, entryPoints: { line: 'src/line.ts' }, outdir: 'dist' },
+    { ...node, minify, entryPoints: { 'layer-worker': 'src/layer/worker.ts' }, outdir: 'dist' },
+    { ...node, minify, entryPoints: { cli: 'src/cli/main.ts' }, outdir: 'dist', banner: { js: '#!/usr/bin/env node' } },
+    {
+      ...shared,
+      minify,
+      platform: 'browser',
+      target: 'es2022',
+      format: 'iife',
+      entryPoints: { spanMap: 'webview/main.ts' },
+      outdir: 'dist/webview',
+    },
+  ];
+}
+
+/** Bundles the test files of one suite into `out/test/<suite>`; `vscode` and Mocha stay outside. */
+export async function bundleTests(suite) {
+  const entryPoints = globSync(path.join(root, 'test', suite), /\.test\.ts$|^index\.ts$/);
+  await build({
+    ...node,
+    entryPoints,
+    outbase: 'test',
+    outdir: 'out/test',
+    external: [...node.external, 'mocha', 'playwright-core', 'esbuild', 'eslint', 'typescript-eslint'],
+    plugins: [wasmPlugin],
+  });
+  return entryPoints.map((file) =>
+    path.join(root, 'out/test', path.relative(path.join(root, 'test'), file)).replace(/\.ts$/, '.js'),
+  );
+}

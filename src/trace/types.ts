@@ -1,0 +1,104 @@
+/** The start of a container as recorded: tracing.md §6, `*.soci-trace.jsonl`, docs/trace-format.md. */
+
+export interface TraceHeader {
+  readonly v: 1;
+  readonly op: 'start';
+  /** Wall clock of t = 0, nanoseconds since the epoch; a string because it exceeds 2^53. */
+  readonly t0_unix_ns: string;
+  readonly clock: 'monotonic';
+  readonly unit: 'us';
+  readonly mode: string;
+  readonly level: number;
+  readonly image?: {
+    readonly ref: string;
+    readonly manifest?: string;
+    readonly config?: string;
+    readonly platform: string;
+    readonly diff_ids: readonly string[];
+  };
+  readonly excluded_mounts?: readonly string[];
+}
+
+/** `t`: microseconds since t0. `path`: as the program said it, absolute; `real`: the canonical path where it differs. */
+interface EventBase {
+  readonly t: number;
+  readonly pid: number;
+}
+interface PathEvent extends EventBase {
+  readonly path: string;
+  /** Base64 of the path where it is not UTF-8; `path` then holds a lossy copy. */
+  readonly path_b64?: string;
+  readonly real?: string;
+  /** Negative errno when the call failed. */
+  readonly ret?: number;
+}
+export type TraceEvent =
+  | (PathEvent & { readonly op: 'open'; readonly fd?: number; readonly fl?: number })
+  | (PathEvent & { readonly op: 'exec' | 'interp' })
+  | (PathEvent & { readonly op: 'read'; readonly off: number; readonly len: number })
+  | (PathEvent & { readonly op: 'mmap'; readonly off: number; readonly len: number; readonly prot?: number })
+  | (PathEvent & { readonly op: 'pages'; readonly why: string; readonly r: readonly (readonly [off: number, len: number])[] })
+  | (PathEvent & { readonly op: 'meta' | 'stat' | 'list' | 'readlink' })
+  | (EventBase & { readonly op: 'fork'; readonly child: number })
+  | (EventBase & { readonly op: 'exit'; readonly code?: number })
+  | (EventBase & { readonly op: 'bind' | 'listen'; readonly port: number })
+  | (EventBase & { readonly op: 'mark'; readonly what: string });
+
+export interface TraceFooter {
+  readonly op: 'end';
+  /** The rule that fired (`ready:log`, `ready:listen`, `ready:health`, `ready:http`, `quiet`, `exit`, `timeout`), or how it ended early. */
+  readonly reason: string;
+  /** Microseconds since t0 at which the container counted as ready. */
+  readonly t_ready?: number;
+  readonly exit_code?: number;
+}
+
+export interface StartupTrace {
+  readonly header: TraceHeader;
+  readonly events: readonly TraceEvent[];
+  /** Missing when the recording was cut. */
+  readonly footer: TraceFooter | undefined;
+}
+
+export type TouchKind = 'open' | 'read' | 'page' | 'exec' | 'copy-up';
+
+/** Bytes of one layer entry that the start asked for. */
+export interface Touch {
+  /** Index of the layer in the image. */
+  readonly layer: number;
+  /** Index of the entry in the layer's archive (a hard link already resolved to the entry with the data). */
+  readonly entry: number;
+  /** Bytes of the file, `[start, end)`, clipped to its size; empty for an open that read nothing. */
+  readonly start: number;
+  readonly end: number;
+  /** Microseconds since t0 of the first time. */
+  readonly at: number;
+  readonly pid: number;
+  readonly kind: TouchKind;
+  /** True when the pages belong to an executable mapping: the kernel reads ahead there (runtime.md §1). */
+  readonly executable: boolean;
+}
+
+/** A path of the trace that came to nothing, and why. */
+export interface Unmapped {
+  readonly path: string;
+  readonly reason: 'not-in-image' | 'symlink-loop' | 'not-a-file';
+}
+
+export interface Coverage {
+  /** Distinct paths that led to an entry / were left out on purpose (mounts, /proc …) / led nowhere. */
+  readonly mapped: number;
+  readonly excluded: number;
+  readonly unmapped: readonly Unmapped[];
+}
+
+/** A trace laid onto an image. */
+export interface TraceMapping {
+  /** Ascending by `at`; touches of one entry merged where they meet. */
+  readonly touches: readonly Touch[];
+  /** Distinct entries opened, executed or mapped. */
+  readonly files: number;
+  readonly coverage: Coverage;
+  /** Microseconds from t0 to ready, where the trace tells. */
+  readonly readyAt: number | undefined;
+}
