@@ -1,0 +1,225 @@
+/** What the plan says, as plain JSON: the shape of `soci-lens plan --json` and of what the page and the report draw. */
+
+/** The way from the node to the registry. */
+export interface Network {
+  /** Milliseconds for a request to go and its first byte to come back, the registry's own time left out. */
+  readonly rttMs: number;
+  /** Bytes per second, all connections together. */
+  readonly bytesPerSecond: number;
+}
+
+/** The machine that pulls and starts the image. */
+export interface Node {
+  /** Processors that the snapshotter may use at once (Go's GOMAXPROCS). */
+  readonly cores: number;
+  /** Bytes of file data per second that unpacking one layer reaches, disk and inflate together. */
+  readonly unpackBytesPerSecond: number;
+}
+
+/** How the image gets onto the node. */
+export type PullMode = 'docker-pull' | 'parallel-pull' | 'lazy' | 'lazy-prefetch';
+
+/** Seconds from the order to pull until the service is ready, and where they go. An estimate; see `docs/model.md`. */
+export interface Forecast {
+  readonly mode: PullMode;
+  /** Manifests, indexes, ztocs, un-indexed layers, prefetch; or the whole image. */
+  readonly pullSeconds: number;
+  /** From the start of the process to ready. */
+  readonly startSeconds: number;
+  /** Pull, creation of the container and start. */
+  readonly totalSeconds: number;
+  /** HTTP requests until ready. */
+  readonly requests: number;
+  /** Bytes over the network until ready. */
+  readonly bytes: number;
+}
+
+/** Runs of spans, both ends included, ascending and apart: what a prefetch artifact lists (soci-format §3.6). */
+export type SpanRuns = readonly (readonly [first: number, last: number])[];
+
+export interface PlanLayer {
+  /** Place in the manifest, 0 = lowest. */
+  readonly index: number;
+  readonly digest: string;
+  readonly mediaType: string;
+  /** Bytes of the blob. */
+  readonly size: number;
+  /** Bytes of the tar; null when the layer was not scanned. */
+  readonly uncompressedSize: number | null;
+  /** Tar entries; null when the layer was not scanned. */
+  readonly files: number | null;
+  /** The step of the build that made it, as one line of text. */
+  readonly instruction: string | null;
+  /** True when the index covers it at this plan's min-layer-size. */
+  readonly indexed: boolean;
+  /** Why it is not covered, in a sentence; null when it is. */
+  readonly notIndexed: string | null;
+  /** Distinct files that the start read from. */
+  readonly touchedFiles: number;
+  /** Distinct bytes of files that the start read. */
+  readonly touchedBytes: number;
+}
+
+/** One span size, everything else equal. Sums run over the indexed layers. */
+export interface SpanSizeRow {
+  /** Bytes. */
+  readonly spanSize: number;
+  readonly spans: number;
+  readonly touchedSpans: number;
+  /** Bytes of the touched spans as they travel. */
+  readonly spanBytes: number;
+  /** Bytes that they hold once inflated. */
+  readonly inflatedBytes: number;
+  /** The part of `inflatedBytes` that the start did not ask for, 0–1; 0 when nothing is fetched. */
+  readonly waste: number;
+  /** Bytes of all ztocs: fetched before the first mount. */
+  readonly ztocBytes: number;
+  /** Fetches that wait for one another: the start pays one round trip for each. */
+  readonly serialFetches: number;
+  readonly lazy: Forecast;
+  readonly prefetch: Forecast;
+}
+
+export interface LayerSpans {
+  readonly layer: number;
+  readonly digest: string;
+  readonly spans: SpanRuns;
+}
+
+export interface PlanTrace {
+  /** Distinct files that the start opened, executed or mapped. */
+  readonly files: number;
+  /** Milliseconds to ready in the recorded run; null when the trace does not tell. */
+  readonly readyMs: number | null;
+  /** Paths that led to a file of the image / left out on purpose / led nowhere. */
+  readonly mapped: number;
+  readonly excluded: number;
+  readonly unmapped: number;
+  /** The first few that led nowhere, with the reason. */
+  readonly examples: readonly { readonly path: string; readonly reason: string }[];
+}
+
+export interface Plan {
+  readonly version: 1;
+  readonly image: { readonly reference: string; readonly digest: string; readonly platform: string };
+  readonly network: Network;
+  readonly node: Node;
+  /** Bytes; layers below it stay out of the index. */
+  readonly minLayerSize: number;
+  /** In the order of the manifest. */
+  readonly layers: readonly PlanLayer[];
+  /** Null without a trace: then only sizes are known, and nothing counts as touched. */
+  readonly trace: PlanTrace | null;
+  /** One per span size asked for, ascending. */
+  readonly rows: readonly SpanSizeRow[];
+  /** The span size that this plan recommends, and why in a sentence with figures. */
+  readonly choice: { readonly spanSize: number; readonly reason: string };
+  /** Every way to pull, with the recommended span size. */
+  readonly modes: readonly Forecast[];
+  /** The touched spans of each indexed layer at the recommended span size; layers without one are left out. */
+  readonly prefetch: readonly LayerSpans[];
+  /** What is missing or assumed, in sentences. */
+  readonly notes: readonly string[];
+}
+
+/** What the person set on the page. */
+export interface Settings {
+  /** Bytes; null follows the recommendation. */
+  readonly spanSize: number | null;
+  readonly minLayerSize: number;
+  readonly network: Network;
+}
+
+/** The first thing a page asks for, and asks for again after each `changed` event. */
+export interface Overview {
+  readonly plan: Plan;
+  /** The span size that the map shows: the one set, else the recommended. Always one of `plan.rows`. */
+  readonly spanSize: number;
+  /** Layers still being scanned: the picture grows as they finish. */
+  readonly pending: number;
+}
+
+/** A stretch of one layer's blob for drawing: one span, or several where they are narrower than a pixel. */
+export interface Cell {
+  readonly first: number;
+  readonly last: number;
+  /** How many of them the start touches. */
+  readonly touched: number;
+  /** Bytes of the blob, `[start, end)`. */
+  readonly start: number;
+  readonly end: number;
+  /** Milliseconds to the first touch in the recorded run; null when never. */
+  readonly at: number | null;
+}
+
+export interface Cells {
+  readonly layer: number;
+  readonly spanSize: number;
+  /** Spans of the layer in all. */
+  readonly spans: number;
+  readonly cells: readonly Cell[];
+}
+
+export interface CellsQuery {
+  readonly layer: number;
+  readonly spanSize: number;
+  /** Bytes of the blob that are in view, `[start, end)`. */
+  readonly start: number;
+  readonly end: number;
+  /** At most this many cells. */
+  readonly limit: number;
+}
+
+export interface SpanFile {
+  readonly entry: number;
+  readonly path: string;
+  /** Bytes of the file. */
+  readonly size: number;
+  /** Bytes of it that lie in this span. */
+  readonly inside: number;
+  /** Bytes of it in this span that the start read. */
+  readonly touched: number;
+}
+
+export interface SpanDetail {
+  readonly layer: number;
+  readonly spanSize: number;
+  readonly span: number;
+  /** What one GET asks for, `[start, end)` of the blob. */
+  readonly compressed: readonly [start: number, end: number];
+  /** The tar bytes it holds. */
+  readonly uncompressed: readonly [start: number, end: number];
+  readonly touchedBytes: number;
+  /** True when the start fetches it: also for a header, or a neighbour's last byte, without any byte used. */
+  readonly fetched: boolean;
+  readonly at: number | null;
+  /** Touched ones first, then in archive order; cut at a few dozen. */
+  readonly files: readonly SpanFile[];
+  readonly fileCount: number;
+}
+
+export interface EntriesQuery {
+  readonly layer: number;
+  /** Rows to leave out before the first. */
+  readonly offset: number;
+  readonly limit: number;
+  /** Case-insensitive part of the path; empty for all. */
+  readonly filter: string;
+  readonly touchedOnly: boolean;
+}
+
+export interface EntryRow {
+  readonly entry: number;
+  readonly path: string;
+  readonly type: string;
+  readonly size: number;
+  readonly touched: number;
+  /** Milliseconds to the first touch; null when never. */
+  readonly at: number | null;
+}
+
+export interface EntriesPage {
+  /** Rows that the filter lets through. */
+  readonly total: number;
+  readonly rows: readonly EntryRow[];
+}
