@@ -34,7 +34,10 @@ export default tseslint.config(
     files: ['src/**/*.ts', 'test/**/*.ts', 'webview/**/*.ts'],
     extends: [...tseslint.configs.strictTypeChecked, ...tseslint.configs.stylisticTypeChecked],
     languageOptions: {
-      parserOptions: { project: ['./tsconfig.json', './webview/tsconfig.json'], tsconfigRootDir: import.meta.dirname },
+      parserOptions: {
+        project: ['./tsconfig.json', './webview/tsconfig.json'],
+        tsconfigRootDir: import.meta.dirname,
+      },
     },
     plugins: { 'import-x': importX },
     settings: { 'import-x/resolver-next': [createNodeResolver({ extensions: ['.ts', '.js', '.json'] })] },
@@ -42,15 +45,36 @@ export default tseslint.config(
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
-      'no-restricted-imports': ['error', { paths: [{ name: 'vscode', message: 'Only src/editor and src/extension.ts.' }] }],
+      'no-restricted-imports': [
+        'error',
+        { paths: [{ name: 'vscode', message: 'Only src/editor and src/extension.ts.' }] },
+      ],
       'import-x/no-restricted-paths': [
         'error',
         {
           zones: [
             ...walls,
-            { target: './webview', from: './src', except: ['./protocol.ts', './plan'], message: 'The page knows src/protocol.ts only.' },
+            {
+              target: './webview',
+              from: './src',
+              except: ['./protocol.ts', './plan'],
+              message: 'The page knows src/protocol.ts only.',
+            },
             { target: './src/editor', from: './src/cli', message: 'The two faces do not know each other.' },
-            { target: './src/oci', from: ['./src/layer', './src/registry', './src/image', './src/trace', './src/soci', './src/plan', './src/cli', './src/editor'], message: 'The ground imports no room.' },
+            {
+              target: './src/oci',
+              from: [
+                './src/layer',
+                './src/registry',
+                './src/image',
+                './src/trace',
+                './src/soci',
+                './src/plan',
+                './src/cli',
+                './src/editor',
+              ],
+              message: 'The ground imports no room.',
+            },
           ],
         },
       ],
@@ -64,7 +88,14 @@ export default tseslint.config(
     files: ['test/**/*.ts'],
     rules: {
       // node:test's `test` and `describe` return promises that the runner awaits.
-      '@typescript-eslint/no-floating-promises': ['error', { allowForKnownSafeCalls: [{ from: 'package', package: 'node:test', name: ['test', 'describe', 'it', 'suite'] }] }],
+      '@typescript-eslint/no-floating-promises': [
+        'error',
+        {
+          allowForKnownSafeCalls: [
+            { from: 'package', package: 'node:test', name: ['test', 'describe', 'it', 'suite'] },
+          ],
+        },
+      ],
       '@typescript-eslint/no-non-null-assertion': 'off',
     },
   },

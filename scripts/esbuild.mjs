@@ -16,7 +16,9 @@ const lazyBundles = {
   setup(context) {
     context.onResolve({ filter: /^\.{1,2}\// }, (args) => {
       const name = path.basename(args.path);
-      return args.kind === 'dynamic-import' && LAZY.has(name) ? { path: `./${name}.js`, external: true } : undefined;
+      return args.kind === 'dynamic-import' && LAZY.has(name)
+        ? { path: `./${name}.js`, external: true }
+        : undefined;
     });
   },
 };
@@ -47,7 +49,13 @@ export function productBundles({ minify }) {
     { ...node, minify, entryPoints: { extension: 'src/extension.ts' }, outdir: 'dist' },
     { ...node, minify, entryPoints: { line: 'src/line.ts' }, outdir: 'dist' },
     { ...node, minify, entryPoints: { 'layer-worker': 'src/layer/worker.ts' }, outdir: 'dist' },
-    { ...node, minify, entryPoints: { cli: 'src/cli/main.ts' }, outdir: 'dist', banner: { js: '#!/usr/bin/env node' } },
+    {
+      ...node,
+      minify,
+      entryPoints: { cli: 'src/cli/main.ts' },
+      outdir: 'dist',
+      banner: { js: '#!/usr/bin/env node' },
+    },
     {
       ...shared,
       minify,

@@ -5,6 +5,7 @@ import { root } from './esbuild.mjs';
 
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
 const failed = ['.', 'webview'].filter(
-  (project) => spawnSync(process.execPath, [tsc, '-p', project], { cwd: root, stdio: 'inherit' }).status !== 0,
+  (project) =>
+    spawnSync(process.execPath, [tsc, '-p', project], { cwd: root, stdio: 'inherit' }).status !== 0,
 );
 process.exitCode = failed.length;

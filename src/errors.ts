@@ -19,7 +19,9 @@ export class LensError extends Error {
 
 /** True for the rejection that an aborted `AbortSignal` causes, ours or Node's own. */
 export function isAbort(error: unknown): boolean {
-  return error instanceof Error && (error.name === 'AbortError' || ('code' in error && error.code === 'ABORT_ERR'));
+  return (
+    error instanceof Error && (error.name === 'AbortError' || ('code' in error && error.code === 'ABORT_ERR'))
+  );
 }
 
 /** The message of anything thrown. */

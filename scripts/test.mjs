@@ -1,0 +1,169 @@
+// npm test: everything, from a clone without node_modules on. `npm run test:unit [-- part of a file name …]` for one suite.
+// Ends with `N passed, N failed, N skipped`. What cannot run here is skipped by name and reason, and fails under CI.
+import { spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ensurePackages } from './prepare.mjs';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+const ci = process.env.CI !== undefined && process.env.CI !== '' && process.env.CI !== 'false';
+const [only, ...filters] = process.argv.slice(2);
+
+const stop = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.once(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
+}
+
+const total = { passed: 0, failed: 0, skipped: 0 };
+const notes = [];
+
+/** Runs one step of the whole and adds its counts; a step that throws is one failure, named. */
+async function step(name, action) {
+  if (stop.signal.aborted) return;
+  console.log(`\n── ${name}`);
+  const started = Date.now();
+  let counts;
+  try {
+    counts = await action();
+  } catch (error) {
+    notes.push(`failed: ${name}: ${error.message}`);
+    counts = { passed: 0, failed: 1, skipped: 0 };
+  }
+  if (counts.missing) {
+    notes.push(`${ci ? 'failed' : 'skipped'}: ${name}: ${counts.missing}`);
+    counts = ci ? { passed: 0, failed: 1, skipped: 0 } : { passed: 0, failed: 0, skipped: 1 };
+  }
+  if (ci && counts.skipped > 0) {
+    notes.push(`failed: ${name}: ${counts.skipped} skipped under CI`);
+    counts = { ...counts, failed: counts.failed + counts.skipped, skipped: 0 };
+  }
+  for (const key of Object.keys(total)) total[key] += counts[key];
+  const seconds = ((Date.now() - started) / 1000).toFixed(1);
+  console.log(
+    `── ${name}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped (${seconds} s)`,
+  );
+}
+
+/** A child in this terminal; resolves with its exit code, and is ended with everything else on a signal. */
+function run(command, args, env = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, {
+      cwd: root,
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...process.env, ...env },
+    });
+    const end = () => child.kill('SIGTERM');
+    stop.signal.addEventListener('abort', end, { once: true });
+    child.once('error', reject);
+    child.once('close', (code) => {
+      stop.signal.removeEventListener('abort', end);
+      resolve(code ?? 1);
+    });
+  });
+}
+
+const node = (args, env) => run(process.execPath, args, env);
+const check = (code) =>
+  code === 0 ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 };
+
+/** Bundles one folder of tests and runs it under node:test. */
+async function nodeTests(suite, { concurrency, env = {} } = {}) {
+  const { bundleTests } = await import('./esbuild.mjs');
+  const files = (await bundleTests(suite)).filter(
+    (file) => filters.length === 0 || filters.some((part) => file.includes(part)),
+  );
+  if (files.length === 0) throw new Error(`no test file in test/${suite} matches ${filters.join(', ')}`);
+  const counts = path.join(root, 'out', `${suite}.json`);
+  const code = await node(
+    [
+      '--enable-source-maps',
+      '--test',
+      ...(concurrency ? [`--test-concurrency=${concurrency}`] : []),
+      '--test-reporter=spec',
+      '--test-reporter-destination=stdout',
+      `--test-reporter=${path.join(root, 'scripts/count-reporter.mjs')}`,
+      `--test-reporter-destination=${counts}`,
+      ...files,
+    ],
+    env,
+  );
+  const result = JSON.parse(await readFile(counts, 'utf8'));
+  // A process that dies outside of a test leaves a code and no failed test.
+  if (code !== 0 && result.failed === 0) result.failed = 1;
+  for (const name of result.failures) notes.push(`failed: ${suite}: ${name}`);
+  for (const name of result.skips) notes.push(`skipped: ${suite}: ${name}`);
+  return result;
+}
+
+/** The counts of a suite that runs itself (host, e2e), which lists its failures by name. */
+function report(suite, result) {
+  for (const { name, error } of result.failures) notes.push(`failed: ${suite}: ${name}: ${error}`);
+  return result;
+}
+
+let engine;
+/** The engine that was given by DOCKER_HOST, else one of our own; started at the first suite that needs it. */
+async function engineEnv() {
+  const { startEngine } = await import('./engine.mjs');
+  engine ??= await startEngine({ signal: stop.signal });
+  return engine;
+}
+
+const suites = {
+  async unit() {
+    await step('unit tests', () => nodeTests('unit'));
+  },
+  async engine() {
+    await step('engine tests', async () => {
+      const given = await engineEnv();
+      if (given.missing) return { missing: given.missing };
+      return nodeTests('engine', { concurrency: 1, env: { DOCKER_HOST: given.host } });
+    });
+  },
+  async host() {
+    await step('tests inside VS Code', async () => {
+      const { runHostSuite } = await import('./host-suite.mjs');
+      return report('host', await runHostSuite({ signal: stop.signal, filters }));
+    });
+  },
+  async e2e() {
+    await step('tests by the user interface', async () => {
+      const given = await engineEnv();
+      const { runE2eSuite } = await import('./e2e-suite.mjs');
+      return report('e2e', await runE2eSuite({ signal: stop.signal, filters, dockerHost: given.host }));
+    });
+  },
+};
+
+if (only !== undefined && !(only in suites)) {
+  console.error(`No suite ${only}; there are ${Object.keys(suites).join(', ')}.`);
+  process.exit(2);
+}
+
+try {
+  const missing = await ensurePackages({ system: only !== 'unit', log: console.log });
+  for (const line of missing) notes.push(`not installed: ${line}`);
+  if (only === undefined) {
+    await step('lint', async () => {
+      const eslint = check(await node(['node_modules/eslint/bin/eslint.js', '.']));
+      const prettier = check(
+        await node(['node_modules/prettier/bin/prettier.cjs', '--check', '--log-level=warn', '.']),
+      );
+      return { passed: eslint.passed + prettier.passed, failed: eslint.failed + prettier.failed, skipped: 0 };
+    });
+    await step('types', async () => check(await node(['scripts/typecheck.mjs'])));
+  }
+  await step('build', async () => check(await node(['scripts/build.mjs'])));
+  for (const suite of only === undefined ? Object.values(suites) : [suites[only]]) await suite();
+} finally {
+  await engine?.stop?.();
+}
+
+if (stop.signal.aborted) {
+  notes.push(`failed: ${stop.signal.reason.message}`);
+  total.failed += 1;
+}
+if (notes.length > 0) console.log(`\n${notes.join('\n')}`);
+console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+process.exit(total.failed === 0 ? 0 : 1);
