@@ -1,0 +1,148 @@
+/**
+ * Which spans a start makes the snapshotter fetch, in which order and what waits for what. The rules were measured on
+ * soci-snapshotter v0.15 and Linux 6.18 (docs/model.md, "Spans"): with them the predicted set of a recorded start was
+ * exactly the fetched one at 4 MiB and 1 MiB spans.
+ *
+ * - A read makes the kernel ask FUSE for whole pages, in requests of at most 128 KiB that follow one another.
+ * - The first request to a file first checks the file's tar header: those spans come before the data.
+ * - The end of a range counts as a byte of it: a request that ends exactly where a span ends fetches the next one too.
+ * - All spans of one request are fetched in parallel, one GET each; everything else waits for what came before.
+ * - A page fault in an executable mapping reads ahead; opening, listing and stat fetch nothing.
+ */
+import type { LayerScan, SpanTable } from '../layer/types';
+import type { Touch } from '../trace/types';
+import type { SpanRuns } from './types';
+
+const PAGE = 4096;
+/** The largest read that FUSE passes on (`max_read=131072`). */
+const FUSE_READ = 128 * 1024;
+/**
+ * How far the fetched pages of an executable mapping reach beyond those that the trace saw. The kernel (6.16 and
+ * later) reads 128 KiB from the fault on, while the tracer sees the part that was mapped.
+ */
+const EXECUTABLE_AHEAD = 96 * 1024;
+
+/** The bytes of the start's reads as offsets into the layers' tars, ready to be laid on spans of any size. */
+export interface StartReads {
+  readonly length: number;
+  readonly layer: Uint32Array;
+  /** Where the header check begins; the same as `start` when the file had its check before. */
+  readonly header: Float64Array;
+  /** Where the file's data begin; the header check ends there. */
+  readonly data: Float64Array;
+  /** The range that the kernel asks for, `[start, end)`. */
+  readonly start: Float64Array;
+  readonly end: Float64Array;
+  /** Microseconds. */
+  readonly at: Float64Array;
+}
+
+/** Turns the touches of a start into tar ranges, in order of time. Those of layers without a scan are left out. */
+export function startReads(touches: readonly Touch[], scans: readonly (LayerScan | undefined)[]): StartReads {
+  const reads = {
+    length: 0,
+    layer: new Uint32Array(touches.length),
+    header: new Float64Array(touches.length),
+    data: new Float64Array(touches.length),
+    start: new Float64Array(touches.length),
+    end: new Float64Array(touches.length),
+    at: new Float64Array(touches.length),
+  };
+  const checked = scans.map(() => new Set<number>());
+  for (const touch of touches) {
+    const entries = scans[touch.layer]?.entries;
+    const seen = checked[touch.layer];
+    if (entries === undefined || seen === undefined || touch.end <= touch.start) continue;
+    const size = entries.size(touch.entry);
+    const data = entries.offset(touch.entry);
+    const lastPage = Math.ceil(touch.end / PAGE) * PAGE + (touch.executable ? EXECUTABLE_AHEAD : 0);
+    const start = data + Math.floor(touch.start / PAGE) * PAGE;
+    const at = reads.length++;
+    reads.layer[at] = touch.layer;
+    reads.data[at] = data;
+    reads.start[at] = start;
+    reads.end[at] = data + Math.min(size, lastPage);
+    reads.at[at] = touch.at;
+    reads.header[at] = start;
+    if (!seen.has(touch.entry)) {
+      seen.add(touch.entry);
+      reads.header[at] = entries.headerOffset(touch.entry);
+    }
+  }
+  return reads;
+}
+
+/** The fetches of a start for one table of spans per layer. */
+export interface StartFetches {
+  /** Per layer: microseconds of each span's first touch, `Infinity` where there is none. Undefined without a table. */
+  readonly first: readonly (Float64Array | undefined)[];
+  /** All fetches in order: layer and span. */
+  readonly layer: Uint32Array;
+  readonly span: Uint32Array;
+  /** Number of the group of each fetch, ascending. Fetches of one group run in parallel, groups after one another. */
+  readonly group: Uint32Array;
+}
+
+/** Lays reads on spans. A layer whose table is undefined is not indexed: its reads fetch nothing. */
+export function startFetches(reads: StartReads, tables: readonly (SpanTable | undefined)[]): StartFetches {
+  const first = tables.map((table) => table && new Float64Array(table.length).fill(Infinity));
+  const layers: number[] = [];
+  const spans: number[] = [];
+  const groups: number[] = [];
+  let group = 0;
+
+  /** Fetches what is missing of the spans `from` … `to`, all at once. */
+  function fetch(layer: number, times: Float64Array, from: number, to: number, at: number): void {
+    const before = spans.length;
+    for (let span = from; span <= to; span++) {
+      if (times[span] !== Infinity) continue;
+      times[span] = at;
+      layers.push(layer);
+      spans.push(span);
+      groups.push(group);
+    }
+    if (spans.length > before) group++;
+  }
+
+  for (let i = 0; i < reads.length; i++) {
+    const layer = reads.layer[i] ?? 0;
+    const table = tables[layer];
+    const times = first[layer];
+    if (table === undefined || times === undefined || table.length === 0) continue;
+    const [header = 0, data = 0, start = 0, end = 0, at = 0] = [
+      reads.header[i],
+      reads.data[i],
+      reads.start[i],
+      reads.end[i],
+      reads.at[i],
+    ];
+    if (header < start) fetch(layer, times, table.at(header), table.at(data), at);
+    for (let piece = start; piece < end;) {
+      const next = Math.min(piece + FUSE_READ, end);
+      const from = table.at(piece);
+      const to = table.at(next);
+      fetch(layer, times, from, to, at);
+      // Nothing new comes before the request that reaches the end of this span: leap to it.
+      const skipped = to > from ? 0 : Math.floor((table.uncompressed(to).end - next) / FUSE_READ);
+      piece = next + Math.max(0, skipped) * FUSE_READ;
+    }
+  }
+  return {
+    first,
+    layer: Uint32Array.from(layers),
+    span: Uint32Array.from(spans),
+    group: Uint32Array.from(groups),
+  };
+}
+
+/** The touched spans of one layer as runs, merged where they follow one another (soci-format §3.6). */
+export function spanRuns(first: Float64Array): SpanRuns {
+  const runs: [number, number][] = [];
+  for (let span = 0; span < first.length; span++) {
+    if (first[span] === Infinity) continue;
+    const last = runs.at(-1);
+    if (last?.[1] === span - 1) last[1] = span;
+    else runs.push([span, span]);
+  }
+  return runs;
+}
