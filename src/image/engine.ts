@@ -1,0 +1,444 @@
+import Docker from 'dockerode';
+import path from 'node:path';
+import { Readable } from 'node:stream';
+import { LensError, messageOf } from '../errors';
+import type { HistoryEntry } from '../oci/types';
+import type { OnProgress } from '../progress';
+import { packContext } from './build-context';
+import { engineHosts, type EngineChoice, type EngineHost } from './engine-hosts';
+import { sshAgent } from './ssh-agent';
+
+/** The oldest API that we speak: that of Docker 20.10. */
+const MIN_API = '1.41';
+/** How long an engine may take to say its version before the next place is tried, in milliseconds. */
+const CONNECT_TIMEOUT = 10_000;
+
+/** A Docker engine, or one that speaks its API. */
+export interface Engine {
+  readonly docker: Docker;
+  /** Where it was found. */
+  readonly host: EngineHost;
+  readonly info: EngineInfo;
+}
+
+export interface EngineInfo {
+  readonly version: string;
+  readonly apiVersion: string;
+  /** As Go names them: `linux`, `amd64`. */
+  readonly os: string;
+  readonly architecture: string;
+  /** The containerd store keeps the real, compressed blobs; the classic one keeps plain tars. */
+  readonly store: 'classic' | 'containerd';
+}
+
+/** One image of the engine's list. */
+export interface EngineImage {
+  readonly id: string;
+  readonly tags: readonly string[];
+  /** Seconds since 1970. */
+  readonly created: number;
+  /** Bytes, unpacked. */
+  readonly size: number;
+}
+
+/** What the engine says about one image. */
+export interface EngineImageDetails {
+  readonly id: string;
+  readonly tags: readonly string[];
+  readonly diffIds: readonly string[];
+  /** Bytes, unpacked. */
+  readonly size: number;
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant: string | undefined;
+}
+
+export interface BuildOptions {
+  readonly contextDir: string;
+  /** Absolute, or relative to the context; it must lie in the context. */
+  readonly dockerfile: string;
+  readonly tag?: string | undefined;
+  readonly target?: string | undefined;
+  readonly buildArgs?: Readonly<Record<string, string>> | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: OnProgress | undefined;
+  /** The build's own output, line by line. */
+  readonly onLog?: ((line: string) => void) | undefined;
+}
+
+/**
+ * Finds the engine and asks it who it is. Nothing is started or changed.
+ *
+ * @throws LensError `image/no-engine` with every place tried, `image/old-engine`
+ */
+export async function connectEngine(choice: EngineChoice & { signal?: AbortSignal } = {}): Promise<Engine> {
+  const failures: string[] = [];
+  for (const host of engineHosts(choice)) {
+    choice.signal?.throwIfAborted();
+    const docker = openDocker(host);
+    try {
+      return { docker, host, info: await identify(docker, choice.signal) };
+    } catch (error) {
+      choice.signal?.throwIfAborted();
+      if (error instanceof LensError) throw error;
+      failures.push(`${host.url} (${host.origin}): ${explain(error)}`);
+    }
+  }
+  throw new LensError(
+    'image/no-engine',
+    `No Docker engine answers. Tried ${failures.join('; ')}.`,
+    'Start Docker, Docker Desktop or Podman, set DOCKER_HOST or sociLens.engine.host, or open an image with oci: or docker:// instead.',
+  );
+}
+
+/** The images that have a tag, newest first. */
+export async function listImages(engine: Engine): Promise<EngineImage[]> {
+  const images = await ask(engine, undefined, () => engine.docker.listImages());
+  return images
+    .map((image) => ({
+      id: image.Id,
+      // Old engines write a tag for images that have none.
+      tags: (image.RepoTags ?? []).filter((tag) => tag !== '<none>:<none>'),
+      created: image.Created,
+      size: image.Size,
+    }))
+    .filter((image) => image.tags.length > 0)
+    .sort((a, b) => b.created - a.created);
+}
+
+/** @throws LensError `image/not-found`, `image/engine-gone` */
+export async function inspectEngineImage(engine: Engine, name: string): Promise<EngineImageDetails> {
+  const image = await ask(engine, name, () => engine.docker.getImage(name).inspect());
+  return {
+    id: image.Id,
+    tags: image.RepoTags,
+    diffIds: image.RootFS.Layers ?? [],
+    size: image.Size,
+    os: image.Os,
+    architecture: image.Architecture,
+    variant: image.Variant,
+  };
+}
+
+/**
+ * The engine's own history of an image, oldest first. Images whose config is at hand have it there as well, and better:
+ * the engine's list has no `empty_layer`, so it follows here from the size.
+ *
+ * @throws LensError `image/not-found`, `image/engine-gone`
+ */
+export async function imageHistory(engine: Engine, name: string): Promise<HistoryEntry[]> {
+  const answer: unknown = await ask(engine, name, () => engine.docker.getImage(name).history());
+  if (!Array.isArray(answer)) throw unexpected(engine, 'its history of an image is not a list');
+  return answer
+    .map((step: Record<string, unknown>) => ({
+      created_by: text(step['CreatedBy']),
+      comment: text(step['Comment']),
+      ...(step['Size'] === 0 && { empty_layer: true }),
+    }))
+    .reverse();
+}
+
+/**
+ * Builds an image from a Dockerfile. The context is streamed, and the image is the one that this very build reports, never
+ * one that a tag happens to name.
+ *
+ * @throws LensError `image/build-failed`, `image/bad-context`, `image/engine-gone`
+ */
+export async function buildImage(engine: Engine, options: BuildOptions): Promise<{ imageId: string }> {
+  const { contextDir, signal, onProgress, onLog } = options;
+  const dockerfile = path
+    .relative(contextDir, path.resolve(contextDir, options.dockerfile))
+    .split(path.sep)
+    .join('/');
+  if (dockerfile.startsWith('../') || path.isAbsolute(dockerfile)) {
+    throw new LensError(
+      'image/bad-context',
+      `The Dockerfile ${options.dockerfile} lies outside of its build context ${contextDir}.`,
+      'Choose a context folder that holds the Dockerfile.',
+    );
+  }
+  const query = new URLSearchParams({ dockerfile, rm: '1', forcerm: '1' });
+  if (options.tag) query.set('t', options.tag);
+  if (options.target) query.set('target', options.target);
+  if (options.buildArgs) query.set('buildargs', JSON.stringify(options.buildArgs));
+
+  onProgress?.({ step: 'Sending the build context' });
+  const context = Readable.from(packContext(contextDir, dockerfile, signal), { objectMode: false });
+  let contextError: unknown;
+  context.on('error', (error: unknown) => (contextError = error));
+  let imageId: string | undefined;
+  try {
+    const request = {
+      method: 'POST',
+      path: `/build?${query.toString()}&`,
+      file: context,
+      abortSignal: signal,
+    } as const;
+    const stream = await ask(engine, undefined, () => dial(engine.docker, request), signal);
+    for await (const line of lines(guarded(engine, stream, signal))) {
+      const message = parseBuildMessage(line);
+      if (message.error !== undefined) throw buildFailed(message.error);
+      imageId = message.imageId ?? imageId;
+      if (message.text === undefined) continue;
+      onLog?.(message.text);
+      if (/^(Step|#)\d* ?\d+/.test(message.text)) onProgress?.({ step: message.text });
+    }
+  } catch (error) {
+    if (contextError instanceof LensError) throw contextError;
+    // The classic builder refuses some Dockerfiles before it begins, with an HTTP error instead of a message.
+    if (error instanceof LensError && error.code === 'image/engine-error') throw buildFailed(error.message);
+    throw error;
+  } finally {
+    context.destroy();
+  }
+  if (imageId === undefined) throw unexpected(engine, 'the build ended without the ID of an image');
+  return { imageId };
+}
+
+/**
+ * The image as `docker save` gives it: a tar, streamed, whose failures are already those of this room. It is the caller's
+ * to destroy.
+ *
+ * @throws LensError `image/not-found`, `image/engine-gone`
+ */
+export async function saveImage(engine: Engine, name: string, signal?: AbortSignal): Promise<Readable> {
+  const request = {
+    method: 'GET',
+    path: `/images/${encodeURIComponent(name)}/get`,
+    abortSignal: signal,
+  } as const;
+  const stream = await ask(engine, name, () => dial(engine.docker, request), signal);
+  return Readable.from(guarded(engine, stream, signal), { objectMode: false });
+}
+
+/** The stream's own bytes; what breaks it becomes an error that a person can act on, and aborts pass. */
+async function* guarded(
+  engine: Engine,
+  stream: Readable,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* stream as AsyncIterable<Uint8Array>;
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw gone(engine, error);
+  } finally {
+    stream.destroy();
+  }
+}
+
+function openDocker(host: EngineHost): Docker {
+  const url = new URL(host.url);
+  // docker-modem mixes its options with those of DOCKER_HOST; naming each of them keeps the environment out.
+  const none = {
+    host: undefined,
+    port: undefined,
+    socketPath: undefined,
+    ca: undefined,
+    cert: undefined,
+    key: undefined,
+  };
+  switch (url.protocol) {
+    case 'unix:':
+      return new Docker({ ...none, protocol: 'http', socketPath: decodeURIComponent(url.pathname) });
+    case 'npipe:':
+      return new Docker({ ...none, protocol: 'http', socketPath: host.url.slice('npipe://'.length) });
+    case 'ssh:':
+      // Through the person's own ssh program, so that its known hosts, keys and config hold.
+      return new Docker({ ...none, protocol: 'http', host: 'docker', port: 80, ...{ agent: sshAgent(url) } });
+    case 'tcp:':
+    case 'http:':
+    case 'https:': {
+      const protocol = host.tls || url.protocol === 'https:' ? 'https' : 'http';
+      const port = url.port || (protocol === 'https' ? '2376' : '2375');
+      return new Docker({ ...none, ...host.tls, protocol, host: url.hostname, port });
+    }
+    default:
+      throw new LensError(
+        'image/no-engine',
+        `The engine address ${host.url} from ${host.origin} begins with a scheme that Docker does not have.`,
+        'Use unix://, npipe://, tcp:// or ssh://.',
+      );
+  }
+}
+
+async function identify(docker: Docker, signal: AbortSignal | undefined): Promise<EngineInfo> {
+  const timeout = AbortSignal.timeout(CONNECT_TIMEOUT);
+  const abortSignal = signal ? AbortSignal.any([signal, timeout]) : timeout;
+  const pong = await dial(docker, { method: 'GET', path: '/_ping', abortSignal });
+  pong.destroy();
+  const version = await docker.version();
+  if (compareVersions(version.ApiVersion, MIN_API) < 0) {
+    throw new LensError(
+      'image/old-engine',
+      `The engine speaks API ${version.ApiVersion}, and ${MIN_API} is the oldest that works here.`,
+      'Update to Docker 20.10 or newer, or Podman 4 or newer.',
+    );
+  }
+  const info: unknown = await docker.info();
+  const status = JSON.stringify(
+    info !== null && typeof info === 'object' && 'DriverStatus' in info ? info.DriverStatus : [],
+  );
+  return {
+    version: version.Version,
+    apiVersion: version.ApiVersion,
+    os: version.Os,
+    architecture: version.Arch,
+    store: status.includes('io.containerd.snapshotter') ? 'containerd' : 'classic',
+  };
+}
+
+function compareVersions(a: string, b: string): number {
+  return a.localeCompare(b, 'en', { numeric: true });
+}
+
+interface Dial {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly file?: Readable;
+  readonly abortSignal?: AbortSignal | undefined;
+}
+
+/** docker-modem as far as we use it beyond dockerode, whose `get()` and `buildImage()` cannot be aborted before the answer. */
+interface Modem {
+  dial(options: unknown, callback: (error: unknown, stream: Readable) => void): void;
+}
+
+/** Sends a request whose answer is a stream. The signal aborts the request and, later, the stream. */
+function dial(docker: Docker, request: Dial): Promise<Readable> {
+  return new Promise((resolve, reject) => {
+    const modem = docker.modem as Modem;
+    modem.dial({ ...request, isStream: true, statusCodes: { 200: true } }, (error, stream) => {
+      if (error) reject(error instanceof Error ? error : new Error(messageOf(error)));
+      else resolve(stream);
+    });
+  });
+}
+
+async function ask<T>(
+  engine: Engine,
+  image: string | undefined,
+  call: () => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
+  signal?.throwIfAborted();
+  try {
+    return await call();
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (error instanceof LensError) throw error;
+    const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined;
+    if (status === undefined) throw gone(engine, error);
+    if (
+      image !== undefined &&
+      (status === 404 || /no such image|reference does not exist/i.test(messageOf(error)))
+    ) {
+      throw new LensError(
+        'image/not-found',
+        `The engine has no image "${image}".`,
+        'Build or pull it first, or name it as "docker image ls" shows it.',
+        { cause: error },
+      );
+    }
+    throw new LensError('image/engine-error', engineMessage(error), 'Look into the log of the engine.', {
+      cause: error,
+    });
+  }
+}
+
+/** What the engine said, without docker-modem's frame around it. */
+function engineMessage(error: unknown): string {
+  return messageOf(error)
+    .replace(/^\(HTTP code \d+\) [^-]*- /, '')
+    .trim();
+}
+
+/** The lines of a stream, decoded as UTF-8. */
+async function* lines(stream: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  for await (const chunk of stream) {
+    const found = (rest + decoder.decode(chunk, { stream: true })).split('\n');
+    rest = found.pop() ?? '';
+    yield* found;
+  }
+  yield rest + decoder.decode();
+}
+
+interface BuildMessage {
+  readonly text?: string;
+  readonly error?: string;
+  readonly imageId?: string;
+}
+
+/** One line of the build's answer (Docker Engine API, `POST /build`; jsonmessage.JSONMessage). */
+function parseBuildMessage(line: string): BuildMessage {
+  if (line.trim() === '') return {};
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return { text: line };
+  }
+  if (typeof value !== 'object' || value === null) return {};
+  if ('error' in value) return { error: text(value.error) };
+  if ('aux' in value && typeof value.aux === 'object' && value.aux !== null && 'ID' in value.aux) {
+    return { imageId: text(value.aux.ID) };
+  }
+  if ('stream' in value) {
+    const output = text(value.stream).trimEnd();
+    return output === '' ? {} : { text: output };
+  }
+  if ('status' in value) return { text: text(value.status) };
+  return {};
+}
+
+function buildFailed(why: string): LensError {
+  return new LensError(
+    'image/build-failed',
+    `The build failed: ${why.trim().replace(/\.$/, '')}.`,
+    'Read the lines of the build above; "docker build" shows the same.',
+  );
+}
+
+function gone(engine: Engine, cause: unknown): LensError {
+  return new LensError(
+    'image/engine-gone',
+    `The engine at ${engine.host.url} stopped answering in the middle of the work (${explain(cause)}).`,
+    'See whether it still runs, then do it again; nothing half-written was left.',
+    { cause },
+  );
+}
+
+function unexpected(engine: Engine, what: string): LensError {
+  return new LensError(
+    'image/engine-error',
+    `The engine at ${engine.host.url} answered what no Docker engine answers: ${what}.`,
+    'See whether it is a Docker engine, or an update of it is due.',
+  );
+}
+
+function errorCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error ? String(error.code) : undefined;
+}
+
+function explain(error: unknown): string {
+  switch (errorCode(error)) {
+    case 'ENOENT':
+      return 'nothing there';
+    case 'EACCES':
+      return 'no permission';
+    case 'ECONNREFUSED':
+      return 'nobody listens';
+    case 'ECONNRESET':
+      return 'the connection broke';
+    default:
+      return error instanceof Error && error.name === 'TimeoutError'
+        ? 'no answer in time'
+        : engineMessage(error);
+  }
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}

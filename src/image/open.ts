@@ -1,0 +1,182 @@
+import { LensError } from '../errors';
+import { INDEX_TYPES, MANIFEST_TYPES } from '../oci/media-types';
+import { parseConfig, parseIndex, parseManifest } from '../oci/parse';
+import { formatPlatform, hostPlatform, samePlatform } from '../oci/platform';
+import type { Descriptor, HistoryEntry, ImageConfig, Index, Manifest, Platform } from '../oci/types';
+import type { OnProgress } from '../progress';
+import type { Bytes } from '../layer/bytes';
+import { connectEngine, type Engine } from './engine';
+import { exportImage } from './export';
+import { openLayout } from './layout';
+import { parseReference } from './reference';
+import type { Image, ImageLayer } from './types';
+
+export interface OpenOptions {
+  /** Which image of several; the host's where not given. */
+  readonly platform?: Platform | undefined;
+  /** How to reach the engine, asked only when it is needed. */
+  readonly engine?: (() => Promise<Engine>) | undefined;
+  /** Where engine images are kept as OCI layouts. */
+  readonly cacheDir: string;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: OnProgress | undefined;
+}
+
+/** Where the documents and blobs of an image are read from. */
+interface Blobs {
+  /** A whole document, size and digest checked. */
+  readDocument(descriptor: Descriptor): Promise<Uint8Array>;
+  blob(descriptor: Descriptor): Promise<Bytes>;
+}
+
+/**
+ * Opens an image for reading, wherever it is: see `parseReference` for how it can be named. A bare name is looked for in the
+ * engine first and then in its registry.
+ *
+ * @throws LensError `image/bad-reference`, `image/not-found`, `image/no-platform`, and what the source itself gives
+ */
+export async function openImage(reference: string, options: OpenOptions): Promise<Image> {
+  const parsed = parseReference(reference);
+  switch (parsed.transport) {
+    case 'oci':
+      return openFromLayout(reference, parsed.path, {
+        source: 'layout',
+        tag: parsed.tag,
+        platform: options.platform,
+      });
+    case 'docker-daemon':
+      return openFromEngine(reference, parsed.name, options);
+    case 'any':
+      return openFromEngine(reference, parsed.name, options);
+    default:
+      throw new LensError('image/bad-reference', `${reference} cannot be opened yet.`, 'x');
+  }
+}
+
+async function openFromEngine(reference: string, name: string, options: OpenOptions): Promise<Image> {
+  const engine = await (options.engine ?? connectEngine)();
+  const dir = await exportImage(engine, name, options);
+  const image = await openFromLayout(reference, dir, { source: 'engine', platform: options.platform });
+  return {
+    ...image,
+    bytesNote:
+      engine.info.store === 'classic'
+        ? 'These are layers compressed here, since the engine keeps plain tars: an index of them belongs to the image that is pushed together with it.'
+        : 'These are the compressed blobs that the engine itself keeps and pushes.',
+  };
+}
+
+async function openFromLayout(
+  reference: string,
+  dir: string,
+  options: { source: Image['source']; tag?: string | undefined; platform: Platform | undefined },
+): Promise<Image> {
+  const layout = await openLayout(dir);
+  const root = await layout.root(options.tag);
+  const blobs: Blobs = {
+    readDocument: (descriptor) => layout.readBlob(descriptor),
+    blob: (descriptor) => layout.blob(descriptor),
+  };
+  const image = await readImage(reference, root.descriptor, root.bytes, blobs, options.platform);
+  return {
+    ...image,
+    source: options.source,
+    layout: layout.dir,
+    bytesNote: 'These are the blobs of the OCI layout, as they are.',
+  };
+}
+
+/** Walks from the topmost document to the manifest of one platform, its config and its layers. */
+async function readImage(
+  reference: string,
+  top: Descriptor,
+  topBytes: Uint8Array,
+  blobs: Blobs,
+  wanted: Platform | undefined,
+): Promise<Omit<Image, 'source' | 'layout' | 'bytesNote'>> {
+  let descriptor = top;
+  let bytes = topBytes;
+  let entry: Descriptor | undefined;
+  if (INDEX_TYPES.has(top.mediaType)) {
+    entry = choosePlatform(reference, parseIndex(topBytes), wanted);
+    descriptor = entry;
+    bytes = await blobs.readDocument(entry);
+  }
+  if (!MANIFEST_TYPES.has(descriptor.mediaType)) {
+    throw new LensError(
+      'image/not-an-image',
+      `${reference} is a document of the type ${descriptor.mediaType}, not an image.`,
+      'Name an image in the OCI format or in the Docker format (schema 2).',
+    );
+  }
+  const manifest = parseManifest(bytes);
+  const config = parseConfig(await blobs.readDocument(manifest.config));
+  const platform: Platform = entry?.platform ?? {
+    architecture: config.architecture,
+    os: config.os,
+    ...(config.variant && { variant: config.variant }),
+  };
+  if (!entry && wanted && !samePlatform(platform, wanted)) throw noPlatform(reference, wanted, [platform]);
+  return {
+    reference,
+    descriptor,
+    manifest,
+    config,
+    platform,
+    layers: await readLayers(manifest, config, blobs),
+  };
+}
+
+/** The images of an index: neither attestations (BuildKit gives them the platform "unknown") nor SOCI indexes. */
+export function imagesOf(index: Index): Descriptor[] {
+  return index.manifests.filter(
+    (entry) =>
+      entry.platform?.os !== 'unknown' &&
+      entry.platform?.architecture !== 'unknown' &&
+      entry.artifactType === undefined &&
+      (MANIFEST_TYPES.has(entry.mediaType) || INDEX_TYPES.has(entry.mediaType)),
+  );
+}
+
+function choosePlatform(reference: string, index: Index, wanted: Platform | undefined): Descriptor {
+  const images = imagesOf(index);
+  const target = wanted ?? hostPlatform();
+  const match = images.find((entry) => entry.platform && samePlatform(entry.platform, target));
+  // Nobody asked for a platform, and there is no choice to make.
+  const only = wanted === undefined && images.length === 1 ? images[0] : undefined;
+  const chosen = match ?? only;
+  if (chosen) return chosen;
+  throw noPlatform(
+    reference,
+    target,
+    images.flatMap((entry) => entry.platform ?? []),
+  );
+}
+
+async function readLayers(manifest: Manifest, config: ImageConfig, blobs: Blobs): Promise<ImageLayer[]> {
+  const steps: (HistoryEntry | undefined)[] = (config.history ?? []).filter(
+    (step) => step.empty_layer !== true,
+  );
+  // A history of another length belongs to other layers (squashed images): then no step can be named.
+  const history = steps.length === manifest.layers.length ? steps : [];
+  const diffIds = config.rootfs.diff_ids;
+  return Promise.all(
+    manifest.layers.map(async (descriptor, index) => ({
+      index,
+      descriptor,
+      diffId: diffIds.length === manifest.layers.length ? diffIds[index] : undefined,
+      blob: await blobs.blob(descriptor),
+      history: history[index],
+    })),
+  );
+}
+
+function noPlatform(reference: string, wanted: Platform, present: readonly Platform[]): LensError {
+  return new LensError(
+    'image/no-platform',
+    `${reference} has no image for ${formatPlatform(wanted)}.`,
+    present.length > 0
+      ? `Choose one of ${present.map(formatPlatform).join(', ')} with --platform.`
+      : 'It lists no platform at all; name one of its manifests by digest.',
+  );
+}

@@ -1,0 +1,102 @@
+import { isAbort, LensError } from '../errors';
+import type { Bytes } from '../layer/bytes';
+import type { LayerCompression, LayerScan } from '../layer/types';
+import type { OnProgress } from '../progress';
+import type { Image, ImageLayer } from './types';
+
+/** What became of one layer. */
+export type LayerResult =
+  | { readonly layer: ImageLayer; readonly scan: LayerScan }
+  /** Not indexable, and why: no fault of the image. */
+  | { readonly layer: ImageLayer; readonly skipped: string }
+  /** Damaged; the other layers are of use all the same. */
+  | { readonly layer: ImageLayer; readonly error: LensError };
+
+/** The part of the layer room's pool that a scan needs. */
+export interface Scanner {
+  scan(
+    blob: Bytes,
+    compression: LayerCompression,
+    options: { signal?: AbortSignal; onProgress?: (bytesDone: number) => void; expectedDigest?: string },
+  ): Promise<LayerScan>;
+}
+
+/** The part of the layer room's cache that a scan needs. */
+export interface ScanStore {
+  get(key: string): Promise<LayerScan | undefined>;
+  put(key: string, scan: LayerScan): Promise<void>;
+}
+
+export interface ScanOptions {
+  readonly pool: Scanner;
+  readonly cache?: ScanStore | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: OnProgress | undefined;
+}
+
+/**
+ * Scans the layers of an image, side by side and each distinct blob once. A layer that cannot be scanned does not stop the
+ * others; an abort does. The results are in the order of the manifest.
+ */
+export async function scanImage(
+  image: Image,
+  { pool, cache, signal, onProgress }: ScanOptions,
+): Promise<LayerResult[]> {
+  const distinct = new Map(image.layers.map((layer) => [layer.descriptor.digest, layer]));
+  const total = [...distinct.values()].reduce((sum, layer) => sum + layer.descriptor.size, 0);
+  const done = new Map<string, number>();
+  const report = (digest: string, bytes: number): void => {
+    done.set(digest, bytes);
+    const sum = [...done.values()].reduce((all, part) => all + part, 0);
+    onProgress?.({ step: `Scanning ${image.layers.length} layers`, done: sum, total, unit: 'bytes' });
+  };
+
+  const scanLayer = async ({ descriptor, blob }: ImageLayer): Promise<LayerScan | string | LensError> => {
+    const compression = layerCompression(descriptor.mediaType);
+    if (compression !== 'gzip' && compression !== 'tar') return compression.reason;
+    const { digest, size } = descriptor;
+    const key = `${digest} ${compression}`;
+    try {
+      const kept = await cache?.get(key);
+      const scan =
+        kept ??
+        (await pool.scan(blob, compression, {
+          expectedDigest: digest,
+          onProgress: (bytes) => {
+            report(digest, bytes);
+          },
+          ...(signal && { signal }),
+        }));
+      if (!kept) await cache?.put(key, scan);
+      report(digest, size);
+      return scan;
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (isAbort(error) || !(error instanceof LensError)) throw error;
+      return error;
+    }
+  };
+
+  const scans = new Map([...distinct].map(([digest, layer]) => [digest, scanLayer(layer)] as const));
+  return Promise.all(
+    image.layers.map(async (layer): Promise<LayerResult> => {
+      const result = await scans.get(layer.descriptor.digest);
+      if (result instanceof LensError) return { layer, error: result };
+      return typeof result === 'object' ? { layer, scan: result } : { layer, skipped: result ?? '' };
+    }),
+  );
+}
+
+const GZIP =
+  /^application\/vnd\.(?:oci\.image\.layer\.(?:nondistributable\.)?v1\.tar\+gzip|docker\.image\.rootfs\.(?:diff|foreign\.diff)\.tar\.gzip)$/;
+const TAR =
+  /^application\/vnd\.(?:oci\.image\.layer\.v1\.tar|docker\.image\.rootfs\.(?:diff|foreign\.diff)\.tar)$/;
+
+/** How a layer is packed, by its media type and never by its content (soci-format §2.1); or why it cannot be indexed. */
+export function layerCompression(mediaType: string): LayerCompression | { readonly reason: string } {
+  if (GZIP.test(mediaType)) return 'gzip';
+  if (TAR.test(mediaType)) return 'tar';
+  if (/[.+]zstd$/.test(mediaType))
+    return { reason: 'it is compressed with zstd, for which SOCI has no index' };
+  return { reason: `its media type ${mediaType} is none that SOCI indexes` };
+}
