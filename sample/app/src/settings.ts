@@ -1,0 +1,2 @@
+/** Development: few products, so that a page is quickly read through. */
+export const settings = { title: 'Shop front (development)', featured: 12 };

@@ -1,0 +1,1 @@
+export const settings = { title: 'Shop front', featured: 60 };
