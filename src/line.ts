@@ -1,0 +1,28 @@
+/**
+ * The whole line, from an image to its index in a registry, as one bundle. The editor loads it with the first command that needs it
+ * (`await import('../line')`), so that activation stays small; scripts/start.mjs loads the same bundle.
+ */
+export { parseDestination, parseReference, type Destination, type Reference } from './image/reference';
+export { connectEngine, buildImage, imageHistory, inspectEngineImage, listImages, type Engine } from './image/engine';
+export { exportImage } from './image/export';
+export { openImage } from './image/open';
+export { scanImage, type LayerResult } from './image/scan';
+export { matchLayers, parseDockerfile } from './image/dockerfile';
+export { createLayout, openLayout, type LayoutWriter, type OciLayout } from './image/layout';
+export { openScanCache } from './layer/cache';
+export { createScanPool, type ScanPool } from './layer/pool';
+export { readTar, spanTable } from './layer/spans';
+export { formatPlatform, hostPlatform, parsePlatform, samePlatform } from './oci/platform';
+export { readTrace, writeTrace } from './trace/file';
+export { mapTrace } from './trace/map';
+export { parseReadyRule } from './trace/ready';
+export { recordStart } from './trace/record';
+export { createPlanner, planImage, DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE } from './plan/plan';
+export { parseNetwork, parseNode } from './plan/network';
+export { createPicture } from './plan/picture';
+export { renderReport } from './plan/report';
+export { convertLayout } from './soci/convert';
+export { verifyLayout } from './soci/verify';
+export { pushLayout } from './soci/push';
+export { connectRegistry } from './registry/client';
+export { dockerCredentials } from './registry/credentials';
