@@ -3,7 +3,7 @@ import { LensError } from '../errors';
 import { spanTable } from '../layer/spans';
 import type { LayerScan, SpanTable } from '../layer/types';
 import type { Descriptor } from '../oci/types';
-import { ztocSize } from '../soci/ztoc';
+import { ztocSizer } from '../soci/ztoc';
 import type { Touch, TraceMapping } from '../trace/types';
 import { COSTS, forecast, serialFetches } from './forecast';
 import type { ForecastInput, ForecastLayer } from './forecast';
@@ -89,6 +89,7 @@ export function createPlanner(input: PlanInput): Planner {
   const touches: readonly Touch[] = input.mapping?.touches ?? [];
   const reads = startReads(touches, scans);
   const byLayer = layerTouches(touches, scans);
+  const ztocSizes = scans.map((scan) => scan && ztocSizer(scan));
   const laidBySize = new Map<number, Laid>();
 
   function laid(spanSize: number): Laid {
@@ -98,7 +99,7 @@ export function createPlanner(input: PlanInput): Planner {
       found = {
         tables,
         fetches: startFetches(reads, tables),
-        ztocBytes: scans.map((scan) => (scan ? ztocSize(scan, spanSize) : 0)),
+        ztocBytes: ztocSizes.map((size) => size?.(spanSize) ?? 0),
       };
       laidBySize.set(spanSize, found);
     }

@@ -1,0 +1,46 @@
+/** The page of the span map, for the editor's webview and for the browser that tests it. `webview/` fills it. */
+
+export interface PageAddresses {
+  /** Of `dist/webview/spanMap.js` and `spanMap.css`. */
+  readonly script: string;
+  readonly style: string;
+  /** Where style sheets may come from: `webview.cspSource`, or `'self'`. */
+  readonly cspSource: string;
+  /** A fresh random text for each page, in letters and digits. */
+  readonly nonce: string;
+}
+
+export function pageHtml({ script, style, cspSource, nonce }: PageAddresses): string {
+  // The toolkit's own styles are constructed style sheets, which the policy does not concern.
+  const policy = `default-src 'none'; script-src 'nonce-${nonce}'; style-src ${cspSource}; font-src ${cspSource}`;
+  return `<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Span map</title>
+<link rel="stylesheet" href="${style}">
+</head>
+<body>
+<main id="page" aria-busy="true">
+<header id="head"></header>
+<div id="alert" role="alert"></div>
+<div id="status" class="visually-hidden" role="status" aria-live="polite"></div>
+<section id="figures" aria-label="Figures"></section>
+<section aria-labelledby="map-title">
+<div class="section-head"><h2 id="map-title">Layers and spans</h2><div id="map-controls" class="controls"></div></div>
+<div id="map"></div>
+<div id="detail"></div>
+</section>
+<section aria-labelledby="sizes-title"><h2 id="sizes-title">Span sizes</h2><p id="reason"></p><div id="sizes"></div></section>
+<section aria-labelledby="modes-title"><h2 id="modes-title">Time to ready</h2><div id="modes"></div></section>
+<section aria-labelledby="layers-title"><h2 id="layers-title">Layers</h2><div id="layers"></div></section>
+<section aria-labelledby="files-title"><h2 id="files-title">Files</h2><div id="files"></div></section>
+<section id="notes" aria-label="Notes"></section>
+</main>
+<script nonce="${nonce}" src="${script}"></script>
+</body>
+</html>
+`;
+}

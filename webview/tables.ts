@@ -1,0 +1,154 @@
+/** The tables under the map: span sizes, ways to pull, layers, notes. The layer table is the map's twin for reading. */
+import { formatBytes, formatCount, formatSeconds, formatShare, formatSize } from '../src/plan/format';
+import type { Cells, Overview, PullMode } from '../src/plan/types';
+import { grid } from './controls';
+import { byId, h } from './dom';
+
+export interface TableEvents {
+  pickSpanSize(spanSize: number): void;
+  pickLayer(layer: number): void;
+}
+
+export interface Tables {
+  show(overview: Overview, layer: number): void;
+  /** Fills in the touched spans of each layer when the map has them. */
+  showTouched(cells: ReadonlyMap<number, Cells>): void;
+}
+
+export const MODE_NAMES: Readonly<Record<PullMode, string>> = {
+  'docker-pull': 'Plain pull',
+  'parallel-pull': 'Parallel pull',
+  lazy: 'Lazy with this index',
+  'lazy-prefetch': 'Lazy with prefetch of the touched spans',
+};
+
+export function createTables(events: TableEvents): Tables {
+  const sizes = grid(
+    'Span sizes',
+    [
+      { title: 'Span size', width: 'minmax(8.5em, 1.3fr)' },
+      { title: 'Spans fetched', width: 'minmax(7.5em, 1fr)', numeric: true },
+      { title: 'Bytes of spans', width: 'minmax(7em, 1fr)', numeric: true },
+      { title: 'Unused', width: 'minmax(5em, .7fr)', numeric: true },
+      { title: 'Ztocs', width: 'minmax(5.5em, .8fr)', numeric: true },
+      { title: 'Waits', width: 'minmax(5em, .7fr)', numeric: true },
+      { title: 'Ready, lazy', width: 'minmax(6.5em, 1fr)', numeric: true },
+      { title: 'Ready, prefetch', width: 'minmax(6.5em, 1fr)', numeric: true },
+    ],
+    (key) => {
+      events.pickSpanSize(Number(key));
+    },
+  );
+  const layers = grid(
+    'Layers',
+    [
+      { title: 'Layer', width: '4em', numeric: true },
+      { title: 'Made by', width: 'minmax(14em, 3fr)' },
+      { title: 'Size', width: 'minmax(5.5em, .8fr)', numeric: true },
+      { title: 'Files', width: 'minmax(5em, .7fr)', numeric: true },
+      { title: 'Files read', width: 'minmax(5.5em, .7fr)', numeric: true },
+      { title: 'Bytes read', width: 'minmax(6em, .8fr)', numeric: true },
+      { title: 'Spans fetched', width: 'minmax(8em, 1fr)', numeric: true },
+    ],
+    (key) => {
+      events.pickLayer(Number(key));
+    },
+  );
+  byId('sizes').append(sizes.element);
+  byId('layers').append(layers.element);
+  let shown: { overview: Overview; layer: number } | undefined;
+
+  function showLayers(cells: ReadonlyMap<number, Cells>): void {
+    if (shown === undefined) return;
+    const { overview, layer: selected } = shown;
+    layers.show(
+      overview.plan.layers.map((layer) => {
+        const spans = cells.get(layer.index);
+        const touched = spans?.cells.reduce((sum, cell) => sum + cell.touched, 0);
+        return {
+          key: String(layer.index),
+          current: layer.index === selected,
+          cells: [
+            String(layer.index),
+            h(
+              'span',
+              { class: 'instruction' },
+              h('bdi', {}, layer.instruction ?? layer.digest.slice(0, 19)),
+              ...(layer.notIndexed === null ? [] : [h('small', {}, layer.notIndexed)]),
+            ),
+            formatBytes(layer.size),
+            layer.files === null ? '–' : formatCount(layer.files),
+            formatCount(layer.touchedFiles),
+            formatBytes(layer.touchedBytes),
+            !layer.indexed
+              ? 'whole layer'
+              : spans === undefined
+                ? '…'
+                : `${formatCount(touched ?? 0)} of ${formatCount(spans.spans)}`,
+          ],
+        };
+      }),
+    );
+  }
+
+  return {
+    show(overview, layer) {
+      shown = { overview, layer };
+      const { plan, spanSize } = overview;
+      byId('reason').textContent = plan.choice.reason;
+      const traced = plan.trace !== null;
+      sizes.show(
+        plan.rows.map((row) => ({
+          key: String(row.spanSize),
+          current: row.spanSize === spanSize,
+          cells: [
+            row.spanSize === plan.choice.spanSize
+              ? h('span', {}, formatSize(row.spanSize), ' ', h('em', { class: 'best' }, 'best'))
+              : formatSize(row.spanSize),
+            `${formatCount(row.touchedSpans)} of ${formatCount(row.spans)}`,
+            formatBytes(row.spanBytes),
+            traced ? formatShare(row.waste) : '–',
+            formatBytes(row.ztocBytes),
+            formatCount(row.serialFetches),
+            traced ? formatSeconds(row.lazy.totalSeconds) : '–',
+            traced ? formatSeconds(row.prefetch.totalSeconds) : '–',
+          ],
+        })),
+      );
+      showModes(overview);
+      showLayers(new Map());
+      const { network, node, notes } = plan;
+      const assumed = `Forecasts hold for a round trip of ${formatCount(network.rttMs)} ms, ${formatBytes(network.bytesPerSecond)}/s and a node with ${formatCount(node.cores)} processors; they are estimates of the time until the service is ready, not of the pull alone.`;
+      byId('notes').replaceChildren(
+        h('h2', {}, 'Notes'),
+        h('ul', {}, ...[...notes, assumed].map((note) => h('li', {}, note))),
+      );
+    },
+    showTouched: showLayers,
+  };
+}
+
+/** A bar per way to pull, at the span size that the map shows. */
+function showModes({ plan, spanSize }: Overview): void {
+  const row = plan.rows.find((one) => one.spanSize === spanSize);
+  const whole = plan.modes.filter((mode) => mode.mode === 'docker-pull' || mode.mode === 'parallel-pull');
+  const modes = [...whole, ...(row === undefined || plan.trace === null ? [] : [row.lazy, row.prefetch])];
+  const longest = Math.max(...modes.map((mode) => mode.totalSeconds));
+  byId('modes').replaceChildren(
+    ...modes.map((mode) => {
+      const pull = h('span', { class: 'pull' });
+      const start = h('span', { class: 'start' });
+      pull.style.width = `${(100 * (mode.totalSeconds - mode.startSeconds)) / longest}%`;
+      start.style.width = `${(100 * mode.startSeconds) / longest}%`;
+      const detail = `${formatSeconds(mode.pullSeconds)} pull, ${formatSeconds(mode.startSeconds)} start, ${formatBytes(mode.bytes)} in ${formatCount(mode.requests)} requests`;
+      return h(
+        'div',
+        { class: 'mode' },
+        h('span', { class: 'mode-name' }, MODE_NAMES[mode.mode]),
+        h('strong', {}, formatSeconds(mode.totalSeconds)),
+        h('span', { class: 'track', 'aria-hidden': 'true' }, pull, start),
+        h('span', { class: 'mode-more' }, detail),
+      );
+    }),
+  );
+}
