@@ -20,8 +20,9 @@ declare function acquireVsCodeApi(): {
   setState(state: Saved): void;
 };
 
-/** What survives hiding and reloading the page. */
+/** What survives hiding and reloading the page. The host finds the image again by `reference`. */
 interface Saved {
+  readonly reference: string;
   readonly settings: Settings | null;
   readonly layer: number;
 }
@@ -153,7 +154,7 @@ function start(): void {
     const next = await host.ask('overview', { settings });
     if (mine !== generation) return;
     overview = next;
-    vscode.setState({ settings, layer });
+    save(next);
     byId('alert').textContent = '';
     const { layers } = next.plan;
     if (layers[layer] === undefined) layer = mostTouched(next);
@@ -185,6 +186,10 @@ function start(): void {
     if (span !== null) await showSpan();
   }
 
+  function save({ plan }: Overview): void {
+    vscode.setState({ reference: plan.image.reference, settings, layer });
+  }
+
   async function loadStrip(): Promise<void> {
     const mine = generation;
     const [wantedLayer, wantedView] = [layer, view];
@@ -209,7 +214,7 @@ function start(): void {
     span = null;
     strip = undefined;
     view = { start: 0, end: Math.max(1, one.size) };
-    vscode.setState({ settings, layer });
+    save(overview);
     detail.clear();
     tables.show(overview, layer);
     tables.showTouched(cells);
@@ -268,7 +273,7 @@ function mostTouched({ plan }: Overview): number {
 }
 
 /** The state that an older page kept may have another shape: then there is none. */
-function savedState(value: unknown): Saved | undefined {
+function savedState(value: unknown): Omit<Saved, 'reference'> | undefined {
   if (typeof value !== 'object' || value === null || !('settings' in value) || !('layer' in value))
     return undefined;
   const { settings, layer } = value;
