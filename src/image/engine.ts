@@ -418,25 +418,20 @@ function unexpected(engine: Engine, what: string): LensError {
   );
 }
 
+const CONNECTION_FAILURES: ReadonlyMap<string | undefined, string> = new Map([
+  ['ENOENT', 'nothing there'],
+  ['EACCES', 'no permission'],
+  ['ECONNREFUSED', 'nobody listens'],
+  ['ECONNRESET', 'the connection broke'],
+]);
+
 function errorCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error ? String(error.code) : undefined;
 }
 
 function explain(error: unknown): string {
-  switch (errorCode(error)) {
-    case 'ENOENT':
-      return 'nothing there';
-    case 'EACCES':
-      return 'no permission';
-    case 'ECONNREFUSED':
-      return 'nobody listens';
-    case 'ECONNRESET':
-      return 'the connection broke';
-    default:
-      return error instanceof Error && error.name === 'TimeoutError'
-        ? 'no answer in time'
-        : engineMessage(error);
-  }
+  if (error instanceof Error && error.name === 'TimeoutError') return 'no answer in time';
+  return CONNECTION_FAILURES.get(errorCode(error)) ?? engineMessage(error);
 }
 
 function text(value: unknown): string {

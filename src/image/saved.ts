@@ -121,7 +121,7 @@ async function storeLayer(
   const hashed = tap(tar, (chunk) => hash.update(chunk));
   const cached = await cache.find(alias);
   if (cached) {
-    for await (const chunk of hashed) void chunk;
+    await drain(hashed);
     if (`sha256:${hash.digest('hex')}` !== cached.diffId)
       throw badSave(`its layer ${alias} has other bytes than before`);
     await writer.linkBlob(cached.file, cached, { trusted: true, ...(signal && { signal }) });
@@ -191,6 +191,11 @@ async function* tap(
     see(chunk);
     yield chunk;
   }
+}
+
+async function drain(data: AsyncIterable<unknown>): Promise<void> {
+  const reader = data[Symbol.asyncIterator]();
+  while (!(await reader.next()).done);
 }
 
 async function collect(
