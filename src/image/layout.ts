@@ -37,10 +37,10 @@ export interface OciLayout {
   /** The `org.opencontainers.image.ref.name` of the entries, in order. */
   readonly tags: readonly string[];
   /** Every blob that lies in the layout, reachable or not. */
-  digests(): Promise<Digest[]>;
+  blobs(): Promise<{ digest: Digest; size: number }[]>;
   has(descriptor: Descriptor): Promise<boolean>;
   /** A blob for streaming. Its size is checked, its digest is not: the one who reads to the end does that. */
-  blob(descriptor: Descriptor): Promise<Bytes>;
+  blob(descriptor: Pick<Descriptor, 'digest' | 'size'>): Promise<Bytes>;
   /** A whole blob, size and digest checked. `limit` in bytes. */
   readBlob(descriptor: Descriptor, limit?: number): Promise<Uint8Array>;
   /**
@@ -96,7 +96,7 @@ export async function openLayout(dir: string): Promise<OciLayout> {
     dir: root,
     index,
     tags: index.manifests.flatMap((entry) => entry.annotations?.[REF_NAME] ?? []),
-    digests: () => store.digests(),
+    blobs: () => store.blobs(),
     has: (descriptor) => store.has(descriptor.digest),
     blob: (descriptor) => store.blob(descriptor),
     readBlob: (descriptor, limit) => store.readBlob(descriptor, limit),
@@ -130,12 +130,14 @@ class BlobFolder {
     return path.join(this.dir, 'blobs', 'sha256', digestHex(digest));
   }
 
-  async digests(): Promise<Digest[]> {
+  async blobs(): Promise<{ digest: Digest; size: number }[]> {
     const names = await readdir(path.join(this.dir, 'blobs', 'sha256')).catch(() => []);
-    return names
-      .map((name) => `sha256:${name}`)
-      .filter(isDigest)
-      .sort();
+    const found: { digest: Digest; size: number }[] = [];
+    for (const digest of names.map((name) => `sha256:${name}`).filter(isDigest)) {
+      const size = await this.size(digest);
+      if (size !== undefined) found.push({ digest, size });
+    }
+    return found;
   }
 
   async size(digest: Digest): Promise<number | undefined> {

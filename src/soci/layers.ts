@@ -1,0 +1,225 @@
+import { availableParallelism } from 'node:os';
+import type { Bytes } from '../layer/bytes';
+import { spanTable } from '../layer/spans';
+import type { LayerCompression, LayerScan } from '../layer/types';
+import { layerType } from '../oci/layer-type';
+import type { Descriptor, Digest, Manifest } from '../oci/types';
+import type { OnProgress } from '../progress';
+import { mapConcurrently } from './concurrent';
+import { PREFETCH_TYPE, ztocDescriptor } from './index';
+import { type SpanRange, cleanPath, encodePrefetch, findSpans } from './prefetch';
+import { buildZtoc } from './ztoc';
+
+/** The soci CLI's own defaults, in bytes. */
+export const DEFAULT_SPAN_SIZE = 4 * 1024 * 1024;
+export const DEFAULT_MIN_LAYER_SIZE = 10 * 1024 * 1024;
+
+/** Scans one layer; the pool of workers does it in the product. The bytes must be checked against the layer's digest. */
+export type ScanLayer = (
+  layer: Descriptor,
+  blob: Bytes,
+  compression: LayerCompression,
+  options: { readonly signal: AbortSignal; readonly onProgress: (bytesDone: number) => void },
+) => Promise<LayerScan>;
+
+export interface IndexOptions {
+  /** Bytes; for all layers or for each. */
+  readonly spanSize: number | ((layer: Descriptor) => number);
+  /** Compressed bytes. Smaller layers get no ztoc. */
+  readonly minLayerSize: number;
+  /** `xattr`: say of layers without extended attributes that they have none. */
+  readonly optimizations?: readonly 'xattr'[];
+  /** Files whose spans the runtime shall fetch before the start. */
+  readonly prefetchFiles?: readonly string[];
+  /** False writes ztoc descriptors without their span size, as the soci CLI before 0.12. */
+  readonly spanSizeAnnotation?: boolean;
+  readonly scan: ScanLayer;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: OnProgress;
+  /** The lines that the soci CLI prints, as they come. */
+  readonly onLine?: (line: string) => void;
+}
+
+/** What became of one layer that got no ztoc. */
+export interface SkippedLayer {
+  readonly layer: Descriptor;
+  readonly reason: 'small' | 'compression';
+}
+
+/** The ztocs of one image manifest. */
+export interface IndexedLayers {
+  readonly ztocs: readonly {
+    readonly layer: Descriptor;
+    readonly ztoc: Descriptor;
+    readonly spanSize: number;
+  }[];
+  readonly prefetch: readonly { readonly layer: Descriptor; readonly artifact: Descriptor }[];
+  readonly skipped: readonly SkippedLayer[];
+  /** Of `prefetchFiles`, cleaned: those that no indexed layer has. */
+  readonly missingFiles: readonly string[];
+}
+
+/** Where the layers come from and where the artifacts made of them go. */
+export interface LayerStore {
+  read(layer: Descriptor): Promise<Bytes>;
+  write(bytes: Uint8Array): Promise<{ digest: Digest; size: number }>;
+}
+
+/**
+ * Makes the ztocs and prefetch artifacts of one image manifest and stores them (soci-format §3.3, §3.6). `known` holds the
+ * layers that were built before, by digest; new ones are added.
+ */
+export async function indexLayers(
+  manifest: Manifest,
+  store: LayerStore,
+  options: IndexOptions,
+  known = new Map<Digest, Promise<BuiltLayer>>(),
+): Promise<IndexedLayers> {
+  const wanted = new Set((options.prefetchFiles ?? []).map(cleanPath).filter((name) => name !== ''));
+  const { chosen, skipped } = chooseLayers(manifest, options);
+  const progress = layerProgress(
+    chosen.map(({ layer }) => layer),
+    options.onProgress,
+  );
+  const earlier = new Set(known.keys());
+  const built = await mapConcurrently(
+    chosen,
+    availableParallelism() + 1,
+    async ({ layer, compression }, index, signal) => {
+      const making =
+        known.get(layer.digest) ??
+        build(layer, compression, store, { ...options, signal, wanted, onBytes: progress(index) });
+      known.set(layer.digest, making);
+      const made = await making;
+      const again = earlier.has(layer.digest) ? ' (already exists)' : '';
+      options.onLine?.(`layer ${layer.digest} -> ztoc ${made.ztoc.digest}${again}`);
+      return { layer, ...made };
+    },
+    options.signal,
+  );
+  const { prefetch, missingFiles } = await writePrefetch(built, store, wanted, options.onLine);
+  const ztocs = built.map(({ layer, ztoc, spanSize, disableXattrs }) => ({
+    layer,
+    ztoc: ztocDescriptor(layer, ztoc, {
+      ...(options.spanSizeAnnotation === false ? {} : { spanSize }),
+      disableXattrs,
+    }),
+    spanSize,
+  }));
+  return { ztocs, prefetch, skipped, missingFiles };
+}
+
+/** soci-format §3.3: which layers get a ztoc, in manifest order, duplicates too. */
+function chooseLayers(
+  manifest: Manifest,
+  { minLayerSize, onLine }: IndexOptions,
+): { chosen: { layer: Descriptor; compression: LayerCompression }[]; skipped: SkippedLayer[] } {
+  const skipped: SkippedLayer[] = [];
+  const chosen: { layer: Descriptor; compression: LayerCompression }[] = [];
+  for (const layer of manifest.layers) {
+    if (layer.mediaType === PREFETCH_TYPE) continue;
+    const { compression, unsupported } = layerType(layer.mediaType);
+    const line = `ztoc skipped - layer ${layer.digest} (${layer.mediaType})`;
+    if (layer.size < minLayerSize) {
+      skipped.push({ layer, reason: 'small' });
+      onLine?.(`${line} size ${layer.size} is less than min-layer-size ${minLayerSize}`);
+    } else if (compression === undefined) {
+      skipped.push({ layer, reason: 'compression' });
+      const expected = '[tar, gzip, unknown]';
+      onLine?.(
+        `${line} is compressed in an unsupported format. expect: ${expected} but got "${unsupported}"`,
+      );
+    } else {
+      chosen.push({ layer, compression });
+    }
+  }
+  return { chosen, skipped };
+}
+
+/** Each file is looked for from the topmost layer down, and the first layer that has it gets its spans (soci-format §3.6). */
+async function writePrefetch(
+  built: readonly ({ readonly layer: Descriptor } & BuiltLayer)[],
+  store: LayerStore,
+  wanted: ReadonlySet<string>,
+  onLine: IndexOptions['onLine'],
+): Promise<Pick<IndexedLayers, 'prefetch' | 'missingFiles'>> {
+  const missing = new Set(wanted);
+  const layers = [...new Map(built.map((item) => [item.layer.digest, item])).values()];
+  const ranges = new Map<Digest, SpanRange[]>();
+  for (const { layer, found } of layers.toReversed()) {
+    const first = [...found].filter(([name]) => missing.delete(name));
+    if (first.length > 0)
+      ranges.set(
+        layer.digest,
+        first.map(([, range]) => range),
+      );
+  }
+  const prefetch: { layer: Descriptor; artifact: Descriptor }[] = [];
+  for (const { layer } of layers) {
+    const own = ranges.get(layer.digest);
+    if (!own) continue;
+    const { bytes, descriptor } = encodePrefetch(layer, own);
+    await store.write(bytes);
+    prefetch.push({ layer, artifact: descriptor });
+    onLine?.(`Created prefetch artifact for layer ${layer.digest}: ${descriptor.digest}`);
+  }
+  return { prefetch, missingFiles: [...missing] };
+}
+
+/** What is kept of a layer once its ztoc is stored; the scan itself may be large and is let go. */
+export interface BuiltLayer {
+  readonly ztoc: { readonly digest: Digest; readonly size: number };
+  readonly spanSize: number;
+  readonly disableXattrs: boolean;
+  /** The spans of the files to prefetch that this layer has. */
+  readonly found: ReadonlyMap<string, SpanRange>;
+}
+
+async function build(
+  layer: Descriptor,
+  compression: LayerCompression,
+  store: LayerStore,
+  options: IndexOptions & {
+    readonly signal: AbortSignal;
+    readonly wanted: ReadonlySet<string>;
+    readonly onBytes: (done: number) => void;
+  },
+): Promise<BuiltLayer> {
+  const spanSize = typeof options.spanSize === 'number' ? options.spanSize : options.spanSize(layer);
+  const blob = await store.read(layer);
+  const scan = await options.scan(layer, blob, compression, {
+    signal: options.signal,
+    onProgress: options.onBytes,
+  });
+  const ztoc = await buildZtoc({ scan, spanSize, blob, signal: options.signal });
+  return {
+    ztoc: await store.write(ztoc),
+    spanSize,
+    disableXattrs: (options.optimizations?.includes('xattr') ?? false) && !needsXattrs(scan),
+    found: findSpans(scan, spanTable(scan, spanSize), options.wanted),
+  };
+}
+
+/** soci-format §3.3: an opaque directory becomes an attribute in overlayfs, so its marker counts too. */
+function needsXattrs({ entries }: LayerScan): boolean {
+  const prefix = Buffer.from('SCHILY.xattr.');
+  for (let index = 0; index < entries.length; index++) {
+    if (entries.name(index).endsWith('.wh..wh..opq')) return true;
+    if (entries.get(index).pax.some(([key]) => prefix.equals(key.subarray(0, prefix.length)))) return true;
+  }
+  return false;
+}
+
+/** Adds up the bytes of layers that are scanned side by side. */
+function layerProgress(
+  layers: readonly Descriptor[],
+  onProgress: OnProgress | undefined,
+): (index: number) => (done: number) => void {
+  const total = layers.reduce((sum, { size }) => sum + size, 0);
+  const parts = layers.map(() => 0);
+  const step = `Indexing ${layers.length} ${layers.length === 1 ? 'layer' : 'layers'}`;
+  return (index) => (done) => {
+    parts[index] = done;
+    onProgress?.({ step, done: parts.reduce((sum, part) => sum + part, 0), total, unit: 'bytes' });
+  };
+}

@@ -1,0 +1,271 @@
+import { Builder } from 'flatbuffers';
+import { LensError } from '../errors';
+import type { Bytes } from '../layer/bytes';
+import { checkpointWindows, checkpoints, spanDigests, spanTable } from '../layer/spans';
+import type { EntryType, LayerCompression, LayerScan, TarEntry } from '../layer/types';
+import { type FlatBuilder, FlatReader, type FlatTable, Measure, badZtoc } from './flatbuffer';
+import {
+  type Zinfo,
+  encodeGzipZinfo,
+  encodeTarZinfo,
+  gzipZinfoSize,
+  parseGzipZinfo,
+  parseTarZinfo,
+} from './zinfo';
+
+/** What the soci CLI since v0.10 writes into its ztocs and indexes; the bytes are equal only if ours say the same. */
+export const BUILD_TOOL = 'AWS SOCI CLI v0.2';
+const VERSION = '0.9';
+/** A FlatBuffer's offsets are 31 bits wide. */
+const MAX_SIZE = 2 ** 31 - 1;
+/** The enum CompressionAlgorithm; gzip is the schema's default and so never written (soci-format §1.1). */
+const ALGORITHM = { gzip: 1, tar: 2 } as const;
+
+/** One file of a ztoc: what the tar says, without where its header begins (soci-format §1.3). */
+export type ZtocFile = Omit<TarEntry, 'headerOffset'>;
+
+/** A ztoc, read (soci-format §1.1). */
+export interface Ztoc {
+  readonly version: string;
+  readonly buildTool: string;
+  readonly compression: LayerCompression;
+  /** Bytes of the layer blob. */
+  readonly compressedSize: number;
+  /** Tar bytes up to the end of the archive. */
+  readonly uncompressedSize: number;
+  readonly files: readonly ZtocFile[];
+  /** Of the compressed bytes of each span. */
+  readonly spanDigests: readonly string[];
+  readonly zinfo: Zinfo;
+}
+
+/**
+ * The ztoc of a layer for one span size, byte for byte as the soci CLI makes it in UTC (soci-format §1.2). `blob` is read
+ * again for the span digests and windows that the scan did not keep.
+ * Throws `soci/bad-span-size` and `soci/ztoc-too-large`.
+ */
+export async function buildZtoc(options: {
+  readonly scan: LayerScan;
+  /** Bytes. */
+  readonly spanSize: number;
+  readonly blob: Bytes;
+  readonly buildTool?: string;
+  readonly signal?: AbortSignal;
+}): Promise<Uint8Array> {
+  const { scan, spanSize, blob, signal } = options;
+  checkSpanSize(scan.compression, spanSize);
+  const size = ztocSize(scan, spanSize, options.buildTool);
+  if (size > MAX_SIZE) {
+    throw new LensError(
+      'soci/ztoc-too-large',
+      `With spans of ${spanSize} bytes the ztoc of ${scan.digest} would have ${size} bytes, more than the 2 GiB of the format.`,
+      'Choose a larger span size.',
+    );
+  }
+  const digests = await spanDigests(scan, spanSize, blob, signal);
+  const zinfo =
+    scan.compression === 'gzip'
+      ? encodeGzipZinfo(
+          spanSize,
+          checkpoints(scan, spanSize),
+          await checkpointWindows(scan, spanSize, blob, signal),
+        )
+      : encodeTarZinfo(spanSize, scan.compressedSize);
+  signal?.throwIfAborted();
+  const builder = new Builder(size);
+  const head = writeHead(builder, scan, options.buildTool ?? BUILD_TOOL);
+  writeTail(builder, scan, head, digests.map(ascii), zinfo);
+  return builder.asUint8Array();
+}
+
+/** Exactly how many bytes `buildZtoc` would give. For many span sizes of one layer, `ztocSizer` is faster. */
+export function ztocSize(scan: LayerScan, spanSize: number, buildTool?: string): number {
+  return ztocSizer(scan, buildTool)(spanSize);
+}
+
+/** Measures the part of a layer's ztocs that all span sizes share, once; gives the size for any of them. */
+export function ztocSizer(scan: LayerScan, buildTool = BUILD_TOOL): (spanSize: number) => number {
+  const shared = new Measure();
+  const head = writeHead(shared, scan, buildTool);
+  return (spanSize) => {
+    checkSpanSize(scan.compression, spanSize);
+    const spans = spanTable(scan, spanSize).length;
+    const zinfo = {
+      length:
+        scan.compression === 'gzip'
+          ? gzipZinfoSize(spans)
+          : encodeTarZinfo(spanSize, scan.compressedSize).length,
+    };
+    const measure = shared.fork();
+    writeTail(measure, scan, head, new Array<{ length: number }>(spans).fill(SPAN_DIGEST), zinfo);
+    return measure.size;
+  };
+}
+
+/** `sha256:` and 64 hex digits. */
+const SPAN_DIGEST = { length: 71 };
+
+/** Reads a ztoc that nobody vouches for. Throws `soci/bad-ztoc`. */
+export function parseZtoc(bytes: Uint8Array): Ztoc {
+  const root = new FlatReader(bytes).root();
+  const info = root.table(5);
+  const algorithm = info.int8(0, ALGORITHM.gzip);
+  if (algorithm !== ALGORITHM.gzip && algorithm !== ALGORITHM.tar)
+    throw badZtoc(`its compression is number ${algorithm}`);
+  const zinfo = algorithm === ALGORITHM.gzip ? parseGzipZinfo(info.bytes(3)) : parseTarZinfo(info.bytes(3));
+  const digests = info.byteStrings(2).map((digest) => new TextDecoder().decode(digest));
+  if (digests.length !== info.int32(1) + 1)
+    throw badZtoc(`it has ${digests.length} digests for ${info.int32(1) + 1} spans`);
+  if (zinfo.kind === 'gzip' && zinfo.in.length !== digests.length) {
+    throw badZtoc(`it has ${zinfo.in.length} checkpoints for ${digests.length} spans`);
+  }
+  return {
+    version: root.text(0),
+    buildTool: root.text(1),
+    compression: zinfo.kind,
+    compressedSize: root.size(2),
+    uncompressedSize: root.size(3),
+    files: root.table(4).tables(0).map(readFile),
+    spanDigests: digests,
+    zinfo,
+  };
+}
+
+function checkSpanSize(compression: LayerCompression, spanSize: number): void {
+  // A span size of 0 means a span for each block; a plain tar has none, and the CLI divides by it.
+  if (Number.isSafeInteger(spanSize) && spanSize >= (compression === 'gzip' ? 0 : 1)) return;
+  throw new LensError(
+    'soci/bad-span-size',
+    `A span size of ${spanSize} bytes is not possible for a ${compression} layer.`,
+    'Give a whole number of bytes above 0, for example 4194304.',
+  );
+}
+
+interface Head {
+  readonly version: number;
+  readonly buildTool: number;
+  readonly toc: number;
+}
+
+/** Everything up to the table of contents: steps 1–3 of soci-format §1.2. The order of the calls makes the bytes. */
+function writeHead(builder: FlatBuilder<Uint8Array>, { entries }: LayerScan, tool: string): Head {
+  const version = builder.createString(ascii(VERSION));
+  const buildTool = builder.createString(ascii(tool));
+  const files = new Array<number>(entries.length);
+  for (let index = entries.length - 1; index >= 0; index--)
+    files[index] = writeFile(builder, entries.get(index));
+  const metadata = writeOffsets(builder, files);
+  builder.startObject(1);
+  builder.addFieldOffset(0, metadata, 0);
+  return { version, buildTool, toc: builder.endObject() };
+}
+
+function writeFile(builder: FlatBuilder<Uint8Array>, entry: ZtocFile): number {
+  const name = builder.createString(entry.name);
+  const type = builder.createString(ascii(entry.type));
+  const linkname = builder.createString(entry.linkname);
+  const uname = builder.createString(entry.uname);
+  const gname = builder.createString(entry.gname);
+  const modTime = builder.createString(ascii(entry.modTime));
+  const xattrs = writeOffsets(
+    builder,
+    entry.pax.map(([key, value]) => {
+      const keyOffset = builder.createString(key);
+      const valueOffset = builder.createString(value);
+      builder.startObject(2);
+      builder.addFieldOffset(0, keyOffset, 0);
+      builder.addFieldOffset(1, valueOffset, 0);
+      return builder.endObject();
+    }),
+  );
+  builder.startObject(14);
+  builder.addFieldOffset(0, name, 0);
+  builder.addFieldOffset(1, type, 0);
+  builder.addFieldInt64(2, BigInt(entry.offset), 0n);
+  builder.addFieldInt64(3, BigInt(entry.size), 0n);
+  builder.addFieldOffset(4, linkname, 0);
+  builder.addFieldInt64(5, entry.mode, 0n);
+  builder.addFieldInt32(6, entry.uid | 0, 0);
+  builder.addFieldInt32(7, entry.gid | 0, 0);
+  builder.addFieldOffset(8, uname, 0);
+  builder.addFieldOffset(9, gname, 0);
+  builder.addFieldOffset(10, modTime, 0);
+  builder.addFieldInt64(11, entry.devMajor, 0n);
+  builder.addFieldInt64(12, entry.devMinor, 0n);
+  builder.addFieldOffset(13, xattrs, 0);
+  return builder.endObject();
+}
+
+/** The rest: steps 4–8 of soci-format §1.2. */
+function writeTail<S extends { readonly length: number }>(
+  builder: FlatBuilder<S>,
+  scan: LayerScan,
+  head: Head,
+  digests: readonly S[],
+  zinfo: S,
+): void {
+  const checkpointBytes = builder.createByteVector(zinfo);
+  const spans = writeOffsets(
+    builder,
+    digests.map((digest) => builder.createString(digest)),
+  );
+  builder.startObject(4);
+  builder.addFieldInt32(1, digests.length - 1, 0);
+  builder.addFieldOffset(2, spans, 0);
+  builder.addFieldOffset(3, checkpointBytes, 0);
+  builder.addFieldInt8(0, ALGORITHM[scan.compression], ALGORITHM.gzip);
+  const info = builder.endObject();
+  builder.startObject(6);
+  builder.addFieldOffset(0, head.version, 0);
+  builder.addFieldOffset(1, head.buildTool, 0);
+  builder.addFieldOffset(4, head.toc, 0);
+  builder.addFieldInt64(2, BigInt(scan.compressedSize), 0n);
+  builder.addFieldInt64(3, BigInt(scan.tarSize), 0n);
+  builder.addFieldOffset(5, info, 0);
+  builder.finish(builder.endObject());
+}
+
+function writeOffsets(builder: FlatBuilder<never>, offsets: readonly number[]): number {
+  builder.startVector(4, offsets.length, 4);
+  for (let index = offsets.length - 1; index >= 0; index--) builder.addOffset(offsets[index] ?? 0);
+  return builder.endVector();
+}
+
+const TYPES: ReadonlySet<string> = new Set<EntryType>([
+  'reg',
+  'hardlink',
+  'symlink',
+  'char',
+  'block',
+  'dir',
+  'fifo',
+]);
+
+function isEntryType(text: string): text is EntryType {
+  return TYPES.has(text);
+}
+
+function readFile(table: FlatTable): ZtocFile {
+  const type = table.text(1);
+  if (!isEntryType(type)) throw badZtoc(`a file in it has the type "${type}"`);
+  return {
+    name: table.bytes(0),
+    type,
+    offset: table.size(2),
+    size: table.size(3),
+    linkname: table.bytes(4),
+    mode: table.int64(5),
+    uid: table.int32(6) >>> 0,
+    gid: table.int32(7) >>> 0,
+    uname: table.bytes(8),
+    gname: table.bytes(9),
+    modTime: table.text(10),
+    devMajor: table.int64(11),
+    devMinor: table.int64(12),
+    pax: table.tables(13).map((xattr) => [xattr.bytes(0), xattr.bytes(1)] as const),
+  };
+}
+
+function ascii(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
