@@ -1,0 +1,122 @@
+// The trace file: plain writes, one per event, so that a SIGKILL (the end of PID 1 kills its namespace) loses nothing.
+#include "tracer.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+// Two paths of LONG_PATH bytes, each byte six characters at worst, and their base64, fit.
+static char line[160 * 1024];
+static size_t length;
+static int fd = -1;
+static uint64_t start_ns;
+
+static uint64_t now_ns(clockid_t clock) {
+  struct timespec t;
+  clock_gettime(clock, &t);
+  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+// O_EXCL and O_NOFOLLOW: an image cannot place a link or a file where the trace is going to be.
+bool output_open(const char *file) {
+  fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+  return fd >= 0;
+}
+
+size_t event_room(void) { return sizeof line - length; }
+
+static void put(const char *bytes, size_t count) {
+  // Two bytes stay for the end of the object and of the line.
+  if (count + 2 > event_room()) return;
+  memcpy(line + length, bytes, count);
+  length += count;
+}
+
+void event_text(const char *text) { put(text, strlen(text)); }
+
+void event_begin(const char *op, int pid) {
+  length = (size_t)snprintf(line, sizeof line, "{\"t\":%llu,\"pid\":%d,\"op\":\"%s\"",
+                            (unsigned long long)(now_ns(CLOCK_MONOTONIC) - start_ns) / 1000, pid, op);
+}
+
+void event_number(const char *key, int64_t value) {
+  char text[96];
+  put(text, (size_t)snprintf(text, sizeof text, ",\"%s\":%lld", key, (long long)value));
+}
+
+// Length of the UTF-8 sequence at `s` (RFC 3629: shortest form, no surrogates, at most U+10FFFF), or 0.
+static int utf8_length(const unsigned char *s) {
+  if (s[0] < 0x80) return 1;
+  if (s[0] < 0xc2) return 0;
+  if ((s[1] & 0xc0) != 0x80) return 0;
+  if (s[0] < 0xe0) return 2;
+  if ((s[2] & 0xc0) != 0x80) return 0;
+  if (s[0] < 0xf0) return (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ? 0 : 3;
+  if ((s[3] & 0xc0) != 0x80 || s[0] > 0xf4) return 0;
+  return (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f) ? 0 : 4;
+}
+
+static void put_base64(const unsigned char *s, size_t count) {
+  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  for (size_t i = 0; i < count; i += 3) {
+    uint32_t word = (uint32_t)s[i] << 16 | (i + 1 < count ? (uint32_t)s[i + 1] << 8 : 0) | (i + 2 < count ? s[i + 2] : 0);
+    char out[4] = {digits[word >> 18], digits[word >> 12 & 63], digits[word >> 6 & 63], digits[word & 63]};
+    if (i + 2 >= count) out[3] = '=';
+    if (i + 1 >= count) out[2] = '=';
+    put(out, 4);
+  }
+}
+
+void event_path(const char *key, const char *path) {
+  char text[96];
+  bool clean = true;
+  put(text, (size_t)snprintf(text, sizeof text, ",\"%s\":\"", key));
+  for (const unsigned char *s = (const unsigned char *)path; *s;) {
+    int n = utf8_length(s);
+    if (n == 0) {
+      clean = false;
+      event_text("\\ufffd");
+      s++;
+    } else if (*s == '"' || *s == '\\') {
+      char escaped[2] = {'\\', (char)*s++};
+      put(escaped, 2);
+    } else if (*s < 0x20) {
+      put(text, (size_t)snprintf(text, sizeof text, "\\u%04x", *s++));
+    } else {
+      put((const char *)s, (size_t)n);
+      s += n;
+    }
+  }
+  event_text("\"");
+  if (clean) return;
+  put(text, (size_t)snprintf(text, sizeof text, ",\"%s_b64\":\"", key));
+  put_base64((const unsigned char *)path, strlen(path));
+  event_text("\"");
+}
+
+// On a full disk the recording stops at a whole line, and the program goes on; the recorder sees it by the cut end.
+void event_end(void) {
+  line[length++] = '}';
+  line[length++] = '\n';
+  for (size_t done = 0; done < length && fd >= 0;) {
+    ssize_t n = write(fd, line + done, length - done);
+    if (n >= 0) {
+      done += (size_t)n;
+    } else if (errno != EINTR) {
+      close(fd);
+      fd = -1;
+    }
+  }
+}
+
+// t0 is written as a string because nanoseconds since 1970 exceed what a JSON reader's double holds exactly.
+void header_write(int app, int tracer, const char *mode) {
+  start_ns = now_ns(CLOCK_MONOTONIC);
+  length = (size_t)snprintf(line, sizeof line,
+                            "{\"v\":1,\"op\":\"start\",\"t0_unix_ns\":\"%llu\",\"clock\":\"monotonic\",\"unit\":\"us\","
+                            "\"mode\":\"%s\",\"level\":%d,\"pid\":%d,\"tracer\":%d",
+                            (unsigned long long)now_ns(CLOCK_REALTIME), mode, settings.level, app, tracer);
+  event_end();
+}
