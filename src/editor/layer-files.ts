@@ -1,0 +1,138 @@
+import * as vscode from 'vscode';
+import type { LayerScan } from '../layer/types';
+import type { Services } from './services';
+import type { Opened } from './store';
+
+const SCHEME = 'soci-layer';
+/** VS Code itself opens no larger file; larger ones are saved, not looked at. */
+const LARGEST = 1024 ** 3;
+
+/** The address of one entry of one layer; its path ends as the entry's does, so that icons and languages follow. */
+export function layerFileUri(reference: string, layer: number, entry: number, name: string): vscode.Uri {
+  return vscode.Uri.from({
+    scheme: SCHEME,
+    path: `/${name.replace(/^[./]*\/?/, '')}`,
+    query: JSON.stringify({ reference, layer, entry }),
+  });
+}
+
+interface Place {
+  readonly image: Opened['image'];
+  readonly scan: LayerScan;
+  readonly layer: number;
+  readonly entry: number;
+}
+
+/** Files of layers, read-only: a file is read by the spans that hold it, never by the whole layer. */
+export class LayerFiles implements vscode.FileSystemProvider {
+  readonly #services: Services;
+  readonly #open: (reference: string) => Promise<Opened>;
+  /** A layer never changes, so nothing ever fires. */
+  readonly onDidChangeFile = new vscode.EventEmitter<vscode.FileChangeEvent[]>().event;
+
+  constructor(services: Services, open: (reference: string) => Promise<Opened>) {
+    this.#services = services;
+    this.#open = open;
+  }
+
+  register(): vscode.Disposable {
+    return vscode.workspace.registerFileSystemProvider(SCHEME, this, {
+      isReadonly: true,
+      isCaseSensitive: true,
+    });
+  }
+
+  watch(): vscode.Disposable {
+    return new vscode.Disposable(() => undefined);
+  }
+
+  async stat(uri: vscode.Uri): Promise<vscode.FileStat> {
+    const { scan, entry } = await this.#find(uri);
+    const { size, modTime } = scan.entries.get(entry);
+    const time = Date.parse(modTime) || 0;
+    return {
+      type: vscode.FileType.File,
+      size,
+      ctime: time,
+      mtime: time,
+      permissions: vscode.FilePermission.Readonly,
+    };
+  }
+
+  async readFile(uri: vscode.Uri): Promise<Uint8Array> {
+    const { image, scan, layer, entry } = await this.#find(uri);
+    const size = scan.entries.size(entry);
+    if (size > LARGEST)
+      throw vscode.FileSystemError.Unavailable(vscode.l10n.t('The file is too large to open.'));
+    const blob = image.layers[layer]?.blob;
+    if (!blob) throw vscode.FileSystemError.FileNotFound(uri);
+    const start = scan.entries.offset(entry);
+    const line = await this.#services.line();
+    const content = new Uint8Array(size);
+    let at = 0;
+    for await (const chunk of line.readTar(scan, blob, { start, end: start + size })) {
+      content.set(chunk, at);
+      at += chunk.length;
+    }
+    return content;
+  }
+
+  readDirectory(): [string, vscode.FileType][] {
+    return [];
+  }
+
+  createDirectory(): never {
+    throw readOnly();
+  }
+  writeFile(): never {
+    throw readOnly();
+  }
+  delete(): never {
+    throw readOnly();
+  }
+  rename(): never {
+    throw readOnly();
+  }
+
+  async #find(uri: vscode.Uri): Promise<Place> {
+    const { reference, layer, entry } = parseQuery(uri);
+    // An address can come from anywhere; only images that the person chose are read.
+    if (!this.#services.store.get(reference)) throw vscode.FileSystemError.FileNotFound(uri);
+    const opened = await this.#open(reference);
+    const result = opened.layers[layer];
+    if (!result || !('scan' in result) || entry >= result.scan.entries.length) {
+      throw vscode.FileSystemError.FileNotFound(uri);
+    }
+    if (result.scan.entries.type(entry) !== 'reg') throw vscode.FileSystemError.FileNotFound(uri);
+    return { image: opened.image, scan: result.scan, layer, entry };
+  }
+}
+
+function readOnly(): vscode.FileSystemError {
+  return vscode.FileSystemError.NoPermissions(vscode.l10n.t('Layers cannot be changed.'));
+}
+
+/** An address may come from anywhere, a restored editor or a link. */
+function parseQuery(uri: vscode.Uri): { reference: string; layer: number; entry: number } {
+  try {
+    const query: unknown = JSON.parse(uri.query);
+    if (
+      typeof query === 'object' &&
+      query !== null &&
+      'reference' in query &&
+      'layer' in query &&
+      'entry' in query
+    ) {
+      const { reference, layer, entry } = query;
+      if (typeof reference === 'string' && isIndex(layer) && isIndex(entry))
+        return { reference, layer, entry };
+    }
+  } catch {
+    // Not JSON: not an address of ours.
+  }
+  throw vscode.FileSystemError.FileNotFound(uri);
+}
+
+function isIndex(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}

@@ -1,0 +1,76 @@
+import * as vscode from 'vscode';
+import { parseDockerfile } from '../image/dockerfile';
+import { formatBytes, formatCount, formatShare } from '../plan/format';
+import { DOCKERFILES } from './dockerfiles';
+import { readSettings } from './settings';
+import type { Analysis, AnalysisStore, Facts } from './store';
+
+/**
+ * Lenses on the last `FROM` of a Dockerfile, which is the stage that becomes the image: before the first analysis one verb, then
+ * a fact and the verbs. Nothing is asked of anyone for them: what they say is in the store.
+ */
+export class DockerfileLenses implements vscode.CodeLensProvider, vscode.Disposable {
+  readonly #store: AnalysisStore;
+  readonly #changed = new vscode.EventEmitter<void>();
+  readonly #subscriptions: vscode.Disposable;
+  readonly onDidChangeCodeLenses = this.#changed.event;
+
+  constructor(store: AnalysisStore) {
+    this.#store = store;
+    this.#subscriptions = vscode.Disposable.from(
+      this.#changed,
+      vscode.languages.registerCodeLensProvider(DOCKERFILES, this),
+      store.onDidChange(() => {
+        this.#changed.fire();
+      }),
+      vscode.workspace.onDidChangeConfiguration((event) => {
+        if (event.affectsConfiguration('sociLens.codeLens')) this.#changed.fire();
+      }),
+    );
+  }
+
+  provideCodeLenses(document: vscode.TextDocument): vscode.CodeLens[] {
+    if (!vscode.workspace.getWorkspaceFolder(document.uri) || !readSettings(document.uri).lenses) return [];
+    const stage = parseDockerfile(document.getText()).stages.at(-1);
+    if (!stage) return [];
+    const line = document.lineAt(stage.from.startLine);
+    const lens = (title: string, command: string, argument: vscode.Uri | string) =>
+      new vscode.CodeLens(line.range, { title, command: `sociLens.${command}`, arguments: [argument] });
+
+    const build = lens(vscode.l10n.t('Build and inspect'), 'buildAndInspect', document.uri);
+    const analysis = this.#store.builtFrom(document.uri);
+    if (!analysis?.facts) return [build];
+    return [
+      lens(describeFacts(analysis.facts), 'showSpanMap', analysis.reference),
+      build,
+      lens(vscode.l10n.t('Profile start'), 'profileStartup', analysis.reference),
+      lens(vscode.l10n.t('Create index'), 'createAndPushIndex', analysis.reference),
+    ];
+  }
+
+  dispose(): void {
+    this.#subscriptions.dispose();
+  }
+}
+
+/** `1.47 GB · 6 % read at start · 64 of 362 spans`, or what is known of it. */
+export function describeFacts({ size, layers, start }: Facts): string {
+  const parts = start
+    ? [
+        vscode.l10n.t('{0} read at start', formatShare(start.share)),
+        vscode.l10n.t('{0} of {1} spans', formatCount(start.touchedSpans), formatCount(start.spans)),
+      ]
+    : [
+        layers === 1 ? vscode.l10n.t('1 layer') : vscode.l10n.t('{0} layers', formatCount(layers)),
+        vscode.l10n.t('start not profiled'),
+      ];
+  return [formatBytes(size), ...parts].join(' · ');
+}
+
+/** The same for a tree item, with what became of the index. */
+export function describeAnalysis({ facts, index }: Analysis): string {
+  return [
+    facts ? describeFacts(facts) : vscode.l10n.t('not read yet'),
+    ...(index ? [vscode.l10n.t('indexed')] : []),
+  ].join(' · ');
+}

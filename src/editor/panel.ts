@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto';
+import * as vscode from 'vscode';
+import { pageHtml } from '../plan/page';
+import { serve, type Handlers, type HostEnd, type IndexOrder } from '../protocol';
+import { shortName } from './dockerfiles';
+import { describe } from './errors';
+import { layerFileUri } from './layer-files';
+import type { Services } from './services';
+import type { Opened } from './store';
+
+const VIEW_TYPE = 'sociLens.spanMap';
+
+/** What the page can ask the editor to do. Each resolves with a sentence on what was done, or null when the person cancelled it. */
+export interface PanelActions {
+  /** Reads the image unless it is read already. */
+  open(reference: string): Promise<Opened>;
+  profile(reference: string): Promise<string | null>;
+  createIndex(reference: string, order: IndexOrder): Promise<string | null>;
+  exportReport(reference: string): Promise<string | null>;
+}
+
+/** The span maps: one panel per image, brought back by VS Code after a reload. */
+export class SpanMaps implements vscode.WebviewPanelSerializer, vscode.Disposable {
+  readonly #services: Services;
+  readonly #actions: PanelActions;
+  readonly #page: vscode.Uri;
+  readonly #icon: vscode.Uri;
+  readonly #maps = new Map<string, SpanMap>();
+  readonly #subscriptions: vscode.Disposable;
+
+  constructor(services: Services, actions: PanelActions, extensionUri: vscode.Uri) {
+    this.#services = services;
+    this.#actions = actions;
+    this.#page = vscode.Uri.joinPath(extensionUri, 'dist', 'webview');
+    this.#icon = vscode.Uri.joinPath(extensionUri, 'media', 'activity.svg');
+    this.#subscriptions = vscode.Disposable.from(
+      vscode.window.registerWebviewPanelSerializer(VIEW_TYPE, this),
+      services.store.onDidChange((reference) => this.#maps.get(reference)?.host.tell('changed', {})),
+      services.tasks.onDidProgress(({ reference, progress }) => {
+        const { step = null, done = null, total = null } = progress ?? {};
+        this.#maps.get(reference)?.host.tell('progress', { step, done, total });
+      }),
+    );
+  }
+
+  show(reference: string): void {
+    const shown = this.#maps.get(reference);
+    if (shown) {
+      shown.panel.reveal();
+      return;
+    }
+    const panel = vscode.window.createWebviewPanel(VIEW_TYPE, '', vscode.ViewColumn.Active);
+    this.#fill(panel, reference);
+  }
+
+  deserializeWebviewPanel(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
+    const reference =
+      typeof state === 'object' && state !== null && 'reference' in state ? state.reference : undefined;
+    // Only an image of this workspace comes back; a panel that names none has nothing to show.
+    if (typeof reference === 'string' && this.#services.store.get(reference)) this.#fill(panel, reference);
+    else panel.dispose();
+    return Promise.resolve();
+  }
+
+  dispose(): void {
+    this.#subscriptions.dispose();
+    for (const { panel } of this.#maps.values()) panel.dispose();
+  }
+
+  #fill(panel: vscode.WebviewPanel, reference: string): void {
+    panel.title = vscode.l10n.t('Span Map: {0}', shortName(reference));
+    panel.iconPath = this.#icon;
+    panel.webview.options = { enableScripts: true, localResourceRoots: [this.#page] };
+    const host = serve(
+      (message) => void panel.webview.postMessage(message),
+      this.#handlers(reference),
+      (error) => {
+        this.#services.log.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
+        return describe(error);
+      },
+    );
+    this.#maps.set(reference, { panel, host });
+    panel.webview.onDidReceiveMessage((message: unknown) => host.receive(message));
+    panel.onDidDispose(() => this.#maps.delete(reference));
+    panel.webview.html = pageHtml({
+      script: this.#resource(panel, 'spanMap.js'),
+      style: this.#resource(panel, 'spanMap.css'),
+      cspSource: panel.webview.cspSource,
+      nonce: randomBytes(16).toString('hex'),
+    });
+  }
+
+  #resource(panel: vscode.WebviewPanel, name: string): string {
+    return panel.webview.asWebviewUri(vscode.Uri.joinPath(this.#page, name)).toString();
+  }
+
+  #handlers(reference: string): Handlers {
+    const actions = this.#actions;
+    const picture = async () => (await actions.open(reference)).picture;
+    return {
+      overview: async ({ settings }) => (await picture()).overview(settings),
+      cells: async (query) => (await picture()).cells(query),
+      span: async (query) => (await picture()).span(query),
+      entries: async (query) => (await picture()).entries(query),
+      createIndex: async (order) => ({ done: await actions.createIndex(reference, order) }),
+      recordStart: async () => ({ done: await actions.profile(reference) }),
+      exportReport: async () => ({ done: await actions.exportReport(reference) }),
+      openEntry: async ({ layer, entry }) => {
+        const result = (await actions.open(reference)).layers[layer];
+        if (!result || !('scan' in result) || entry >= result.scan.entries.length) return { done: null };
+        const uri = layerFileUri(reference, layer, entry, result.scan.entries.name(entry));
+        await vscode.commands.executeCommand('vscode.open', uri, { preview: true });
+        return { done: uri.path };
+      },
+    };
+  }
+}
+
+interface SpanMap {
+  readonly panel: vscode.WebviewPanel;
+  readonly host: HostEnd;
+}

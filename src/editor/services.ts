@@ -1,0 +1,28 @@
+import type * as vscode from 'vscode';
+import type * as line from '../line';
+import type { AnalysisStore } from './store';
+import type { Tasks } from './tasks';
+
+/** The rooms of the line, loaded as a bundle of their own by the first command that needs them. */
+export type Line = typeof line;
+
+/** What the parts of the editor share; made once, in `extension.ts`. */
+export interface Services {
+  readonly log: vscode.LogOutputChannel;
+  readonly store: AnalysisStore;
+  readonly tasks: Tasks;
+  /** What was answered before in this workspace: destinations, images that may be run. */
+  readonly answers: vscode.Memento;
+  readonly line: () => Promise<Line>;
+  readonly folders: Folders;
+}
+
+/** Absolute paths. */
+export interface Folders {
+  /** Engine images as OCI layouts, and layer scans. */
+  readonly cache: string;
+  /** The tracers that are put into containers. */
+  readonly tracer: string;
+  /** Recorded starts of windows without a folder. */
+  readonly traces: string;
+}

@@ -1,0 +1,40 @@
+import * as vscode from 'vscode';
+
+/** The extension's settings, typed. Their defaults, ranges and descriptions stand in package.json. */
+export interface Settings {
+  readonly engineHost: string | undefined;
+  readonly engineContext: string | undefined;
+  readonly ready: string | undefined;
+  /** Milliseconds. */
+  readonly traceTimeout: number;
+  /** Bytes, or what the recorded start recommends. */
+  readonly spanSize: number | 'auto';
+  /** Bytes. */
+  readonly minLayerSize: number;
+  readonly plainHttp: boolean;
+  readonly caFile: string | undefined;
+  readonly lenses: boolean;
+  /** Bytes. */
+  readonly cacheSize: number;
+}
+
+export function readSettings(scope?: vscode.Uri): Settings {
+  const section = vscode.workspace.getConfiguration('sociLens', scope);
+  const text = (key: string) => {
+    const value = section.get<string>(key, '').trim();
+    return value === '' ? undefined : value;
+  };
+  const spanSize = Number(text('index.spanSize'));
+  return {
+    engineHost: text('engine.host'),
+    engineContext: text('engine.context'),
+    ready: text('trace.ready'),
+    traceTimeout: section.get('trace.timeout', 120) * 1000,
+    spanSize: Number.isSafeInteger(spanSize) && spanSize > 0 ? spanSize : 'auto',
+    minLayerSize: section.get('index.minLayerSize', 10_485_760),
+    plainHttp: section.get('registry.plainHttp', false),
+    caFile: text('registry.caFile'),
+    lenses: section.get('codeLens.enabled', true),
+    cacheSize: section.get('cache.maxSize', 2 ** 31),
+  };
+}

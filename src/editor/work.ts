@@ -1,0 +1,260 @@
+/** The long work behind the commands: no questions, no windows. Each step of the line is done by its own room. */
+import { randomUUID } from 'node:crypto';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import * as path from 'node:path';
+import * as vscode from 'vscode';
+import { LensError } from '../errors';
+import type { Engine } from '../image/engine';
+import type { Image } from '../image/types';
+import type { LayerResult } from '../image/scan';
+import { formatPlatform } from '../oci/platform';
+import type { PlanInput } from '../plan/plan';
+import type { IndexOrder } from '../protocol';
+import type { Services } from './services';
+import { readSettings, type Settings } from './settings';
+import { factsOf, type Analysis, type Opened } from './store';
+import type { Task } from './tasks';
+
+/** Where an index went. */
+export interface IndexResult {
+  readonly digest: string;
+  readonly destination: string;
+}
+
+/** Reads an image: opens it, scans its layers, lays the recorded start on them if there is one, and draws the picture. */
+export async function inspect(services: Services, reference: string, task: Task): Promise<Opened> {
+  const line = await services.line();
+  const settings = readSettings();
+  const image = await line.openImage(reference, {
+    engine: () => connect(services, task.signal),
+    cacheDir: path.join(services.folders.cache, 'images'),
+    ...task,
+  });
+  const pool = line.createScanPool();
+  let layers: LayerResult[];
+  try {
+    const cache = line.openScanCache(path.join(services.folders.cache, 'scans'), settings.cacheSize);
+    layers = await line.scanImage(image, { pool, cache, ...task });
+  } finally {
+    await pool.close();
+  }
+  const known = services.store.get(reference);
+  const trace = known?.trace ?? (await existing(traceFile(services, reference)));
+  const opened = await draw(services, { image, layers, trace, dockerfile: known?.dockerfile });
+  services.store.update(reference, {
+    opened,
+    facts: factsOf(opened.plan),
+    ...(trace !== undefined && { trace }),
+  });
+  return opened;
+}
+
+/** Builds the image of a Dockerfile in its own folder. Its output goes to the log. */
+export async function build(
+  services: Services,
+  dockerfile: vscode.Uri,
+  tag: string,
+  task: Task,
+): Promise<void> {
+  const line = await services.line();
+  const engine = await connect(services, task.signal);
+  const contextDir = path.dirname(dockerfile.fsPath);
+  await line.buildImage(engine, {
+    contextDir,
+    dockerfile: dockerfile.fsPath,
+    tag,
+    onLog: (text) => {
+      services.log.info(text);
+    },
+    ...task,
+  });
+}
+
+/** Starts a container of the image under the tracer, keeps what it recorded in a file, and draws the picture anew. */
+export async function profile(services: Services, reference: string, task: Task): Promise<Opened> {
+  const { opened, dockerfile } = known(services, reference);
+  const line = await services.line();
+  const settings = readSettings();
+  const engine = await connect(services, task.signal);
+  const recorded = await line.recordStart(engine, opened.image, {
+    tracerDir: services.folders.tracer,
+    ready: line.parseReadyRule(settings.ready ?? defaultRule(opened.image)),
+    timeoutMs: settings.traceTimeout,
+    onLog: (text: string) => {
+      services.log.info(text);
+    },
+    ...task,
+  });
+  const trace = traceFile(services, reference);
+  await mkdir(path.dirname(trace), { recursive: true });
+  await line.writeTrace(trace, recorded);
+  return keep(services, reference, trace, await draw(services, { ...opened, trace, dockerfile }));
+}
+
+/** Lays a start that was recorded before on the image. */
+export async function useTrace(services: Services, reference: string, trace: string): Promise<Opened> {
+  const { opened, dockerfile } = known(services, reference);
+  return keep(services, reference, trace, await draw(services, { ...opened, trace, dockerfile }));
+}
+
+/** Makes the image that carries its SOCI index, and puts it where it shall go. What is made on the way does not stay. */
+export async function createIndex(
+  services: Services,
+  reference: string,
+  destination: string,
+  order: IndexOrder,
+  task: Task,
+): Promise<IndexResult> {
+  const { opened } = known(services, reference);
+  const line = await services.line();
+  const target = line.parseDestination(destination);
+  const { image } = opened;
+  if (image.layout === undefined) {
+    throw new LensError(
+      'editor/no-layout',
+      vscode.l10n.t(
+        'The blobs of {0} are not on this machine, so its index cannot be written here.',
+        reference,
+      ),
+      vscode.l10n.t('Pull the image into the Docker engine and inspect it there.'),
+    );
+  }
+  const source = await line.openLayout(image.layout);
+  const parsed = line.parseReference(reference);
+  const scratch = path.join(services.folders.cache, 'made', randomUUID());
+  const output = target.transport === 'oci' ? path.resolve(target.path) : scratch;
+  try {
+    const { index } = await line.convertLayout(source, await line.createLayout(output), {
+      spanSize: order.spanSize,
+      minLayerSize: order.minLayerSize,
+      platforms: [image.platform],
+      ...(parsed.transport === 'oci' && parsed.tag !== undefined && { tag: parsed.tag }),
+      scan: (layer) => Promise.resolve(scanOf(opened.layers, layer.digest)),
+      onLine: (text: string) => {
+        services.log.info(text);
+      },
+      ...task,
+    });
+    if (target.transport === 'docker') {
+      const { host, repository, tag } = target.registry;
+      const client = line.connectRegistry(host, repository, registryOptions(readSettings()));
+      await line.pushLayout(await line.openLayout(output), client, tag ?? 'latest', task);
+    }
+    services.store.update(reference, { index: { digest: index.digest, destination } });
+    return { digest: index.digest, destination };
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+/** Asks the engine who it is, and notes for the view whether it answered. */
+export async function connect(services: Services, signal: AbortSignal): Promise<Engine> {
+  const { connectEngine } = await services.line();
+  const { engineHost, engineContext } = readSettings();
+  const note = (hasEngine: boolean) =>
+    vscode.commands.executeCommand('setContext', 'sociLens.hasEngine', hasEngine);
+  try {
+    const engine = await connectEngine({ host: engineHost, context: engineContext, signal });
+    await note(true);
+    return engine;
+  } catch (error) {
+    signal.throwIfAborted();
+    await note(false);
+    throw error;
+  }
+}
+
+/** Where the recorded start of an image is kept: with the workspace, else with the extension. */
+export function traceFile({ folders }: Services, reference: string): string {
+  const folder = vscode.workspace.workspaceFolders?.find(({ uri }) => uri.scheme === 'file');
+  const name = reference.replace(/^docker-daemon:|^docker:\/\/|^oci:/, '').replace(/[^\w.-]+/g, '-');
+  const home = folder ? path.join(folder.uri.fsPath, '.soci-lens') : folders.traces;
+  return path.join(home, `${name}.soci-trace.jsonl`);
+}
+
+async function draw(
+  services: Services,
+  parts: Pick<Opened, 'image' | 'layers'> & { trace: string | undefined; dockerfile: string | undefined },
+): Promise<Opened> {
+  const { image, layers } = parts;
+  const line = await services.line();
+  const steps = line.layerSteps(image, await dockerfileModel(services, parts.dockerfile));
+  const scans = layers.map((result) => ('scan' in result ? result.scan : undefined));
+  const mapping =
+    parts.trace === undefined
+      ? undefined
+      : line.mapTrace(await line.readTrace(parts.trace), {
+          layers: scans.map((scan) => scan?.entries),
+          config: image.config,
+        });
+  const input: PlanInput = {
+    image: {
+      reference: image.reference,
+      digest: image.descriptor.digest,
+      platform: formatPlatform(image.platform),
+    },
+    layers: layers.map((result, index) => ({
+      descriptor: result.layer.descriptor,
+      scan: scans[index],
+      instruction: steps[index],
+      problem: 'error' in result ? result.error.message : 'skipped' in result ? result.skipped : undefined,
+    })),
+    mapping,
+  };
+  const picture = line.createPicture(input, { minLayerSize: readSettings().minLayerSize });
+  return {
+    image,
+    layers,
+    steps,
+    picture,
+    plan: picture.overview(null).plan,
+    touches: line.layerTouches(mapping?.touches ?? [], scans),
+  };
+}
+
+function keep(services: Services, reference: string, trace: string, opened: Opened): Opened {
+  services.store.update(reference, { trace, opened, facts: factsOf(opened.plan) });
+  return opened;
+}
+
+function known(services: Services, reference: string): { opened: Opened; dockerfile: string | undefined } {
+  const analysis: Analysis | undefined = services.store.get(reference);
+  if (!analysis?.opened) throw new Error(`${reference} has not been read.`);
+  return { opened: analysis.opened, dockerfile: analysis.dockerfile };
+}
+
+/** A Dockerfile that was moved or removed only costs the names of the layers. */
+async function dockerfileModel({ log, line }: Services, dockerfile: string | undefined) {
+  if (dockerfile === undefined) return undefined;
+  try {
+    return (await line()).parseDockerfile(await readFile(vscode.Uri.parse(dockerfile).fsPath, 'utf8'));
+  } catch (error) {
+    log.warn(`The Dockerfile ${dockerfile} cannot be read: ${String(error)}`);
+    return undefined;
+  }
+}
+
+function scanOf(layers: readonly LayerResult[], digest: string) {
+  const result = layers.find(({ layer }) => layer.descriptor.digest === digest);
+  if (result && 'scan' in result) return result.scan;
+  if (result && 'error' in result) throw result.error;
+  throw new Error(`Layer ${digest} was not scanned.`);
+}
+
+/** `sociLens.trace.ready` unset: what the image itself says about when it is up. */
+function defaultRule({ config }: Image): string {
+  return Object.keys(config.config?.ExposedPorts ?? {}).length > 0 ? 'listen' : 'quiet=5';
+}
+
+function registryOptions({ plainHttp, caFile }: Settings) {
+  return { ...(plainHttp && { plainHttp }), ...(caFile !== undefined && { caFile }) };
+}
+
+async function existing(file: string): Promise<string | undefined> {
+  try {
+    await vscode.workspace.fs.stat(vscode.Uri.file(file));
+    return file;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,56 @@
+import * as path from 'node:path';
+import * as vscode from 'vscode';
+import { Actions } from './editor/actions';
+import { commandTable, registerCommands } from './editor/commands';
+import { showError } from './editor/errors';
+import { LayerFiles } from './editor/layer-files';
+import { DockerfileLenses } from './editor/lens';
+import { SpanMaps } from './editor/panel';
+import type { Services } from './editor/services';
+import { AnalysisStore } from './editor/store';
+import { Tasks } from './editor/tasks';
+import { ImagesTree } from './editor/tree';
+
+/** Constructs and registers; reads nothing and asks nobody until the person does something. */
+export function activate(context: vscode.ExtensionContext): void {
+  const log = vscode.window.createOutputChannel('SOCI Lens', { log: true });
+  const store = new AnalysisStore(context.workspaceState);
+  const tasks = new Tasks(log);
+  const services: Services = {
+    log,
+    store,
+    tasks,
+    answers: context.workspaceState,
+    line: () => import('./line'),
+    folders: {
+      cache: context.globalStorageUri.fsPath,
+      tracer: path.join(context.extensionPath, 'dist', 'tracer'),
+      traces: path.join(context.globalStorageUri.fsPath, 'traces'),
+    },
+  };
+  const actions = new Actions(services);
+  const open = (reference: string) => actions.open(reference);
+  const tree = new ImagesTree(store, (reference) =>
+    open(reference).catch((error: unknown) => void showError(error, log)),
+  );
+  const maps = new SpanMaps(services, actions, context.extensionUri);
+
+  const noteImages = () =>
+    void vscode.commands.executeCommand('setContext', 'sociLens.hasImage', store.all.length > 0);
+  noteImages();
+  // Until an engine has failed to answer, there is one.
+  void vscode.commands.executeCommand('setContext', 'sociLens.hasEngine', true);
+
+  context.subscriptions.push(
+    log,
+    store,
+    tasks,
+    tree,
+    maps,
+    store.onDidChange(noteImages),
+    new DockerfileLenses(store),
+    new LayerFiles(services, open).register(),
+    vscode.window.createTreeView('sociLens.images', { treeDataProvider: tree, showCollapseAll: true }),
+    registerCommands(commandTable(services, actions, maps, tree), log),
+  );
+}
