@@ -1,5 +1,6 @@
 // node scripts/sample.mjs: makes the sample image without any engine, the same bytes on every operating system, and what sample/Dockerfile adds.
 // `--update` writes the new digests after the sample was changed on purpose; its trace must then be recorded anew.
+// `--output FOLDER` only makes the layout, anew and there, and prints its digests.
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
@@ -12,6 +13,7 @@ import { fetchPackages } from './sample/packages.mjs';
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const sample = path.join(root, 'sample');
 const cache = path.join(root, '.cache/sample');
+const digestFile = path.join(sample, 'digests.json');
 const DATE = '2026-11-01T00:00:00Z';
 
 /** Where things are once `makeSample` has run. */
@@ -25,46 +27,42 @@ export const samplePaths = {
 };
 
 /** Makes what is missing. Rejects when the result is not the image that the committed digest and trace belong to. */
-export async function makeSample({ layout = samplePaths.layout, update = false, log = console.error } = {}) {
-  const digestFile = path.join(sample, 'digests.json');
-  const expected = update ? undefined : JSON.parse(await readFile(digestFile, 'utf8'));
-  const made = existsSync(path.join(layout, 'index.json'))
-    ? JSON.parse(await readFile(path.join(layout, 'index.json'), 'utf8')).manifests[0].digest
-    : undefined;
+export async function makeSample({ log = console.error } = {}) {
+  const { manifest } = JSON.parse(await readFile(digestFile, 'utf8'));
   const vendor = ['runtime', 'libraries', 'catalogue'].map((name) =>
     path.join(sample, 'vendor', `${name}.tar`),
   );
-  if (made !== undefined && made === expected?.manifest && vendor.every(existsSync)) return samplePaths;
+  const indexFile = path.join(samplePaths.layout, 'index.json');
+  const present = existsSync(indexFile) && JSON.parse(await readFile(indexFile, 'utf8')).manifests[0].digest;
+  if (present === manifest && vendor.every(existsSync)) return samplePaths;
 
-  log('Fetching the npm packages that the sample is made of');
-  const packages = JSON.parse(await readFile(path.join(sample, 'packages.json'), 'utf8'));
-  const tarballs = await fetchPackages(packages, path.join(cache, 'packages'));
-
-  log('Writing the layers of the sample image');
-  const architecture = process.arch === 'arm64' ? 'arm64' : 'amd64';
-  const embedded = await runtimeLayer(tarballs, 'amd64');
-  const libraries = await librariesLayer(tarballs);
-  const data = await catalogueLayer();
+  const archives = await makeArchives(log);
   await mkdir(path.join(sample, 'vendor'), { recursive: true });
-  const native = architecture === 'amd64' ? embedded : await runtimeLayer(tarballs, architecture);
+  const { native, libraries, data } = archives;
   for (const [i, bytes] of [native, libraries, data].entries()) await writeAtomically(vendor[i], bytes);
-
-  const digests = await writeLayout(layout, await dockerfile(), [
-    embedded,
-    libraries,
-    undefined,
-    data,
-    await copyLayer(path.join(sample, 'app'), 'app'),
-    await copyLayer(path.join(sample, 'production'), 'app/src'),
-  ]);
-  if (update) await writeFile(digestFile, `${JSON.stringify(digests, null, 2)}\n`);
-  else if (digests.manifest !== expected.manifest) {
+  const made = await writeLayout(samplePaths.layout, archives);
+  if (made.manifest !== manifest) {
     throw new Error(
-      `The sample came out as ${digests.manifest}, not as ${expected.manifest} of sample/digests.json. ` +
+      `The sample came out as ${made.manifest}, not as ${manifest} of sample/digests.json. ` +
         'If you changed the sample, run `node scripts/sample.mjs --update` and record its trace anew (sample/README.md).',
     );
   }
   return samplePaths;
+}
+
+/** What sample/Dockerfile ADDs, and the runtime for linux/amd64, which the embedded image has on every machine. */
+async function makeArchives(log) {
+  log('Fetching the npm packages that the sample is made of');
+  const packages = JSON.parse(await readFile(path.join(sample, 'packages.json'), 'utf8'));
+  const tarballs = await fetchPackages(packages, path.join(cache, 'packages'));
+  log('Writing the layers of the sample image');
+  const embedded = await runtimeLayer(tarballs, 'amd64');
+  return {
+    embedded,
+    native: process.arch === 'arm64' ? await runtimeLayer(tarballs, 'arm64') : embedded,
+    libraries: await librariesLayer(tarballs),
+    data: await catalogueLayer(),
+  };
 }
 
 /** The instructions of sample/Dockerfile, one string each. */
@@ -73,8 +71,20 @@ async function dockerfile() {
   return text.split('\n').filter((line) => /^[A-Z]+ /.test(line));
 }
 
-/** Writes the OCI layout as a whole or not at all. An `undefined` layer is the clean-up step's: what its RUN unlinks. */
-async function writeLayout(target, instructions, layers) {
+/** Writes the OCI layout as a whole or not at all, and returns the digests in it. */
+async function writeLayout(target, { embedded, libraries, data }) {
+  const instructions = await dockerfile();
+  const making = instructions.filter((line) => /^(ADD|RUN|COPY) /.test(line));
+  const run = making.find((line) => line.startsWith('RUN '));
+  const removed = JSON.parse(run.slice('RUN '.length)).slice(1);
+  const layers = [
+    embedded,
+    libraries,
+    await cleanUpLayer(removed.map((name) => name.slice(1))),
+    data,
+    await copyLayer(path.join(sample, 'app'), 'app'),
+    await copyLayer(path.join(sample, 'production'), 'app/src'),
+  ];
   await mkdir(path.dirname(target), { recursive: true });
   const folder = await mkdtemp(`${target}-`);
   try {
@@ -87,17 +97,9 @@ async function writeLayout(target, instructions, layers) {
     };
 
     const value = (name) => instructions.find((line) => line.startsWith(`${name} `)).slice(name.length + 1);
-    const making = instructions.filter((line) => /^(ADD|RUN|COPY) /.test(line));
     const descriptors = [];
     const diffIds = [];
-    for (const [i, layer] of layers.entries()) {
-      const bytes =
-        layer ??
-        (await cleanUpLayer(
-          JSON.parse(making[i].slice('RUN '.length))
-            .slice(1)
-            .map((name) => name.slice(1)),
-        ));
+    for (const bytes of layers) {
       diffIds.push(`sha256:${createHash('sha256').update(bytes).digest('hex')}`);
       // pako is one program everywhere; the zlib inside Node compresses differently from version to version.
       descriptors.push(await blob('application/vnd.oci.image.layer.v1.tar+gzip', pako.gzip(bytes)));
@@ -158,5 +160,14 @@ async function writeAtomically(file, bytes) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  console.log((await makeSample({ update: process.argv.includes('--update') })).layout);
+  const [flag, folder] = process.argv.slice(2);
+  if (flag === '--output') {
+    console.log(JSON.stringify(await writeLayout(path.resolve(folder), await makeArchives(console.error))));
+  } else {
+    if (flag === '--update') {
+      const digests = await writeLayout(samplePaths.layout, await makeArchives(console.error));
+      await writeFile(digestFile, `${JSON.stringify(digests, null, 2)}\n`);
+    }
+    console.log((await makeSample()).layout);
+  }
 }

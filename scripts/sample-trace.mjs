@@ -1,0 +1,55 @@
+// node scripts/sample-trace.mjs [FILE]: records the start of the embedded sample image in a Docker engine, as the command line does,
+// into FILE (sample/start.soci-trace.jsonl if not given). Needs `npm run build` before it.
+import { spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import tar from 'tar-stream';
+import { makeSample, samplePaths } from './sample.mjs';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+const NAME = 'soci-lens-sample:embedded';
+
+/** How the sample says that it is ready. */
+export const READY = 'log=build finished';
+
+/** The layout as `docker save` would write it; the engine takes compressed layers too. */
+async function dockerArchive(layout, name) {
+  const blob = ({ digest }) => readFile(path.join(layout, 'blobs/sha256', digest.replace('sha256:', '')));
+  const index = JSON.parse(await readFile(path.join(layout, 'index.json'), 'utf8'));
+  const manifest = JSON.parse(await blob(index.manifests[0]));
+  const file = ({ digest }) => digest.replace('sha256:', '');
+  const pack = tar.pack();
+  for (const descriptor of [manifest.config, ...manifest.layers]) {
+    pack.entry({ name: file(descriptor) }, await blob(descriptor));
+  }
+  const entry = { Config: file(manifest.config), RepoTags: [name], Layers: manifest.layers.map(file) };
+  pack.entry({ name: 'manifest.json' }, JSON.stringify([entry]));
+  pack.finalize();
+  return pack;
+}
+
+await makeSample();
+const { connectEngine } = createRequire(import.meta.url)('../dist/line.js');
+const { docker } = await connectEngine();
+const output = path.resolve(process.argv[2] ?? samplePaths.trace);
+await docker.loadImage(await dockerArchive(samplePaths.layout, NAME)).then(async (answer) => {
+  for await (const _ of answer);
+});
+try {
+  const args = [
+    'trace',
+    `docker-daemon:${NAME}`,
+    '--platform',
+    'linux/amd64',
+    '--ready',
+    READY,
+    '-o',
+    output,
+  ];
+  const cli = spawn(process.execPath, [path.join(root, 'dist/cli.js'), ...args], { stdio: 'inherit' });
+  process.exitCode = await new Promise((resolve) => cli.once('close', resolve));
+} finally {
+  await docker.getImage(NAME).remove();
+}

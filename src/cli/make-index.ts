@@ -1,0 +1,204 @@
+import { mkdtemp, mkdir, readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { LensError, messageOf } from '../errors';
+import { createLayout, openLayout, type OciLayout } from '../image/layout';
+import { parseDestination, parseReference, type Destination } from '../image/reference';
+import { formatPlatform, parsePlatform } from '../oci/platform';
+import type { Descriptor } from '../oci/types';
+import { formatBytes, formatCount, formatSize } from '../plan/format';
+import { createPlanner } from '../plan/plan';
+import { convertLayout, type ConvertResult } from '../soci/convert';
+import { DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE } from '../soci/layers';
+import { defineCommand, EXIT, parseBytes, required, typed, UsageError } from './command';
+import { planInput } from './plan';
+import { pushTo, REGISTRY_FLAGS } from './push';
+import type { Session } from './session';
+
+export const indexCommand = defineCommand({
+  name: 'index',
+  summary: 'Makes the SOCI index of an image and writes or pushes the image with it.',
+  usage: 'index IMAGE --output DEST [flags]',
+  positionals: 1,
+  flags: {
+    output: { type: 'string', short: 'o', value: 'DEST', help: 'oci:FOLDER or docker://HOST/NAME:TAG.' },
+    'span-size': { type: 'string', value: 'BYTES', help: 'Bytes per span, or auto with --trace (4M).' },
+    trace: { type: 'string', value: 'FILE', help: 'The recorded start, for --span-size auto.' },
+    'min-layer-size': { type: 'string', value: 'BYTES', help: 'Smaller layers stay out of the index (10M).' },
+    platform: { type: 'string', multiple: true, value: 'OS/ARCH', help: 'Index this platform only.' },
+    'all-platforms': { type: 'boolean', help: 'Index every platform of the image.' },
+    'prefetch-file': {
+      type: 'string',
+      multiple: true,
+      value: 'PATH',
+      help: 'Have the runtime fetch this file before the start.',
+    },
+    'prefetch-files-json': { type: 'string', value: 'FILE', help: 'The same for a JSON list of paths.' },
+    optimizations: {
+      type: 'string',
+      multiple: true,
+      value: 'xattr',
+      help: 'Mark layers without extended attributes.',
+    },
+    ...REGISTRY_FLAGS,
+  },
+  async run(session, { flags, positionals: [reference = ''] }) {
+    const { terminal, signal } = session;
+    const output = required(flags.output, 'output');
+    const destination = typed(() => parseDestination(output));
+    const minLayerSize =
+      flags['min-layer-size'] === undefined
+        ? DEFAULT_MIN_LAYER_SIZE
+        : parseBytes(flags['min-layer-size'], 'min-layer-size');
+    const platforms = flags['all-platforms']
+      ? ('all' as const)
+      : flags.platform?.map((platform) => typed(() => parsePlatform(platform)));
+    if (flags['all-platforms'] && flags.platform)
+      throw new UsageError('--platform and --all-platforms exclude each other.');
+    const wrong = flags.optimizations?.find((one) => one !== 'xattr');
+    if (wrong !== undefined)
+      throw new UsageError(`There is no optimization "${wrong}"; xattr is the only one.`);
+    const fixedSpanSize = readSpanSize(flags['span-size'], flags.trace);
+    const prefetchFiles = [
+      ...(flags['prefetch-file'] ?? []),
+      ...(flags['prefetch-files-json'] === undefined ? [] : await readList(flags['prefetch-files-json'])),
+    ];
+
+    const { layout, tag } = await sourceLayout(session, reference);
+    const spanSize = fixedSpanSize ?? (await tunedSpanSize(session, reference, flags, minLayerSize));
+    const convert = async (folder: string): Promise<ConvertResult> =>
+      convertLayout(layout, await createLayout(folder), {
+        spanSize,
+        minLayerSize,
+        prefetchFiles,
+        signal,
+        onProgress: terminal.progress,
+        onLine: (line) => {
+          terminal.debug(line);
+        },
+        scan: (layer, blob, compression, options) =>
+          session.pool.scan(blob, compression, { expectedDigest: layer.digest, ...options }),
+        ...(platforms && { platforms }),
+        ...(tag !== undefined && { tag }),
+        ...(flags.optimizations && { optimizations: ['xattr'] as const }),
+      });
+    const result = await writeTo(session, destination, convert, flags);
+
+    for (const { missingFiles } of result.perPlatform) {
+      for (const file of missingFiles) terminal.info(`No indexed layer has ${file}; it is not prefetched.`);
+    }
+    if (flags.json) terminal.json(indexDocument(output, result));
+    else terminal.result(describe(output, result));
+    return EXIT.done;
+  },
+});
+
+/** `undefined` stands for `auto`. */
+function readSpanSize(text: string | undefined, trace: string | undefined): number | undefined {
+  if (text === 'auto') {
+    if (trace === undefined)
+      throw new UsageError('--span-size auto needs --trace: the start tells which size serves it.');
+    return undefined;
+  }
+  if (trace !== undefined) throw new UsageError('--trace is for --span-size auto.');
+  if (text === undefined) return DEFAULT_SPAN_SIZE;
+  const bytes = parseBytes(text, 'span-size');
+  if (bytes === 0) throw new UsageError('--span-size takes at least one byte.');
+  return bytes;
+}
+
+async function sourceLayout(
+  session: Session,
+  reference: string,
+): Promise<{ layout: OciLayout; tag: string | undefined }> {
+  const parsed = typed(() => parseReference(reference));
+  if (parsed.transport === 'oci') return { layout: await openLayout(parsed.path), tag: parsed.tag };
+  const image = await session.open(reference);
+  if (image.layout === undefined) {
+    throw new LensError(
+      'cli/no-layout',
+      `The blobs of ${reference} are not on this machine.`,
+      'Copy the image into an OCI layout first and name it oci:FOLDER.',
+    );
+  }
+  return { layout: await openLayout(image.layout), tag: undefined };
+}
+
+async function tunedSpanSize(
+  session: Session,
+  reference: string,
+  flags: { readonly trace?: string | undefined; readonly platform?: readonly string[] | undefined },
+  minLayerSize: number,
+): Promise<number> {
+  const image = await session.open(reference, flags.platform?.[0]);
+  const input = await planInput(image, await session.scan(image), { traceFile: flags.trace });
+  const { choice } = createPlanner(input).plan({ minLayerSize });
+  session.terminal.info(choice.reason);
+  return choice.spanSize;
+}
+
+/** Writes the converted image to its place; for a registry it is made beside the cache first, and removed afterwards. */
+async function writeTo(
+  session: Session,
+  destination: Destination,
+  convert: (folder: string) => Promise<ConvertResult>,
+  flags: Parameters<typeof pushTo>[3],
+): Promise<ConvertResult> {
+  switch (destination.transport) {
+    case 'oci':
+      return convert(destination.path);
+    case 'oci-archive':
+      throw new UsageError('An OCI archive cannot be written yet; write oci:FOLDER.');
+    case 'docker': {
+      await mkdir(session.cacheDir, { recursive: true });
+      const folder = await mkdtemp(path.join(session.cacheDir, 'index-'));
+      try {
+        const result = await convert(folder);
+        await pushTo(session, await openLayout(folder), destination.registry, flags);
+        return result;
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
+    }
+  }
+}
+
+async function readList(file: string): Promise<string[]> {
+  try {
+    const list: unknown = JSON.parse(await readFile(file, 'utf8'));
+    if (Array.isArray(list) && list.every((item) => typeof item === 'string')) return list;
+  } catch (error) {
+    throw new UsageError(`--prefetch-files-json cannot be read: ${messageOf(error)}.`);
+  }
+  throw new UsageError(`--prefetch-files-json takes a JSON list of paths; ${file} is something else.`);
+}
+
+/** The shape of `--json` (docs/cli.md). */
+function indexDocument(output: string, { index, perPlatform }: ConvertResult) {
+  const short = ({ digest, size }: Descriptor): { digest: string; size: number } => ({ digest, size });
+  return {
+    version: 1 as const,
+    output,
+    index: { ...short(index), mediaType: index.mediaType },
+    platforms: perPlatform.map(
+      ({ platform, manifest, sociIndex, ztocs, prefetch, skipped, missingFiles }) => ({
+        platform: formatPlatform(platform),
+        manifest: short(manifest),
+        sociIndex: short(sociIndex),
+        ztocs: ztocs.map(({ layer, ztoc, spanSize }) => ({ layer: layer.digest, ...short(ztoc), spanSize })),
+        prefetch: prefetch.map(({ layer, artifact }) => ({ layer: layer.digest, ...short(artifact) })),
+        skipped: skipped.map(({ layer, reason }) => ({ layer: layer.digest, reason })),
+        missingFiles,
+      }),
+    ),
+  };
+}
+
+function describe(output: string, { index, perPlatform }: ConvertResult): string {
+  const lines = perPlatform.map(({ platform, sociIndex, ztocs, skipped }) => {
+    const bytes = ztocs.reduce((sum, { ztoc }) => sum + ztoc.size, 0);
+    const sizes = [...new Set(ztocs.map(({ spanSize }) => formatSize(spanSize)))].join(', ');
+    const rest = skipped.length > 0 ? `, ${formatCount(skipped.length)} layers left out` : '';
+    return `${formatPlatform(platform)}: ${formatCount(ztocs.length)} layers indexed at ${sizes} (${formatBytes(bytes)} of ztocs${rest}), SOCI index ${sociIndex.digest}`;
+  });
+  return [...lines, `${output}: ${index.digest}`].join('\n');
+}

@@ -1,0 +1,100 @@
+import { createLayout, openLayout, type OciLayout } from '../image/layout';
+import { formatRegistryName, parseDestination, parseReference, type RegistryName } from '../image/reference';
+import { formatBytes, formatCount } from '../plan/format';
+import { connectRegistry, type RegistryClient } from '../registry/client';
+import { pushLayout, type PushResult } from '../soci/push';
+import { defineCommand, EXIT, typed, UsageError } from './command';
+import type { Session } from './session';
+
+/** Flags of every verb that talks to a registry. */
+export const REGISTRY_FLAGS = {
+  'plain-http': {
+    type: 'boolean',
+    help: 'Talk to the registry without TLS; on this machine that is the custom anyway.',
+  },
+  'ca-file': { type: 'string', value: 'FILE', help: 'Trust this certificate authority too (PEM).' },
+} as const;
+
+interface RegistryFlagValues {
+  readonly 'plain-http': boolean | undefined;
+  readonly 'ca-file': string | undefined;
+}
+
+/** A client for one repository, with the credentials of the Docker configuration. */
+export function registryFor(session: Session, name: RegistryName, flags: RegistryFlagValues): RegistryClient {
+  return connectRegistry(name.host, name.repository, {
+    ...(flags['plain-http'] && { plainHttp: true }),
+    ...(flags['ca-file'] !== undefined && { caFile: flags['ca-file'] }),
+    signal: session.signal,
+  });
+}
+
+/** Pushes the image of a layout to one tag. */
+export function pushTo(
+  session: Session,
+  layout: OciLayout,
+  name: RegistryName,
+  flags: RegistryFlagValues,
+  source?: string,
+): Promise<PushResult> {
+  return pushLayout(layout, registryFor(session, name, flags), name.tag ?? 'latest', {
+    signal: session.signal,
+    onProgress: session.terminal.progress,
+    ...(source !== undefined && { source }),
+  });
+}
+
+/** The same into a folder: every blob that is missing there, then its index.json. */
+async function copyTo(session: Session, layout: OciLayout, folder: string): Promise<PushResult> {
+  const { descriptor } = await layout.root();
+  const blobs = await layout.blobs();
+  const writer = await createLayout(folder);
+  let [uploaded, bytes] = [0, 0];
+  try {
+    for (const blob of blobs) {
+      if (await writer.has(blob.digest)) continue;
+      const { file } = await layout.blob(blob);
+      if (file !== undefined) await writer.linkBlob(file, blob, { signal: session.signal });
+      uploaded++;
+      bytes += blob.size;
+    }
+    session.signal.throwIfAborted();
+    await writer.finish(layout.index.manifests);
+  } catch (error) {
+    await writer.abort();
+    throw error;
+  }
+  return { digest: descriptor.digest, uploaded, skipped: blobs.length - uploaded, bytes };
+}
+
+export const pushCommand = defineCommand({
+  name: 'push',
+  summary: 'Pushes an indexed OCI layout to a registry: blobs that are missing there, then manifests.',
+  usage: 'push oci:FOLDER[:TAG] docker://HOST/NAME:TAG|oci:FOLDER [flags]',
+  positionals: 2,
+  flags: REGISTRY_FLAGS,
+  async run(session, { flags, positionals: [from = '', to = ''] }) {
+    const source = typed(() => parseReference(from));
+    const target = typed(() => parseDestination(to));
+    if (source.transport !== 'oci') {
+      throw new UsageError(`push takes an OCI layout as oci:FOLDER, not ${from}.`);
+    }
+    if (target.transport === 'oci-archive') {
+      throw new UsageError(`push goes to docker://HOST/NAME:TAG or oci:FOLDER, not to ${to}.`);
+    }
+    const layout = await openLayout(source.path);
+    const result =
+      target.transport === 'docker'
+        ? await pushTo(session, layout, target.registry, flags, source.tag)
+        : await copyTo(session, layout, target.path);
+    const destination = target.transport === 'docker' ? formatRegistryName(target.registry) : target.path;
+    const document = { version: 1 as const, destination, ...result };
+    if (flags.json) session.terminal.json(document);
+    else {
+      session.terminal.result(
+        `${destination}: ${result.digest}\n${formatCount(result.uploaded)} blobs uploaded (${formatBytes(result.bytes)}), ${formatCount(result.skipped)} were there already.`,
+      );
+    }
+    return EXIT.done;
+  },
+});

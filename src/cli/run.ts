@@ -1,0 +1,83 @@
+import { messageOf, isAbort, LensError } from '../errors';
+import { commandHelp, EXIT, UsageError, type Command, type ExitCode } from './command';
+import { indexCommand } from './make-index';
+import { inspectCommand } from './inspect';
+import { planCommand } from './plan';
+import { pushCommand } from './push';
+import { Session } from './session';
+import type { Terminal } from './terminal';
+import { traceCommand } from './trace';
+import { verifyCommand } from './verify';
+
+const COMMANDS: readonly Command[] = [
+  inspectCommand,
+  traceCommand,
+  planCommand,
+  indexCommand,
+  pushCommand,
+  verifyCommand,
+];
+
+/** Runs one command line to its exit code. Nothing is thrown: every failure becomes a sentence on stderr. */
+export async function runCli(
+  argv: readonly string[],
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<ExitCode> {
+  const [name, ...rest] = argv;
+  const command = COMMANDS.find((one) => one.name === name);
+  if (!command) return helpOrComplain(name, terminal);
+
+  const own = rest.includes('--') ? rest.slice(0, rest.indexOf('--')) : rest;
+  if (own.includes('--help') || own.includes('-h')) {
+    terminal.result(commandHelp(command));
+    return EXIT.done;
+  }
+  const session = new Session(terminal, signal);
+  try {
+    return await command.run(session, rest);
+  } catch (error) {
+    return explain(error, command.name, terminal, signal);
+  } finally {
+    terminal.clear();
+    await session.close();
+  }
+}
+
+function helpOrComplain(name: string | undefined, terminal: Terminal): ExitCode {
+  const width = Math.max(...COMMANDS.map((one) => one.name.length));
+  const help = [
+    'SOCI Lens: which bytes of a container image its start reads, and the SOCI index that fits.',
+    '',
+    'Usage: soci-lens VERB …',
+    '',
+    ...COMMANDS.map((one) => `  ${one.name.padEnd(width)}  ${one.summary}`),
+    '',
+    'soci-lens VERB --help lists the flags of a verb.',
+  ].join('\n');
+  if (name === '--help' || name === '-h' || name === 'help') {
+    terminal.result(help);
+    return EXIT.done;
+  }
+  terminal.error(name === undefined ? help : `There is no verb "${name}"; soci-lens --help lists them.`);
+  return EXIT.usage;
+}
+
+function explain(error: unknown, verb: string, terminal: Terminal, signal: AbortSignal): ExitCode {
+  if (signal.aborted && (isAbort(error) || error === signal.reason)) {
+    terminal.error('Interrupted; nothing half-written is left.');
+    return EXIT.interrupted;
+  }
+  if (error instanceof UsageError) {
+    terminal.error(`${error.message}\nsoci-lens ${verb} --help lists the flags.`);
+    return EXIT.usage;
+  }
+  if (error instanceof LensError) {
+    terminal.error(`${error.message}\n${error.advice}`);
+    if (error.cause !== undefined) terminal.debug(`Cause: ${messageOf(error.cause)}`);
+    return EXIT.failed;
+  }
+  terminal.error(`This is a defect of SOCI Lens: ${messageOf(error)}\nPlease report it with what you ran.`);
+  if (error instanceof Error && error.stack !== undefined) terminal.debug(error.stack);
+  return EXIT.failed;
+}

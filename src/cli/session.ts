@@ -1,0 +1,67 @@
+import { homedir } from 'node:os';
+import path from 'node:path';
+import { connectEngine, type Engine } from '../image/engine';
+import { openImage } from '../image/open';
+import { scanImage, type LayerResult } from '../image/scan';
+import type { Image } from '../image/types';
+import { openScanCache } from '../layer/cache';
+import { createScanPool, type ScanPool } from '../layer/pool';
+import { parsePlatform } from '../oci/platform';
+import { typed } from './command';
+import type { Terminal } from './terminal';
+
+/** What one run of the program shares: made when first asked for, ended with `close`. */
+export class Session {
+  private enginePromise: Promise<Engine> | undefined;
+  private scanPool: ScanPool | undefined;
+
+  constructor(
+    readonly terminal: Terminal,
+    readonly signal: AbortSignal,
+    readonly cacheDir = defaultCacheDir(process.env, process.platform),
+  ) {}
+
+  /** The Docker engine, by `DOCKER_HOST` or the Docker context. */
+  readonly engine = (): Promise<Engine> => {
+    this.enginePromise ??= connectEngine({ signal: this.signal });
+    return this.enginePromise;
+  };
+
+  get pool(): ScanPool {
+    this.scanPool ??= createScanPool();
+    return this.scanPool;
+  }
+
+  open(reference: string, platform?: string): Promise<Image> {
+    return openImage(reference, {
+      platform: platform === undefined ? undefined : typed(() => parsePlatform(platform)),
+      engine: this.engine,
+      cacheDir: path.join(this.cacheDir, 'images'),
+      signal: this.signal,
+      onProgress: this.terminal.progress,
+    });
+  }
+
+  scan(image: Image): Promise<LayerResult[]> {
+    return scanImage(image, {
+      pool: this.pool,
+      cache: openScanCache(path.join(this.cacheDir, 'scans')),
+      signal: this.signal,
+      onProgress: this.terminal.progress,
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.scanPool?.close();
+  }
+}
+
+/** Where exported images and scans are kept, by the custom of the operating system; `SOCI_LENS_CACHE` overrides it. */
+export function defaultCacheDir(env: NodeJS.ProcessEnv, platform: NodeJS.Platform): string {
+  if (env['SOCI_LENS_CACHE']) return path.resolve(env['SOCI_LENS_CACHE']);
+  if (platform === 'win32') {
+    return path.join(env['LOCALAPPDATA'] ?? path.join(homedir(), 'AppData', 'Local'), 'soci-lens', 'cache');
+  }
+  if (platform === 'darwin') return path.join(homedir(), 'Library', 'Caches', 'soci-lens');
+  return path.join(env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache'), 'soci-lens');
+}

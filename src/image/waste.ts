@@ -1,0 +1,101 @@
+import type { TarEntries } from '../layer/types';
+
+/** Why the bytes of a file are carried along and never seen: OCI image-spec, layer.md. */
+export type WasteReason = 'replaced' | 'removed';
+
+export interface WastedFile {
+  readonly path: string;
+  /** Index of the layer that carries it. */
+  readonly layer: number;
+  readonly bytes: number;
+  readonly reason: WasteReason;
+}
+
+/** Bytes of file content that no container of the image can read. */
+export interface Waste {
+  /** Bytes of all files in all scanned layers. */
+  readonly fileBytes: number;
+  /** A later layer has a file of the same path, or puts something else in the place of its folder. */
+  readonly replacedBytes: number;
+  /** A later layer has a whiteout for it or for a folder around it. */
+  readonly removedBytes: number;
+  /** The largest ones. */
+  readonly files: readonly WastedFile[];
+}
+
+const MAX_FILES = 20;
+const WHITEOUT = '.wh.';
+const OPAQUE = '.wh..wh..opq';
+
+/** Adds up what the upper layers hide from the lower ones. `layers` from the lowest on; a layer that was not scanned hides nothing. */
+export function findWaste(layers: readonly (TarEntries | undefined)[]): Waste {
+  const above = new Hiding();
+  const wasted: WastedFile[] = [];
+  let fileBytes = 0;
+  for (let layer = layers.length - 1; layer >= 0; layer--) {
+    const entries = layers[layer];
+    if (!entries) continue;
+    const own = new Hiding();
+    for (let entry = 0; entry < entries.length; entry++) {
+      const path = cleanPath(entries.name(entry));
+      const type = entries.type(entry);
+      if (path !== '') own.add(path, type === 'dir');
+      if (type !== 'reg') continue;
+      const bytes = entries.size(entry);
+      fileBytes += bytes;
+      const reason = bytes > 0 ? above.hides(path) : undefined;
+      if (reason) wasted.push({ path, layer, bytes, reason });
+    }
+    above.take(own);
+  }
+  const sum = (reason: WasteReason): number =>
+    wasted.reduce((all, file) => all + (file.reason === reason ? file.bytes : 0), 0);
+  return {
+    fileBytes,
+    replacedBytes: sum('replaced'),
+    removedBytes: sum('removed'),
+    files: wasted.sort((a, b) => b.bytes - a.bytes).slice(0, MAX_FILES),
+  };
+}
+
+/** What a layer, or several together, hide from the layers below them. */
+class Hiding {
+  private readonly nonFolders = new Set<string>();
+  private readonly folders = new Set<string>();
+  private readonly whiteouts = new Set<string>();
+  private readonly opaque = new Set<string>();
+
+  add(path: string, isFolder: boolean): void {
+    const slash = path.lastIndexOf('/');
+    const base = path.slice(slash + 1);
+    const parent = path.slice(0, Math.max(slash, 0));
+    if (base === OPAQUE) this.opaque.add(parent);
+    else if (base.startsWith(WHITEOUT))
+      this.whiteouts.add(path.slice(0, slash + 1) + base.slice(WHITEOUT.length));
+    else (isFolder ? this.folders : this.nonFolders).add(path);
+  }
+
+  take(other: Hiding): void {
+    for (const path of other.nonFolders) this.nonFolders.add(path);
+    for (const path of other.folders) this.folders.add(path);
+    for (const path of other.whiteouts) this.whiteouts.add(path);
+    for (const path of other.opaque) this.opaque.add(path);
+  }
+
+  hides(path: string): WasteReason | undefined {
+    if (this.nonFolders.has(path) || this.folders.has(path)) return 'replaced';
+    if (this.whiteouts.has(path)) return 'removed';
+    for (let end = path.lastIndexOf('/'); end !== -1; end = path.lastIndexOf('/', end - 1)) {
+      const parent = path.slice(0, Math.max(end, 0));
+      if (this.whiteouts.has(parent) || this.opaque.has(parent)) return 'removed';
+      if (this.nonFolders.has(parent)) return 'replaced';
+      if (end === 0) break;
+    }
+    return this.opaque.has('') ? 'removed' : undefined;
+  }
+}
+
+function cleanPath(name: string): string {
+  const parts = name.split('/').filter((part) => part !== '' && part !== '.');
+  return parts.join('/');
+}
