@@ -26,6 +26,7 @@ export function createDetail(host: HTMLElement, open: (entry: number) => void): 
     },
   );
   host.hidden = true;
+  files.element.classList.add('tall');
   host.append(title, facts, files.element, more);
 
   return {

@@ -59,6 +59,7 @@ export function createFiles(host: HTMLElement, source: FilesSource): Files {
       source.open(Number(key));
     },
   );
+  rows.element.classList.add('tall');
   host.append(name, h('div', { class: 'controls' }, search, only, back, next, count), rows.element);
 
   function turn(to: number): void {

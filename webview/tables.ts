@@ -42,7 +42,7 @@ export function createTables(events: TableEvents): Tables {
   const layers = grid(
     'Layers',
     [
-      { title: 'Layer', width: '4em', numeric: true },
+      { title: 'Layer', width: '5em', numeric: true },
       { title: 'Made by', width: 'minmax(14em, 3fr)' },
       { title: 'Size', width: 'minmax(5.5em, .8fr)', numeric: true },
       { title: 'Files', width: 'minmax(5em, .7fr)', numeric: true },

@@ -3,6 +3,7 @@
  * the request sequence, the serial fetches and the costs that were measured on the real snapshotter; docs/model.md holds
  * the evidence and the errors against recorded runs. TCP and TLS set-up are left out: connections are reused.
  */
+import type { ByteRange } from '../layer/bytes';
 import type { SpanTable } from '../layer/types';
 import type { StartFetches } from './spans';
 import type { Forecast, Network, Node, PullMode } from './types';
@@ -15,7 +16,7 @@ const MIB = 1024 * 1024;
  */
 export const COSTS = {
   /** Registry, proxy and client, for each request beside the round trip. */
-  request: 5.5,
+  request: 5,
   /** What the snapshotter takes at most, whatever the link gives: 3.4 ms for a megabyte. */
   intakeBytesPerSecond: 290e6,
   /** Resolving the image, unmarshalling its ztocs, mounts. */
@@ -26,9 +27,13 @@ export const COSTS = {
   insertFile: 0.021,
   /** Creating the container and its task. */
   create: 120,
-  /** Inflating a MiB of a span, and checking and storing it in the span cache. */
+  /** Inflating a MiB of a span. */
   inflateMib: 3.7,
-  storeMib: 2.4,
+  /** Checking a MiB of a span and storing it in the span cache: 1.0 at 256 KiB, 1.75 at 1 MiB, 2.5 at 4 MiB. */
+  storeMib: 2.5,
+  /** How much slower each span gets when several are inflated at once, and reading a MiB back that was prefetched. */
+  prefetchSlowdown: 1.3,
+  readBackMib: 0.75,
   /** What each file of the start costs more through FUSE than on a local file system: lookups, open, reads. */
   fuseFile: 0.95,
   /** How much longer a start takes under the tracer, from a cold page cache. */
@@ -130,15 +135,19 @@ class Machine {
     return done;
   }
 
-  /** Fetches one span, inflates and stores it. */
-  span(at: number, table: SpanTable, span: number): number {
-    const compressed = table.compressed(span);
-    const inflated = table.uncompressed(span);
-    const there = this.get(at, compressed.end - compressed.start);
-    const perMib = (table.compression === 'gzip' ? COSTS.inflateMib : 0) + COSTS.storeMib;
-    return this.work(there, ((inflated.end - inflated.start) / MIB) * perMib);
+  /** Fetches one span, inflates and stores it; `slowdown` is for others that do the same meanwhile. */
+  span(at: number, table: SpanTable, span: number, slowdown = 1): number {
+    const mib = lengthOf(table.uncompressed(span)) / MIB;
+    const there = this.get(at, lengthOf(table.compressed(span)));
+    const inflate = table.compression === 'gzip' ? COSTS.inflateMib * mib : 0;
+    const store = COSTS.storeMib * mib * Math.min(1, mib / LARGE_SPAN_MIB) ** STORE_GROWTH;
+    return this.work(there, (inflate + store) * slowdown);
   }
 }
+
+/** The storing cost of a MiB grows with the span up to this size, by this power. */
+const LARGE_SPAN_MIB = 4;
+const STORE_GROWTH = 0.3;
 
 /** The start's fetches of indexed layers, by group. */
 function groups({
@@ -192,10 +201,11 @@ function lazyPull(mode: 'lazy' | 'lazy-prefetch', input: ForecastInput): Forecas
 
   const started = pulled + COSTS.create;
   let ready = started + ownTime(input) + (indexed.some(Boolean) ? input.files * COSTS.fuseFile : 0);
-  if (mode === 'lazy') {
-    for (const group of fetches) {
-      const begin = ready;
-      for (const { table, span } of group) ready = Math.max(ready, machine.span(begin, table, span));
+  for (const group of fetches) {
+    const begin = ready;
+    for (const { table, span } of group) {
+      if (mode === 'lazy') ready = Math.max(ready, machine.span(begin, table, span));
+      else ready += (lengthOf(table.uncompressed(span)) / MIB) * COSTS.readBackMib;
     }
   }
   return result(mode, pulled, started, ready, machine);
@@ -234,7 +244,7 @@ function resolveLayers(
       workers.splice(next, 1);
       continue;
     }
-    worker.free = machine.span(worker.free, job.table, job.span);
+    worker.free = machine.span(worker.free, job.table, job.span, COSTS.prefetchSlowdown);
     done = Math.max(done, worker.free);
   }
   return done;
@@ -265,6 +275,10 @@ function wholePull(mode: 'docker-pull' | 'parallel-pull', input: ForecastInput):
   }
   const started = pulled + COSTS.create;
   return result(mode, pulled, started, started + ownTime(input), machine);
+}
+
+function lengthOf(range: ByteRange): number {
+  return range.end - range.start;
 }
 
 function result(mode: PullMode, pulled: number, started: number, ready: number, machine: Machine): Forecast {

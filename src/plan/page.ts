@@ -10,9 +10,12 @@ export interface PageAddresses {
   readonly nonce: string;
 }
 
+const EMPTY_STYLE = `'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='`;
+
 export function pageHtml({ script, style, cspSource, nonce }: PageAddresses): string {
-  // The toolkit's own styles are constructed style sheets, which the policy does not concern.
-  const policy = `default-src 'none'; script-src 'nonce-${nonce}'; style-src ${cspSource}; font-src ${cspSource}`;
+  // The toolkit's own styles are constructed style sheets, which the policy does not concern. It also tries a rule out
+  // in an empty style element: the hash of nothing lets just that in.
+  const policy = `default-src 'none'; script-src 'nonce-${nonce}'; style-src ${cspSource} ${EMPTY_STYLE}; font-src ${cspSource}`;
   return `<!DOCTYPE html>
 <html lang="en">
 <head>

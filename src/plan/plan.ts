@@ -5,6 +5,7 @@ import type { LayerScan, SpanTable } from '../layer/types';
 import type { Descriptor } from '../oci/types';
 import { ztocSizer } from '../soci/ztoc';
 import type { Touch, TraceMapping } from '../trace/types';
+import { clientReads } from './client-reads';
 import { COSTS, forecast, serialFetches } from './forecast';
 import type { ForecastInput, ForecastLayer } from './forecast';
 import { formatBytes, formatCount, formatSeconds, formatSize } from './format';
@@ -86,7 +87,7 @@ export function planImage(input: PlanInput & PlanOptions): Plan {
 export function createPlanner(input: PlanInput): Planner {
   const scans = input.layers.map((layer) => layer.scan);
   const trace = input.mapping && planTrace(input.mapping);
-  const touches: readonly Touch[] = input.mapping?.touches ?? [];
+  const touches: readonly Touch[] = input.mapping ? [...clientReads(scans), ...input.mapping.touches] : [];
   const reads = startReads(touches, scans);
   const byLayer = layerTouches(touches, scans);
   const ztocSizes = scans.map((scan) => scan && ztocSizer(scan));
@@ -158,7 +159,7 @@ export function createPlanner(input: PlanInput): Planner {
         const spans = first ? spanRuns(first) : [];
         return spans.length > 0 ? [{ layer: index, digest, spans }] : [];
       }),
-      notes: notes(layers, trace),
+      notes: notes(layers, trace, forecast('docker-pull', chosen), chosenRow?.lazy),
     };
   }
 
@@ -276,19 +277,29 @@ function choose(rows: readonly SpanSizeRow[], traced: boolean, anyIndexed: boole
   const best = rows
     .filter((row) => row.lazy.totalSeconds <= shortest * (1 + SAME_TIME))
     .reduce((a, b) => (b.lazy.bytes < a.lazy.bytes ? b : a));
-  const describe = ({ lazy, serialFetches }: SpanSizeRow): string =>
-    `ready after about ${formatSeconds(lazy.totalSeconds)} (${formatCount(serialFetches)} fetches one after the other, ${formatBytes(lazy.bytes)} in all)`;
-  const other =
-    best === usual
-      ? rows.filter((row) => row !== best).sort((a, b) => a.lazy.totalSeconds - b.lazy.totalSeconds)[0]
-      : usual;
-  const against = other
-    ? `; ${formatSize(other.spanSize)}${other === usual ? '' : ', the next best,'} is ${describe(other)}`
-    : '';
+  const size = formatSize(best.spanSize);
+  const ready = `${size} spans make the service ready after about ${describe(best)}`;
+  const fastest = rows.reduce((a, b) => (b.lazy.totalSeconds < a.lazy.totalSeconds ? b : a));
+  if (best !== fastest) {
+    return {
+      spanSize: best.spanSize,
+      reason: `${ready}. ${formatSize(fastest.spanSize)} is as good as equally fast (${formatSeconds(fastest.lazy.totalSeconds)}), but moves ${formatBytes(fastest.lazy.bytes)}.`,
+    };
+  }
+  const next = rows
+    .filter((row) => row !== best)
+    .sort((a, b) => a.lazy.totalSeconds - b.lazy.totalSeconds)[0];
+  const other = best === usual ? next : usual;
+  if (other === undefined) return { spanSize: best.spanSize, reason: `${ready}.` };
+  const what = other === usual ? 'the default' : 'the next best';
   return {
     spanSize: best.spanSize,
-    reason: `With ${formatSize(best.spanSize)} spans the service is ${describe(best)}${against}.`,
+    reason: `${ready}; ${what}, ${formatSize(other.spanSize)}, takes ${describe(other)}.`,
   };
+}
+
+function describe({ lazy, serialFetches }: SpanSizeRow): string {
+  return `${formatSeconds(lazy.totalSeconds)} (${formatCount(serialFetches)} fetches one after the other, ${formatBytes(lazy.bytes)} in all)`;
 }
 
 /** The row of a span size, or of the nearest one by ratio. */
@@ -298,7 +309,12 @@ function closestTo(rows: readonly SpanSizeRow[], spanSize: number): SpanSizeRow 
   );
 }
 
-function notes(layers: readonly PlanLayer[], trace: PlanTrace | undefined): string[] {
+function notes(
+  layers: readonly PlanLayer[],
+  trace: PlanTrace | undefined,
+  plain: Forecast,
+  lazy: Forecast | undefined,
+): string[] {
   const result: string[] = [];
   if (trace === undefined) {
     result.push('Without a recorded start only sizes are known: nothing counts as touched.');
@@ -314,6 +330,15 @@ function notes(layers: readonly PlanLayer[], trace: PlanTrace | undefined): stri
         `${formatCount(trace.unmapped)} of ${formatCount(trace.mapped + trace.unmapped)} paths of the trace lead to no file of the image and are left out.`,
       );
     }
+  }
+  if (
+    trace !== undefined &&
+    lazy !== undefined &&
+    lazy.totalSeconds >= plain.totalSeconds * (1 - SAME_TIME)
+  ) {
+    result.push(
+      `On this network and node lazy loading gains nothing: ready after about ${formatSeconds(lazy.totalSeconds)}, a plain pull after ${formatSeconds(plain.totalSeconds)}.`,
+    );
   }
   const unscanned = layers.filter((layer) => layer.uncompressedSize === null);
   if (unscanned.length > 0) {

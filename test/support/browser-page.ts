@@ -1,0 +1,162 @@
+/** The page of the span map in a plain browser: with the real host model behind it, only VS Code is missing. */
+import path from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { build } from 'esbuild';
+import { chromium } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
+import { LensError, messageOf } from '../../src/errors';
+import { pageHtml } from '../../src/plan/page';
+import type { Picture } from '../../src/plan/picture';
+import { serve } from '../../src/protocol';
+import type { Handlers, HostEnd, ToPage, WireError } from '../../src/protocol';
+import { repoRoot } from './paths';
+import { THEMES } from './themes';
+import type { ThemeName } from './themes';
+
+const ADDRESS = 'http://page.test/';
+
+export async function launchBrowser(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
+    headless: true,
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+}
+
+/** Bundles the page as the product does, once per test file. */
+export async function bundlePage(): Promise<string> {
+  const outdir = path.join(repoRoot, 'out/page');
+  await build({
+    absWorkingDir: repoRoot,
+    entryPoints: { spanMap: 'webview/main.ts' },
+    bundle: true,
+    minify: true,
+    platform: 'browser',
+    target: 'es2022',
+    format: 'iife',
+    outdir,
+    logLevel: 'warning',
+  });
+  return outdir;
+}
+
+export interface OpenPage {
+  readonly page: Page;
+  readonly host: HostEnd;
+  /** What the browser complained about: errors, refused resources. */
+  readonly complaints: string[];
+}
+
+export interface OpenOptions {
+  readonly theme?: ThemeName;
+  readonly width?: number;
+  readonly height?: number;
+  readonly scale?: number;
+  readonly forcedColors?: 'active';
+  /** What VS Code would have kept of an earlier page. */
+  readonly state?: unknown;
+  /** Called at each question, so that a test can put a new picture in place. */
+  readonly picture: () => Picture;
+  readonly actions?: Partial<Handlers>;
+}
+
+export async function openPage(browser: Browser, bundle: string, options: OpenOptions): Promise<OpenPage> {
+  const context = await browser.newContext({
+    viewport: { width: options.width ?? 1280, height: options.height ?? 900 },
+    deviceScaleFactor: options.scale ?? 1,
+    ...(options.forcedColors && { forcedColors: options.forcedColors }),
+    reducedMotion: 'reduce',
+  });
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on('pageerror', (error) => complaints.push(error.message));
+  page.on('console', (message) => {
+    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());
+  });
+  const none = (): { done: null } => ({ done: null });
+  const host = serve(
+    (message: ToPage) => {
+      // The page may be closed while an answer is on its way.
+      page.evaluate(`window.postMessage(${JSON.stringify(message)}, '*')`).catch(() => undefined);
+    },
+    {
+      overview: ({ settings }) => options.picture().overview(settings),
+      cells: (query) => options.picture().cells(query),
+      span: (query) => options.picture().span(query),
+      entries: (query) => options.picture().entries(query),
+      createIndex: none,
+      recordStart: none,
+      exportReport: none,
+      openEntry: none,
+      ...options.actions,
+    },
+    wireError,
+  );
+  await page.exposeFunction('toHost', (message: unknown) => host.receive(message));
+  await page.addInitScript({ content: stubOfVsCode(options.theme ?? 'dark', options.state ?? null) });
+  await page.route(`${ADDRESS}**`, async (route) => {
+    const name = new URL(route.request().url()).pathname.slice(1);
+    if (name === '') {
+      const body = pageHtml({
+        script: `${ADDRESS}spanMap.js`,
+        style: `${ADDRESS}spanMap.css`,
+        cspSource: ADDRESS.slice(0, -1),
+        nonce: 'Rand0m',
+      });
+      await route.fulfill({ contentType: 'text/html', body });
+    } else if (name === 'spanMap.js' || name === 'spanMap.css') {
+      await route.fulfill({
+        contentType: name.endsWith('js') ? 'text/javascript' : 'text/css',
+        body: await readFile(path.join(bundle, name)),
+      });
+    } else {
+      await route.fulfill({ status: 404, body: '' });
+    }
+  });
+  await page.goto(ADDRESS);
+  await page.waitForSelector('main[aria-busy="false"]');
+  return { page, host, complaints };
+}
+
+export function wireError(error: unknown): WireError {
+  return error instanceof LensError
+    ? { code: error.code, message: error.message, advice: error.advice }
+    : { code: 'page/failed', message: messageOf(error), advice: 'Look at the log.' };
+}
+
+/** The script that stands for VS Code in the page: its API, and its theme's colours. */
+function stubOfVsCode(theme: ThemeName, state: unknown): string {
+  const colors = THEMES[theme];
+  const kind = {
+    dark: 'vscode-dark',
+    light: 'vscode-light',
+    'hc-dark': 'vscode-high-contrast',
+    'hc-light': 'vscode-high-contrast-light',
+  }[theme];
+  return `
+    globalThis.acquireVsCodeApi = () => ({
+      postMessage: (message) => void toHost(message),
+      getState: () => (${JSON.stringify(state)}),
+      setState: (state) => { globalThis.savedState = state; },
+    });
+    document.addEventListener('securitypolicyviolation', (event) => {
+      console.error('Refused by the policy:', event.violatedDirective, event.blockedURI, event.sample, event.lineNumber);
+    });
+    new MutationObserver((records, observer) => {
+      if (document.body === null) return;
+      observer.disconnect();
+      document.body.dataset.vscodeThemeKind = ${JSON.stringify(kind)};
+      document.body.className = ${JSON.stringify(kind)};
+      for (const [name, value] of Object.entries(${JSON.stringify(colors)})) {
+        document.documentElement.style.setProperty('--vscode-' + name, value);
+      }
+    }).observe(document, { childList: true, subtree: true });`;
+}
