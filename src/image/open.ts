@@ -4,11 +4,13 @@ import { parseConfig, parseIndex, parseManifest } from '../oci/parse';
 import { formatPlatform, hostPlatform, samePlatform } from '../oci/platform';
 import type { Descriptor, HistoryEntry, ImageConfig, Index, Manifest, Platform } from '../oci/types';
 import type { OnProgress } from '../progress';
-import type { Bytes } from '../layer/bytes';
+import type { ByteRange, Bytes } from '../layer/bytes';
+import { connectRegistry, type RegistryOptions } from '../registry/client';
 import { connectEngine, type Engine } from './engine';
 import { exportImage } from './export';
 import { openLayout } from './layout';
-import { parseReference } from './reference';
+import { importArchive } from './import';
+import { parseReference, type RegistryName } from './reference';
 import type { Image, ImageLayer } from './types';
 
 export interface OpenOptions {
@@ -18,9 +20,13 @@ export interface OpenOptions {
   readonly engine?: (() => Promise<Engine>) | undefined;
   /** Where engine images are kept as OCI layouts. */
   readonly cacheDir: string;
+  readonly registry?: RegistryOptions | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: OnProgress | undefined;
 }
+
+/** Configs have no limit of their own; this one is a hundred times the usual. */
+const CONFIG_LIMIT = 16 * 1024 * 1024;
 
 /** Where the documents and blobs of an image are read from. */
 interface Blobs {
@@ -44,13 +50,34 @@ export async function openImage(reference: string, options: OpenOptions): Promis
         tag: parsed.tag,
         platform: options.platform,
       });
+    case 'oci-archive':
+    case 'docker-archive':
+    case 'archive':
+      return openFromArchive(reference, parsed, options);
     case 'docker-daemon':
       return openFromEngine(reference, parsed.name, options);
+    case 'docker':
+      return openFromRegistry(reference, parsed.registry, options);
     case 'any':
-      return openFromEngine(reference, parsed.name, options);
-    default:
-      throw new LensError('image/bad-reference', `${reference} cannot be opened yet.`, 'x');
+      return openFromEngine(reference, parsed.name, options).catch((error: unknown) => {
+        if (!isMissing(error)) throw error;
+        return openFromRegistry(reference, parsed.registry, options).catch((later: unknown) => {
+          options.signal?.throwIfAborted();
+          if (!(later instanceof LensError)) throw later;
+          throw new LensError(
+            later.code,
+            `${error.message} ${later.message}`,
+            `${error.advice} ${later.advice}`,
+            { cause: later },
+          );
+        });
+      });
   }
+}
+
+/** True when the engine cannot have the image: then the registry may. */
+function isMissing(error: unknown): error is LensError {
+  return error instanceof LensError && (error.code === 'image/not-found' || error.code === 'image/no-engine');
 }
 
 async function openFromEngine(reference: string, name: string, options: OpenOptions): Promise<Image> {
@@ -74,7 +101,7 @@ async function openFromLayout(
   const layout = await openLayout(dir);
   const root = await layout.root(options.tag);
   const blobs: Blobs = {
-    readDocument: (descriptor) => layout.readBlob(descriptor),
+    readDocument: (descriptor) => layout.readBlob(descriptor, CONFIG_LIMIT),
     blob: (descriptor) => layout.blob(descriptor),
   };
   const image = await readImage(reference, root.descriptor, root.bytes, blobs, options.platform);
@@ -83,6 +110,50 @@ async function openFromLayout(
     source: options.source,
     layout: layout.dir,
     bytesNote: 'These are the blobs of the OCI layout, as they are.',
+  };
+}
+
+async function openFromArchive(
+  reference: string,
+  archive: { path: string; tag: string | undefined },
+  options: OpenOptions,
+): Promise<Image> {
+  const { dir, isRepacked } = await importArchive(archive.path, archive.tag, options);
+  const image = await openFromLayout(reference, dir, {
+    source: 'archive',
+    tag: isRepacked ? undefined : archive.tag,
+    platform: options.platform,
+  });
+  return {
+    ...image,
+    bytesNote: isRepacked
+      ? 'These are layers compressed here, since the archive holds plain tars: an index of them belongs to the image that is pushed together with it.'
+      : 'These are the blobs of the archive, as they are.',
+  };
+}
+
+async function openFromRegistry(reference: string, name: RegistryName, options: OpenOptions): Promise<Image> {
+  const client = connectRegistry(name.host, name.repository, options.registry);
+  const { signal, platform } = options;
+  const root = await client.getManifest(name.digest ?? name.tag ?? 'latest', signal);
+  const blobs: Blobs = {
+    readDocument: async (descriptor) =>
+      MANIFEST_TYPES.has(descriptor.mediaType)
+        ? (await client.getManifest(descriptor.digest, signal)).bytes
+        : client.readBlob(descriptor, CONFIG_LIMIT, signal),
+    blob: (descriptor) =>
+      Promise.resolve({
+        size: descriptor.size,
+        ranged: true,
+        read: (range?: ByteRange, inner?: AbortSignal) => client.getBlob(descriptor, range, inner ?? signal),
+      }),
+  };
+  const image = await readImage(reference, root.descriptor, root.bytes, blobs, platform);
+  return {
+    ...image,
+    source: 'registry',
+    layout: undefined,
+    bytesNote: "These are the registry's own blobs, read over the network; nothing of them is kept here.",
   };
 }
 

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
 import { extract } from 'tar-stream';
 import { isAbort, LensError, messageOf } from '../errors';
 import { sha256 } from '../oci/digest';
@@ -15,14 +17,64 @@ import { DOCUMENT_LIMIT, type LayoutWriter } from './layout';
 
 /** Configs have no limit of their own; a hundred times the usual is one. */
 const CONFIG_LIMIT = 16 * 1024 * 1024;
+const [BRACE, BRACKET] = [0x7b, 0x5b];
 const BLOB = /^blobs\/sha256\/([0-9a-f]{64})$/;
-/** `<id>/layer.tar` (Docker), `<diff ID>.tar` (Podman, skopeo). */
-const LAYER = /(?:^|\/)layer\.tar$|^[0-9a-f]{64}\.tar$/;
 
 export interface SaveOptions {
   readonly signal?: AbortSignal | undefined;
   /** Bytes of the tar read since the last call. */
   readonly onBytes?: ((count: number) => void) | undefined;
+}
+
+/** What the documents of a save say about it. */
+export interface SaveSurvey {
+  /** The containerd store and OCI tools write an OCI layout; `docker save` of the classic store has a `manifest.json` of its own. */
+  readonly kind: 'layout' | 'classic';
+  readonly images: readonly SavedImage[];
+}
+
+export interface SavedImage {
+  readonly tags: readonly string[];
+  readonly imageId: Digest;
+  readonly diffIds: readonly Digest[];
+  /** Name of each layer in the tar. */
+  readonly layerNames: readonly string[];
+}
+
+/** Reads the documents of a save and skips its layers. Throws `image/bad-save`. */
+export async function surveySave(save: Readable, options: SaveOptions): Promise<SaveSurvey> {
+  const documents = new Map<string, Uint8Array>();
+  await eachFile(save, options, async (name, size, data) => {
+    if (size <= CONFIG_LIMIT && !LAYER.test(name))
+      documents.set(name, await collect(name, size, data, CONFIG_LIMIT));
+  });
+  const isLayout = documents.has('index.json') && documents.has('oci-layout');
+  if (isLayout && !documents.has('manifest.json')) return { kind: 'layout', images: [] };
+  const images = readSaveManifest(documents.get('manifest.json')).map(
+    ({ configName, layerNames, tags }): SavedImage => {
+      const config = documents.get(configName);
+      if (!config) throw badSave(`its config ${configName} is missing`);
+      return { tags, layerNames, imageId: sha256(config), diffIds: parseConfig(config).rootfs.diff_ids };
+    },
+  );
+  // Docker 25 and newer write both. The blobs of its classic store are named by diff ID, that is, they are plain tars.
+  const isPlain = images.every(({ layerNames, diffIds }) =>
+    layerNames.every((name, index) => BLOB.exec(name)?.[1] === diffIds[index]?.slice('sha256:'.length)),
+  );
+  return isLayout && !isPlain ? { kind: 'layout', images: [] } : { kind: 'classic', images };
+}
+
+/** Keeps what can be one of a save's JSON documents. */
+async function keepDocument(
+  documents: Map<string, Uint8Array>,
+  name: string,
+  size: number,
+  data: AsyncGenerator<Uint8Array>,
+): Promise<void> {
+  if (size > CONFIG_LIMIT) return;
+  const { first, rest } = await peek(data);
+  if (first[0] === BRACE || first[0] === BRACKET)
+    documents.set(name, await collect(name, size, rest, CONFIG_LIMIT));
 }
 
 /**
@@ -46,6 +98,19 @@ export async function storeLayoutSave(
   return parseIndex(index).manifests;
 }
 
+export interface ClassicSaveOptions extends SaveOptions {
+  /** The digest of the config. */
+  readonly imageId: Digest;
+  readonly cache: LayerCache;
+  /** zlib's, 0–9. */
+  readonly level: number;
+  /**
+   * False for what is no layer, else the name under which the cache may have it already: the diff ID, or another name that
+   * stands for the same bytes as long as its giver is trusted.
+   */
+  readonly layerName: (name: string) => string | undefined | false;
+}
+
 /** A layer of a save, compressed and stored. */
 interface StoredLayer {
   readonly diffId: Digest;
@@ -54,42 +119,31 @@ interface StoredLayer {
 }
 
 /**
- * Writes a save of the classic store into `writer`, its plain layer tars compressed on the way, and makes the manifest that a
+ * Writes an image of a classic save into `writer`, its plain layer tars compressed on the way, and makes the manifest that a
  * push of the same bytes would need. Reads what Docker up to 24 writes (`<id>/layer.tar`, one layer under several names by
- * symbolic links), what Docker 25 and newer write (`blobs/sha256/<diff ID>`), and Podman's.
+ * symbolic links), what Docker 25 and newer write (`blobs/sha256/<diff ID>`), and Podman's and skopeo's `<diff ID>.tar`.
  *
- * @param imageId the digest of the config
- * @param diffIds of the image, as the engine tells them
  * @throws LensError `image/bad-save`
  */
 export async function storeClassicSave(
   save: Readable,
   writer: LayoutWriter,
-  options: SaveOptions & {
-    readonly imageId: Digest;
-    readonly diffIds: readonly Digest[];
-    readonly cache: LayerCache;
-    readonly level: number;
-  },
+  options: ClassicSaveOptions,
 ): Promise<readonly Descriptor[]> {
-  const { signal, cache, level, imageId } = options;
-  const known = new Set(options.diffIds);
+  const { imageId, layerName } = options;
   const layers = new Map<string, StoredLayer>();
   const documents = new Map<string, Uint8Array>();
   const links = await eachFile(save, options, async (name, size, data) => {
-    const blob = BLOB.exec(name)?.[1];
-    if (blob !== undefined ? known.has(`sha256:${blob}`) : LAYER.test(name)) {
-      layers.set(name, await storeLayer(data, writer, { cache, level, signal, alias: aliasOf(name) }));
-    } else if (size <= CONFIG_LIMIT) {
-      documents.set(name, await collect(name, size, data, CONFIG_LIMIT));
-    }
+    const cacheName = layerName(name);
+    if (cacheName !== false) layers.set(name, await storeLayer(name, data, writer, options, cacheName));
+    else await keepDocument(documents, name, size, data);
   });
 
-  const { configName, layerNames } = readSaveManifest(documents.get('manifest.json'));
-  const config = documents.get(configName);
-  if (!config) throw badSave(`its config ${configName} is missing`);
-  if (sha256(config) !== imageId)
-    throw badSave(`its config has the digest ${sha256(config)} instead of ${imageId}`);
+  const found = readSaveManifest(documents.get('manifest.json'))
+    .map((image) => ({ ...image, config: documents.get(image.configName) }))
+    .find(({ config }) => config && sha256(config) === imageId);
+  if (!found?.config) throw badSave(`it has no config with the digest ${imageId}`);
+  const { config, layerNames } = found;
   const diffIds = parseConfig(config).rootfs.diff_ids;
   if (diffIds.length !== layerNames.length) {
     throw badSave(`it has ${layerNames.length} layers and its config ${diffIds.length}`);
@@ -110,35 +164,68 @@ export async function storeClassicSave(
   return [{ mediaType: OCI_MANIFEST, ...(await writer.addBlob(manifest)) }];
 }
 
+/** What an engine calls its layers: `<id>/layer.tar` (Docker before 25), `<diff ID>.tar` (Podman, skopeo). */
+const LAYER = /^([0-9a-f]{64})(?:\/layer\.tar|\.tar)$/;
+
+/** `layerName` for the save of an engine. Docker's own `<id>` stands for the bytes too: it is a hash over the chain of diff IDs. */
+export function engineLayerName(diffIds: readonly Digest[]): ClassicSaveOptions['layerName'] {
+  const known = new Set(diffIds);
+  return (name) => {
+    const blob = BLOB.exec(name)?.[1];
+    if (blob !== undefined) return known.has(`sha256:${blob}`) && blob;
+    return LAYER.exec(name)?.[1] ?? false;
+  };
+}
+
 /** Compresses one layer into the layout, or takes it from the cache; its diff ID is computed from its bytes in either case. */
 async function storeLayer(
-  tar: AsyncIterable<Uint8Array>,
+  name: string,
+  data: AsyncIterable<Uint8Array>,
   writer: LayoutWriter,
-  options: { cache: LayerCache; level: number; signal: AbortSignal | undefined; alias: string },
+  { cache, level, signal }: ClassicSaveOptions,
+  cacheName: string | undefined,
 ): Promise<StoredLayer> {
-  const { cache, level, signal, alias } = options;
   const hash = createHash('sha256');
-  const hashed = tap(tar, (chunk) => hash.update(chunk));
-  const cached = await cache.find(alias);
+  const hashed = tap(data, (chunk) => hash.update(chunk));
+  const cached = cacheName === undefined ? undefined : await cache.find(cacheName);
   if (cached) {
     await drain(hashed);
     if (`sha256:${hash.digest('hex')}` !== cached.diffId)
-      throw badSave(`its layer ${alias} has other bytes than before`);
+      throw badSave(`its layer ${name} has other bytes than before`);
     await writer.linkBlob(cached.file, cached, { trusted: true, ...(signal && { signal }) });
     return cached;
   }
-  const blob = await writer.addBlob(gzip(hashed, level), undefined, signal);
-  const stored = { diffId: `sha256:${hash.digest('hex')}`, ...blob };
+  const { first, rest } = await peek(hashed);
+  const isPacked = first[0] === 0x1f && first[1] === 0x8b;
+  const blob = await writer.addBlob(isPacked ? rest : gzip(rest, level), undefined, signal);
   const file = path.join(writer.dir, 'blobs', 'sha256', blob.digest.slice('sha256:'.length));
-  await cache.put({ ...stored, file }, alias);
-  return stored;
+  const diffId = isPacked ? await unpackedDigest(file, signal) : `sha256:${hash.digest('hex')}`;
+  await cache.put({ ...blob, diffId, file }, cacheName);
+  return { ...blob, diffId };
 }
 
-/** The 64 hex digits in a layer's name: its diff ID, or the ID that Docker before 25 gives it, which names its bytes as well. */
-function aliasOf(name: string): string {
-  const found = /[0-9a-f]{64}/.exec(name)?.[0];
-  if (found === undefined) throw badSave(`its layer ${name} has a name that no engine gives`);
-  return found;
+/** Some tools (kaniko, Bazel) save layers that are compressed already: those stay as they are. */
+async function unpackedDigest(file: string, signal: AbortSignal | undefined): Promise<Digest> {
+  const hash = createHash('sha256');
+  try {
+    await pipeline(createReadStream(file), createGunzip(), hash, signal ? { signal } : {});
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw badSave(`a layer cannot be unpacked: ${messageOf(error)}`, error);
+  }
+  return `sha256:${hash.digest('hex')}`;
+}
+
+async function peek(
+  data: AsyncGenerator<Uint8Array>,
+): Promise<{ first: Uint8Array; rest: AsyncIterable<Uint8Array> }> {
+  const next = await data.next();
+  const first = next.done ? new Uint8Array() : next.value;
+  const rest = async function* (): AsyncGenerator<Uint8Array> {
+    yield first;
+    yield* data;
+  };
+  return { first, rest: rest() };
 }
 
 /**
@@ -148,7 +235,7 @@ function aliasOf(name: string): string {
 async function eachFile(
   save: Readable,
   { signal, onBytes }: SaveOptions,
-  read: (name: string, size: number, data: AsyncIterable<Uint8Array>) => Promise<void>,
+  read: (name: string, size: number, data: AsyncGenerator<Uint8Array>) => Promise<void>,
 ): Promise<ReadonlyMap<string, string>> {
   const links = new Map<string, string>();
   const entries = extract();
@@ -163,11 +250,8 @@ async function eachFile(
       } else if (entry.header.type === 'link') {
         links.set(name, path.posix.normalize(entry.header.linkname));
       } else if (entry.header.type === 'file') {
-        await read(
-          name,
-          entry.header.size,
-          tap(entry as AsyncIterable<Uint8Array>, (chunk) => onBytes?.(chunk.length)),
-        );
+        const data = tap(entry as AsyncIterable<Uint8Array>, (chunk) => onBytes?.(chunk.length));
+        await read(name, entry.header.size, data);
       }
       entry.resume();
     }
@@ -210,8 +294,10 @@ async function collect(
   return Buffer.concat(chunks);
 }
 
-/** `manifest.json` of a save (moby, `image/tarexport`): one image, since one was asked for. */
-function readSaveManifest(bytes: Uint8Array | undefined): { configName: string; layerNames: string[] } {
+/** `manifest.json` of a save (moby, `image/tarexport`). */
+function readSaveManifest(
+  bytes: Uint8Array | undefined,
+): { configName: string; layerNames: string[]; tags: string[] }[] {
   if (!bytes) throw badSave('it has no manifest.json');
   let list: unknown;
   try {
@@ -219,18 +305,25 @@ function readSaveManifest(bytes: Uint8Array | undefined): { configName: string; 
   } catch (error) {
     throw badSave(`its manifest.json is not JSON: ${messageOf(error)}`, error);
   }
-  const item: unknown = Array.isArray(list) && list.length === 1 ? list[0] : undefined;
-  if (typeof item === 'object' && item !== null && 'Config' in item && 'Layers' in item) {
-    const { Config: config, Layers: layers } = item;
-    const names: unknown[] = Array.isArray(layers) ? layers : [];
-    if (typeof config === 'string' && names.every((name) => typeof name === 'string')) {
-      return {
-        configName: path.posix.normalize(config),
-        layerNames: names.map((name) => path.posix.normalize(name)),
-      };
+  if (!Array.isArray(list) || list.length === 0) throw badSave('its manifest.json lists no image');
+  return list.map((item: unknown) => {
+    if (typeof item === 'object' && item !== null && 'Config' in item && typeof item.Config === 'string') {
+      const layers = strings('Layers' in item ? item.Layers : undefined);
+      const tags = strings('RepoTags' in item ? (item.RepoTags ?? []) : []);
+      if (layers && tags) {
+        return {
+          configName: path.posix.normalize(item.Config),
+          layerNames: layers.map((name) => path.posix.normalize(name)),
+          tags,
+        };
+      }
     }
-  }
-  throw badSave('its manifest.json does not describe one image');
+    throw badSave('its manifest.json does not describe images');
+  });
+}
+
+function strings(value: unknown): string[] | undefined {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string') ? value : undefined;
 }
 
 function followLinks(name: string, links: ReadonlyMap<string, string>): string {

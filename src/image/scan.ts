@@ -1,4 +1,5 @@
 import { isAbort, LensError } from '../errors';
+import { layerType } from '../oci/layer-type';
 import type { Bytes } from '../layer/bytes';
 import type { LayerCompression, LayerScan } from '../layer/types';
 import type { OnProgress } from '../progress';
@@ -52,11 +53,15 @@ export async function scanImage(
   };
 
   const scanLayer = async ({ descriptor, blob }: ImageLayer): Promise<LayerScan | string | LensError> => {
-    const compression = layerCompression(descriptor.mediaType);
-    if (compression !== 'gzip' && compression !== 'tar') return compression.reason;
-    const { digest, size } = descriptor;
-    const key = `${digest} ${compression}`;
+    const { digest, size, mediaType } = descriptor;
     try {
+      const { compression, unsupported } = layerType(mediaType);
+      if (!compression) {
+        return unsupported === 'zstd'
+          ? 'it is compressed with zstd, for which SOCI has no index'
+          : `its media type ${mediaType} is none that SOCI indexes`;
+      }
+      const key = `${digest} ${compression}`;
       const kept = await cache?.get(key);
       const scan =
         kept ??
@@ -85,18 +90,4 @@ export async function scanImage(
       return typeof result === 'object' ? { layer, scan: result } : { layer, skipped: result ?? '' };
     }),
   );
-}
-
-const GZIP =
-  /^application\/vnd\.(?:oci\.image\.layer\.(?:nondistributable\.)?v1\.tar\+gzip|docker\.image\.rootfs\.(?:diff|foreign\.diff)\.tar\.gzip)$/;
-const TAR =
-  /^application\/vnd\.(?:oci\.image\.layer\.v1\.tar|docker\.image\.rootfs\.(?:diff|foreign\.diff)\.tar)$/;
-
-/** How a layer is packed, by its media type and never by its content (soci-format §2.1); or why it cannot be indexed. */
-export function layerCompression(mediaType: string): LayerCompression | { readonly reason: string } {
-  if (GZIP.test(mediaType)) return 'gzip';
-  if (TAR.test(mediaType)) return 'tar';
-  if (/[.+]zstd$/.test(mediaType))
-    return { reason: 'it is compressed with zstd, for which SOCI has no index' };
-  return { reason: `its media type ${mediaType} is none that SOCI indexes` };
 }

@@ -1,0 +1,55 @@
+import { randomUUID } from 'node:crypto';
+import { readdir, rename, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import type { Descriptor } from '../oci/types';
+import { createLayout, type LayoutWriter } from './layout';
+
+const TEMPORARY = /^\.(\d+)-/;
+
+/**
+ * The OCI layout in `target`: as it is when it is there, else as `make` fills it. It is written beside its place and appears
+ * whole or not at all; what killed processes of ours left there is removed.
+ */
+export async function cachedLayout(
+  target: string,
+  make: (writer: LayoutWriter) => Promise<readonly Descriptor[]>,
+): Promise<string> {
+  if (await isLayout(target)) return target;
+  const folder = path.dirname(target);
+  await removeLeftovers(folder);
+  const temporary = path.join(folder, `.${process.pid}-${randomUUID()}`);
+  try {
+    const writer = await createLayout(temporary);
+    await writer.finish(await make(writer));
+    await rename(temporary, target).catch(async (error: unknown) => {
+      // Someone else was quicker with the same image.
+      if (!(await isLayout(target))) throw error;
+    });
+    return target;
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+async function isLayout(folder: string): Promise<boolean> {
+  const found = await stat(path.join(folder, 'index.json')).catch(() => undefined);
+  return found?.isFile() === true;
+}
+
+async function removeLeftovers(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names) {
+    const pid = Number(TEMPORARY.exec(name)?.[1] ?? NaN);
+    if (Number.isNaN(pid) || isAlive(pid)) continue;
+    await rm(path.join(folder, name), { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
