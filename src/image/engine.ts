@@ -60,6 +60,8 @@ export interface BuildOptions {
   readonly tag?: string | undefined;
   readonly target?: string | undefined;
   readonly buildArgs?: Readonly<Record<string, string>> | undefined;
+  /** Of the RUN steps: `default`, `none`, `host` or a network's name. */
+  readonly network?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: OnProgress | undefined;
   /** The build's own output, line by line. */
@@ -160,6 +162,7 @@ export async function buildImage(engine: Engine, options: BuildOptions): Promise
   const query = new URLSearchParams({ dockerfile, rm: '1', forcerm: '1' });
   if (options.tag) query.set('t', options.tag);
   if (options.target) query.set('target', options.target);
+  if (options.network) query.set('networkmode', options.network);
   if (options.buildArgs) query.set('buildargs', JSON.stringify(options.buildArgs));
 
   onProgress?.({ step: 'Sending the build context' });
