@@ -1,4 +1,4 @@
-/** The start of a container as recorded: tracing.md §6, `*.soci-trace.jsonl`, docs/trace-format.md. */
+/** The start of a container as recorded: `*.soci-trace.jsonl`, described in docs/trace-format.md. */
 
 export interface TraceHeader {
   readonly v: 1;
@@ -7,7 +7,9 @@ export interface TraceHeader {
   readonly t0_unix_ns: string;
   readonly clock: 'monotonic';
   readonly unit: 'us';
+  /** How it was recorded: `ptrace-seccomp`, `ptrace`, `compat`, `import:strace` … */
   readonly mode: string;
+  /** 1: opens and execs, 2: reads and mappings too, 3: metadata too. */
   readonly level: number;
   readonly image?: {
     readonly ref: string;
@@ -16,7 +18,10 @@ export interface TraceHeader {
     readonly platform: string;
     readonly diff_ids: readonly string[];
   };
+  /** Folders and files of the container that were not the image's. */
   readonly excluded_mounts?: readonly string[];
+  /** The command that was run, where it was not only the image's own. */
+  readonly command?: readonly string[];
 }
 
 /** `t`: microseconds since t0. `path`: as the program said it, absolute; `real`: the canonical path where it differs. */
@@ -29,29 +34,71 @@ interface PathEvent extends EventBase {
   /** Base64 of the path where it is not UTF-8; `path` then holds a lossy copy. */
   readonly path_b64?: string;
   readonly real?: string;
+  readonly real_b64?: string;
   /** Negative errno when the call failed. */
   readonly ret?: number;
 }
 export type TraceEvent =
   | (PathEvent & { readonly op: 'open'; readonly fd?: number; readonly fl?: number })
   | (PathEvent & { readonly op: 'exec' | 'interp' })
-  | (PathEvent & { readonly op: 'read'; readonly off: number; readonly len: number })
-  | (PathEvent & { readonly op: 'mmap'; readonly off: number; readonly len: number; readonly prot?: number })
-  | (PathEvent & { readonly op: 'pages'; readonly why: string; readonly r: readonly (readonly [off: number, len: number])[] })
-  | (PathEvent & { readonly op: 'meta' | 'stat' | 'list' | 'readlink' })
+  | (PathEvent & { readonly op: 'read'; readonly off: number; readonly len: number; readonly fd?: number })
+  | (PathEvent & {
+      readonly op: 'mmap';
+      readonly off: number;
+      readonly len: number;
+      readonly fd?: number;
+      /** `PROT_READ` 1, `PROT_WRITE` 2, `PROT_EXEC` 4. */
+      readonly prot?: number;
+    })
+  | (PathEvent & {
+      readonly op: 'pages';
+      readonly why: string;
+      readonly prot?: number;
+      /** The file range of the whole mapping. */
+      readonly map?: readonly [off: number, len: number];
+      /** The runs of pages that were touched, and not reported before. */
+      readonly r: readonly (readonly [off: number, len: number])[];
+    })
+  | (PathEvent & {
+      readonly op: 'meta';
+      /** 1: it was a symbolic link itself that was changed. */ readonly nofollow?: number;
+    })
+  | (PathEvent & { readonly op: 'stat' | 'list' | 'readlink' })
   | (EventBase & { readonly op: 'fork'; readonly child: number })
-  | (EventBase & { readonly op: 'exit'; readonly code?: number })
+  | (EventBase & { readonly op: 'exit'; readonly code?: number; readonly sig?: number })
   | (EventBase & { readonly op: 'bind' | 'listen'; readonly port: number })
   | (EventBase & { readonly op: 'mark'; readonly what: string });
 
 export interface TraceFooter {
   readonly op: 'end';
-  /** The rule that fired (`ready:log`, `ready:listen`, `ready:health`, `ready:http`, `quiet`, `exit`, `timeout`), or how it ended early. */
-  readonly reason: string;
+  readonly reason: EndReason;
   /** Microseconds since t0 at which the container counted as ready. */
   readonly t_ready?: number;
   readonly exit_code?: number;
+  /** The container's last lines, where it did not become ready. */
+  readonly log?: readonly string[];
 }
+
+/**
+ * The rule that fired, or how the recording ended without one: after the longest time (`timeout`), by the container's own
+ * end (`early-exit`; `oom` when the kernel ended it for want of memory), by the person (`stopped`), by the loss of the
+ * engine (`engine-lost`). An imported trace ends as `imported`.
+ */
+export type EndReason = (typeof END_REASONS)[number];
+export const END_REASONS = [
+  'ready:log',
+  'ready:health',
+  'ready:listen',
+  'ready:http',
+  'quiet',
+  'exit',
+  'timeout',
+  'early-exit',
+  'oom',
+  'stopped',
+  'engine-lost',
+  'imported',
+] as const;
 
 export interface StartupTrace {
   readonly header: TraceHeader;

@@ -9,6 +9,7 @@
 //     -P  no page maps      -R  read calls from registers, as on kernels before 5.3
 //   tracer -S FILE   in the same container: ask for the pages touched until now and for the mark "ready", and wait
 //   tracer -F FILE   in the same container: copy the trace to stdout as it grows
+//   tracer -H PORT/PATH   in the same container: ask this over HTTP until the answer is 2xx or 3xx
 //
 // The program stays PID 1 and the tracer is its child; made by clone without an exit signal, it is invisible to the
 // program's wait() and sends no SIGCHLD. Whatever goes wrong with tracing, the program is started all the same, and
@@ -31,7 +32,7 @@
 
 struct settings settings = {.level = 2, .pages = true, .filter = true};
 
-static void complain(const char *what) { dprintf(2, "soci-lens tracer: %s: %s\n", what, strerror(errno)); }
+void complain(const char *what) { dprintf(2, "soci-lens tracer: %s: %s\n", what, strerror(errno)); }
 
 static void on_signal(int signal) {
   (void)signal;
@@ -112,69 +113,10 @@ static void run(char **argv) {
   errno = error;
 }
 
-// The tracer's process id, if it is still there.
-static int find_tracer(const char *file) {
-  char text[600], name[64];
-  int fd = open(file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-  ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-  if (fd >= 0) close(fd);
-  text[n > 0 ? n : 0] = 0;
-  const char *field = strstr(text, "\"tracer\":");
-  int pid = field ? atoi(field + 9) : 0;
-  if (pid <= 0) return 0;
-  snprintf(name, sizeof name, "/proc/%d/comm", pid);
-  fd = open(name, O_RDONLY | O_CLOEXEC);
-  n = fd < 0 ? -1 : read(fd, text, sizeof text);
-  if (fd >= 0) close(fd);
-  return n == 12 && memcmp(text, "soci-tracer\n", 12) == 0 ? pid : 0;
-}
-
-static int ask_for_snapshot(const char *file) {
-  char done[LONG_PATH];
-  struct stat st;
-  snprintf(done, sizeof done, "%s.done", file);
-  unlink(done);
-  for (int tick = 0; tick < 6000; tick++) {
-    // Once more from time to time: a signal that arrives just before the tracer waits is only seen after an event.
-    if (tick % 100 == 0) {
-      int tracer = find_tracer(file);
-      if (!tracer) {
-        dprintf(2, "soci-lens tracer: it is not running\n");
-        return 1;
-      }
-      if (kill(tracer, SIGUSR1)) return complain("signal"), 1;
-    }
-    if (lstat(done, &st) == 0) return 0;
-    usleep(5000);
-  }
-  dprintf(2, "soci-lens tracer: no answer within 30 s\n");
-  return 2;
-}
-
-static int follow(const char *file) {
-  char buffer[1 << 16];
-  int fd = -1;
-  for (int tick = 0; fd < 0 && tick < 1000; tick++) {
-    fd = open(file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) usleep(10000);
-  }
-  if (fd < 0) return complain(file), 1;
-  for (;;) {
-    ssize_t n = read(fd, buffer, sizeof buffer);
-    if (n < 0) return 1;
-    if (n == 0) usleep(50000);
-    for (ssize_t done = 0; done < n;) {
-      ssize_t k = write(1, buffer + done, (size_t)(n - done));
-      if (k <= 0) return 1;
-      done += k;
-    }
-  }
-}
-
 int main(int argc, char **argv) {
   const char *user = 0, *drop = 0;
   int option;
-  while ((option = getopt(argc, argv, "+o:l:u:d:cNPRS:F:")) != -1) {
+  while ((option = getopt(argc, argv, "+o:l:u:d:cNPRS:F:H:")) != -1) {
     switch (option) {
       case 'o': settings.output = optarg; break;
       case 'l': settings.level = atoi(optarg); break;
@@ -186,6 +128,7 @@ int main(int argc, char **argv) {
       case 'R': settings.registers = true; break;
       case 'S': return ask_for_snapshot(optarg);
       case 'F': return follow(optarg);
+      case 'H': return probe(optarg);
       default: return 64;
     }
   }

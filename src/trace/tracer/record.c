@@ -80,7 +80,9 @@ static void fd_entry(struct thread *t) {
   int64_t offset = 0;
   switch (kind) {
     case META:
+      free(t->path);
       t->path = strdup(path);
+      t->extra = 0;
       break;
     case LIST:
       event_begin("list", t->tgid);
@@ -147,6 +149,20 @@ static int64_t open_flags(int tid, const struct call *call) {
   return (int64_t)flags;
 }
 
+// Whether a call that changes a file means a symbolic link itself, and so copies no data up.
+static bool link_itself(long nr, const uint64_t *arg) {
+#ifdef SYS_lchown
+  if (nr == SYS_lchown || nr == SYS_rename || nr == SYS_link) return true;
+#endif
+#ifdef SYS_renameat
+  if (nr == SYS_renameat) return true;
+#endif
+  if (nr == SYS_renameat2 || nr == SYS_lsetxattr || nr == SYS_lremovexattr) return true;
+  if (nr == SYS_linkat) return !(arg[4] & AT_SYMLINK_FOLLOW);
+  if (nr == SYS_fchownat) return arg[4] & AT_SYMLINK_NOFOLLOW;
+  return nr == SYS_utimensat && (arg[3] & AT_SYMLINK_NOFOLLOW);
+}
+
 static void path_entry(struct thread *t) {
   static char asked[PATH_MAX], full[LONG_PATH];
   const uint64_t *arg = t->call.arg;
@@ -156,7 +172,9 @@ static void path_entry(struct thread *t) {
   tracee_join(t->tid, t->rule->dir < 0 ? AT_FDCWD : (int)arg[t->rule->dir], asked, full, sizeof full);
   free(t->path);
   t->path = strdup(full);
+  t->extra = 0;
   if (t->rule->kind == OPEN) t->extra = open_flags(t->tid, &t->call);
+  if (t->rule->kind == META) t->extra = link_itself(t->rule->nr, arg);
   if (t->rule->kind == EXEC && started && !t->borrowed_memory) record_pages(t->tid, t->tgid, "exec");
 }
 
@@ -227,6 +245,8 @@ void record_return(struct thread *t, int64_t result) {
   if (real[0] && strcmp(real, t->path) != 0) event_path("real", real);
   if (result < 0) {
     event_number("ret", result);
+  } else if (kind == META && t->extra) {
+    event_number("nofollow", 1);
   } else if (kind == OPEN) {
     event_number("fd", result);
     if (t->extra & (O_ACCMODE | O_TRUNC | O_CREAT | O_DIRECTORY)) event_number("fl", t->extra);

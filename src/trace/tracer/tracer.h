@@ -97,6 +97,14 @@ void record_exec(struct thread *thread, const char *asked);
 void record_pages(int tid, int tgid, const char *why);
 void record_pages_within(int tid, int tgid, const char *why, uint64_t from, uint64_t to);
 
+// ---- ask.c: what is asked from inside the container; each gives its exit code.
+int ask_for_snapshot(const char *file);
+int follow(const char *file);
+int probe(const char *target);
+
+// ---- main.c
+void complain(const char *what);  // on stderr, with the reason in errno
+
 // ---- loop.c: the ptrace loop; ends when `app` has ended.
 void trace_loop(int app);
 bool seize(int app);

@@ -1,0 +1,332 @@
+/** From a recorded start to the bytes of the layers' entries. */
+import type { TarEntries } from '../layer/types';
+import type { ImageConfig } from '../oci/types';
+import { decodePath } from './paths';
+import { ImageTree } from './tree';
+import type {
+  StartupTrace,
+  Touch,
+  TouchKind,
+  TraceEvent,
+  TraceFooter,
+  TraceHeader,
+  TraceMapping,
+  Unmapped,
+} from './types';
+
+/** Linux's open flags (asm-generic/fcntl.h; the same on amd64 and arm64). */
+const O_ACCMODE = 0o3;
+const O_TRUNC = 0o1000;
+/** mmap(2). */
+const PROT_EXEC = 4;
+/** The kernel reads this much of a program, or of a script, to find out what it is; pages follow. */
+const EXEC_HEAD = 4096;
+/** A mapping of a file that no page was ever seen of counts as touched whole up to this size, in bytes. */
+const SMALL_MAPPING = 4 << 20;
+
+/** Never the image's, in any container: the kernel's and the engine's own. */
+const OUTSIDE = ['/proc', '/sys', '/dev', '/.trc', '/etc/resolv.conf', '/etc/hosts', '/etc/hostname'];
+
+export interface TraceTarget {
+  /** Lowest first; `undefined` for a layer that could not be read. */
+  readonly layers: readonly (TarEntries | undefined)[];
+  readonly config: ImageConfig;
+}
+
+/** Lays a trace onto an image; see `TraceMapper`. */
+export function mapTrace(trace: StartupTrace, target: TraceTarget): TraceMapping {
+  const mapper = new TraceMapper(trace.header, target);
+  for (const event of trace.events) mapper.add(event);
+  return mapper.finish(trace.footer);
+}
+
+type PathFields = Extract<TraceEvent, { path: string }>;
+type Way = TouchKind | 'page of a program';
+
+/** Ranges that were touched in one way, in the order of their coming; one array for each field. */
+interface Ranges {
+  readonly start: number[];
+  readonly end: number[];
+  readonly at: number[];
+  readonly pid: number[];
+}
+
+/** What the start did with one entry, under whatever names. */
+interface FileUse {
+  readonly layer: number;
+  readonly entry: number;
+  readonly size: number;
+  readonly ranges: Map<Way, Ranges>;
+  /** When it was first mapped or executed: the date of its pages, which are seen only later. */
+  mappedAt: number | undefined;
+  executed: boolean;
+  hasPages: boolean;
+  /** From here on its content is the container's own. */
+  replaced: boolean;
+  readonly mappings: { off: number; len: number; way: Way; at: number; pid: number }[];
+}
+
+/** Where a path leads. */
+interface PathUse {
+  readonly state: 'mapped' | 'excluded' | Unmapped['reason'];
+  readonly file: FileUse | undefined;
+}
+
+/**
+ * Takes the events of a start in their order and gives the touched bytes of the image at the end.
+ *
+ * A failed call touches nothing, and neither does metadata (it is in the index). An opened file gives one touch without
+ * bytes; reads, pages and the heads of programs give ranges, clipped to the file; what makes an overlay file system copy a
+ * file up (opened for writing without truncation, chmod, rename …) gives the whole file.
+ */
+export class TraceMapper {
+  readonly #tree: ImageTree;
+  readonly #outside: readonly string[];
+  readonly #paths = new Map<string, PathUse>();
+  /** Paths whose last step was meant as it is, even where it is a link. */
+  readonly #unfollowed = new Map<string, PathUse>();
+  readonly #files = new Map<string, FileUse>();
+  #ended = false;
+
+  constructor(header: TraceHeader, { layers, config }: TraceTarget) {
+    this.#tree = new ImageTree(layers);
+    const volumes = Object.keys(config.config?.Volumes ?? {});
+    this.#outside = [...OUTSIDE, ...(header.excluded_mounts ?? []), ...volumes].map((path) =>
+      path.replace(/\/+$/, ''),
+    );
+  }
+
+  add(event: TraceEvent): void {
+    // What comes after the snapshot belongs to the end of the container, not to its start.
+    if (this.#ended) return;
+    if (event.op === 'mark') this.#ended = event.what === 'snapshot-done';
+    if (!('path' in event) || (event.ret ?? 0) < 0) return;
+    switch (event.op) {
+      case 'open':
+        this.#open(event);
+        break;
+      case 'exec':
+        this.#exec(event);
+        break;
+      case 'interp':
+        this.#load(this.#reached(event), event);
+        break;
+      case 'read':
+        touch(this.#reached(event), 'read', event.off, event.len, event);
+        break;
+      case 'mmap': {
+        const file = this.#reached(event);
+        if (!file || file.replaced) break;
+        file.mappedAt ??= event.t;
+        const way = ((event.prot ?? 0) & PROT_EXEC) === 0 ? 'page' : 'page of a program';
+        file.mappings.push({ off: event.off, len: event.len, way, at: event.t, pid: event.pid });
+        break;
+      }
+      case 'pages':
+        this.#pages(event);
+        break;
+      case 'meta':
+        touch(
+          event.nofollow === 1
+            ? this.#lookUp(event.path, event.path_b64, this.#unfollowed)
+            : this.#reached(event),
+          'copy-up',
+          0,
+          -1,
+          event,
+        );
+        break;
+      case 'stat':
+      case 'list':
+      case 'readlink':
+        break;
+    }
+  }
+
+  finish(footer: TraceFooter | undefined): TraceMapping {
+    const touches: Touch[] = [];
+    let files = 0;
+    for (const file of this.#files.values()) {
+      if (!file.hasPages) {
+        for (const one of file.mappings) {
+          if (one.len <= SMALL_MAPPING) touch(file, one.way, one.off, one.len, { t: one.at, pid: one.pid });
+        }
+      }
+      if (file.ranges.size > 0 || file.mappings.length > 0) files++;
+      for (const [way, ranges] of file.ranges) touches.push(...merged(file, way, ranges));
+    }
+    const paths = [...this.#paths, ...this.#unfollowed];
+    return {
+      touches: touches.sort((a, b) => a.at - b.at),
+      files,
+      coverage: {
+        mapped: paths.filter(([, { state }]) => state === 'mapped').length,
+        excluded: paths.filter(([, { state }]) => state === 'excluded').length,
+        unmapped: paths.flatMap(([path, { state }]) =>
+          state === 'mapped' || state === 'excluded' ? [] : [{ path, reason: state }],
+        ),
+      },
+      readyAt: footer?.t_ready,
+    };
+  }
+
+  #open(event: PathFields & { op: 'open' }): void {
+    const file = this.#reached(event);
+    const flags = event.fl ?? 0;
+    if (file && (flags & O_TRUNC) !== 0) {
+      file.replaced = true;
+      return;
+    }
+    if (file && !file.ranges.has('open')) touch(file, 'open', 0, 0, event);
+    if ((flags & O_ACCMODE) !== 0) touch(file, 'copy-up', 0, -1, event);
+  }
+
+  #exec(event: PathFields): void {
+    const asked = this.#lookUp(event.path, event.path_b64);
+    const real = event.real === undefined ? asked : this.#lookUp(event.real, event.real_b64);
+    // Under an emulator the program that runs is the emulator, which is not in the image.
+    this.#load(real ?? asked, event);
+    // A script's own head is read as well: its interpreter is what runs.
+    if (real && asked && asked !== real) touch(asked, 'exec', 0, EXEC_HEAD, event);
+  }
+
+  #load(file: FileUse | undefined, event: PathFields): void {
+    if (!file) return;
+    file.mappedAt ??= event.t;
+    file.executed = true;
+    touch(file, 'exec', 0, EXEC_HEAD, event);
+  }
+
+  #pages(event: PathFields & { op: 'pages' }): void {
+    const file = this.#reached(event);
+    if (!file) return;
+    file.hasPages = true;
+    const t = Math.min(file.mappedAt ?? event.t, event.t);
+    for (const [off, len] of event.r) {
+      const ofProgram =
+        event.prot === undefined
+          ? file.executed ||
+            file.mappings.some(
+              (one) => one.way === 'page of a program' && one.off < off + len && off < one.off + one.len,
+            )
+          : (event.prot & PROT_EXEC) !== 0;
+      touch(file, ofProgram ? 'page of a program' : 'page', off, len, { t, pid: event.pid });
+    }
+  }
+
+  /** The file of an event: by its real path where links have been followed for us. */
+  #reached(event: PathFields): FileUse | undefined {
+    return event.real === undefined
+      ? this.#lookUp(event.path, event.path_b64)
+      : this.#lookUp(event.real, event.real_b64);
+  }
+
+  #lookUp(lossy: string, base64: string | undefined, known = this.#paths): FileUse | undefined {
+    const path = base64 === undefined ? lossy : decodePath(Buffer.from(base64, 'base64'));
+    let use = known.get(path);
+    if (!use) {
+      use = this.#isOutside(path)
+        ? { state: 'excluded', file: undefined }
+        : this.#find(path, known !== this.#unfollowed);
+      known.set(path, use);
+    }
+    return use.file;
+  }
+
+  #isOutside(path: string): boolean {
+    return (
+      !path.startsWith('/') ||
+      path.startsWith('/memfd:') ||
+      path.endsWith(' (deleted)') ||
+      this.#outside.some(
+        (one) => path.startsWith(one) && (path.length === one.length || path[one.length] === '/'),
+      )
+    );
+  }
+
+  #find(path: string, follow: boolean): PathUse {
+    const found = this.#tree.resolve(path, follow);
+    switch (found.found) {
+      case 'file': {
+        const { layer, entry, size } = found;
+        const key = `${layer}/${entry}`;
+        let file = this.#files.get(key);
+        if (!file) {
+          file = {
+            layer,
+            entry,
+            size,
+            ranges: new Map(),
+            mappedAt: undefined,
+            executed: false,
+            hasPages: false,
+            replaced: false,
+            mappings: [],
+          };
+          this.#files.set(key, file);
+        }
+        return { state: 'mapped', file };
+      }
+      case 'folder':
+      case 'symlink':
+        return { state: 'mapped', file: undefined };
+      case 'not-in-image':
+      case 'symlink-loop':
+      case 'not-a-file':
+        return { state: found.found, file: undefined };
+    }
+  }
+}
+
+/** Notes bytes of a file, `len` −1 for all from `off` on; clipped to the file. */
+function touch(
+  file: FileUse | undefined,
+  way: Way,
+  off: number,
+  len: number,
+  { t, pid }: { t: number; pid: number },
+): void {
+  if (!file || file.replaced) return;
+  const start = Math.min(off, file.size);
+  const end = len < 0 ? file.size : Math.min(off + len, file.size);
+  if (end <= start && way !== 'open') return;
+  let ranges = file.ranges.get(way);
+  if (!ranges) file.ranges.set(way, (ranges = { start: [], end: [], at: [], pid: [] }));
+  const last = ranges.start.length - 1;
+  const lastEnd = ranges.end[last];
+  // Read from front to back, as most files are, a file stays one range.
+  if (lastEnd !== undefined && start >= (ranges.start[last] ?? 0) && start <= lastEnd) {
+    ranges.end[last] = Math.max(end, lastEnd);
+    return;
+  }
+  ranges.start.push(start);
+  ranges.end.push(end);
+  ranges.at.push(t);
+  ranges.pid.push(pid);
+}
+
+/** The ranges as touches, those that meet made one, with the time of the first. */
+function merged({ layer, entry }: FileUse, way: Way, { start, end, at, pid }: Ranges): Touch[] {
+  const touches: { -readonly [Key in keyof Touch]: Touch[Key] }[] = [];
+  const order = start.map((_, index) => index).sort((a, b) => (start[a] ?? 0) - (start[b] ?? 0));
+  for (const index of order) {
+    const one = {
+      layer,
+      entry,
+      start: start[index] ?? 0,
+      end: end[index] ?? 0,
+      at: at[index] ?? 0,
+      pid: pid[index] ?? 0,
+      kind: way === 'page of a program' ? ('page' as const) : way,
+      executable: way === 'page of a program',
+    };
+    const last = touches.at(-1);
+    if (last && one.start <= last.end) {
+      last.end = Math.max(last.end, one.end);
+      if (one.at < last.at) Object.assign(last, { at: one.at, pid: one.pid });
+    } else {
+      touches.push(one);
+    }
+  }
+  return touches;
+}
