@@ -77,13 +77,16 @@ export function createHead(events: HeadEvents): Head {
       set = settings;
       const { plan, pending } = overview;
       title.textContent = plan.image.reference;
-      subtitle.textContent = `${plan.image.platform} · ${plan.image.digest.slice(0, 19)} · ${formatCount(plan.layers.length)} layers, ${formatBytes(total(overview))}`;
+      subtitle.textContent = `${plan.image.platform} · ${plan.image.digest.slice(0, 19)} · ${formatCount(plan.layers.length)} ${plan.layers.length === 1 ? 'layer' : 'layers'}, ${formatBytes(total(overview))}`;
       if (pending > 0) state.replaceChildren(progressRing(), `Reading layers, ${formatCount(pending)} to go`);
       else state.replaceChildren();
       create.disabled = pending > 0 || !plan.layers.some((layer) => layer.indexed);
       spanSizes.show(
         [
-          { value: BEST, label: `Best: ${formatSize(plan.choice.spanSize)}` },
+          {
+            value: BEST,
+            label: `${plan.trace === null ? 'Default' : 'Best'}: ${formatSize(plan.choice.spanSize)}`,
+          },
           ...plan.rows.map((row) => ({ value: String(row.spanSize), label: formatSize(row.spanSize) })),
         ],
         settings?.spanSize == null ? BEST : String(settings.spanSize),

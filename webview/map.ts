@@ -31,6 +31,8 @@ export function createMap(host: HTMLElement, events: MapEvents): SpanMap {
   const rows = h('canvas', { class: 'rows' }) as HTMLCanvasElement;
   const strip = h('canvas', { class: 'strip' }) as HTMLCanvasElement;
   const tip = h('div', { class: 'tip', hidden: '' });
+  const rowsBox = h('div', { class: 'rows-box' }, rows);
+  const none = h('p', { class: 'more', hidden: '' }, 'This image has no layers.');
   const box = h(
     'div',
     {
@@ -40,11 +42,12 @@ export function createMap(host: HTMLElement, events: MapEvents): SpanMap {
       'aria-label': 'Span map',
       'aria-describedby': 'map-keys',
     },
-    h('div', { class: 'rows-box' }, rows),
+    rowsBox,
     strip,
     tip,
   );
   host.append(
+    none,
     box,
     h(
       'div',
@@ -71,6 +74,15 @@ export function createMap(host: HTMLElement, events: MapEvents): SpanMap {
     if (frame === 0) frame = requestAnimationFrame(paint);
   };
   new ResizeObserver(redraw).observe(box);
+
+  /** Brings the row of the selected layer into view, where the rows scroll. */
+  function scrollTo({ layer, layers }: MapModel): void {
+    const height = rowHeight(layers.length);
+    const top = layer * height;
+    if (top < rowsBox.scrollTop) rowsBox.scrollTop = top;
+    const hidden = top + height - (rowsBox.scrollTop + rowsBox.clientHeight);
+    if (hidden > 0) rowsBox.scrollTop += hidden;
+  }
 
   function cellAt(x: number): Cell | undefined {
     if (model === undefined) return undefined;
@@ -220,8 +232,16 @@ export function createMap(host: HTMLElement, events: MapEvents): SpanMap {
 
   return {
     show(next) {
+      const moved = model?.layer !== next.layer;
       model = next;
+      none.hidden = next.layers.length > 0;
+      box.hidden = next.layers.length === 0;
       redraw();
+      // The canvas gets its height with the drawing.
+      if (moved)
+        requestAnimationFrame(() => {
+          scrollTo(next);
+        });
     },
     redraw,
     get width() {

@@ -126,7 +126,7 @@ export function paintStrip(
     );
     if (picked !== undefined) {
       const { left, right } = extent(picked, model.view, bar);
-      context.strokeStyle = theme.focus;
+      context.strokeStyle = theme.text;
       context.lineWidth = 2;
       context.strokeRect(left - 1, bar.top, Math.max(4, right - left + 2), bar.height);
     }

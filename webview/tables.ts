@@ -27,7 +27,7 @@ export function createTables(events: TableEvents): Tables {
     'Span sizes',
     [
       { title: 'Span size', width: 'minmax(8.5em, 1.3fr)' },
-      { title: 'Spans fetched', width: 'minmax(7.5em, 1fr)', numeric: true },
+      { title: 'Spans', width: 'minmax(7.5em, 1fr)', numeric: true },
       { title: 'Bytes of spans', width: 'minmax(7em, 1fr)', numeric: true },
       { title: 'Unused', width: 'minmax(5em, .7fr)', numeric: true },
       { title: 'Ztocs', width: 'minmax(5.5em, .8fr)', numeric: true },
@@ -48,7 +48,7 @@ export function createTables(events: TableEvents): Tables {
       { title: 'Files', width: 'minmax(5em, .7fr)', numeric: true },
       { title: 'Files read', width: 'minmax(5.5em, .7fr)', numeric: true },
       { title: 'Bytes read', width: 'minmax(6em, .8fr)', numeric: true },
-      { title: 'Spans fetched', width: 'minmax(8em, 1fr)', numeric: true },
+      { title: 'Spans', width: 'minmax(8em, 1fr)', numeric: true },
     ],
     (key) => {
       events.pickLayer(Number(key));
@@ -103,13 +103,19 @@ export function createTables(events: TableEvents): Tables {
           current: row.spanSize === spanSize,
           cells: [
             row.spanSize === plan.choice.spanSize
-              ? h('span', {}, formatSize(row.spanSize), ' ', h('em', { class: 'best' }, 'best'))
+              ? h(
+                  'span',
+                  {},
+                  formatSize(row.spanSize),
+                  ' ',
+                  h('em', { class: 'best' }, traced ? 'best' : 'default'),
+                )
               : formatSize(row.spanSize),
-            `${formatCount(row.touchedSpans)} of ${formatCount(row.spans)}`,
-            formatBytes(row.spanBytes),
+            traced ? `${formatCount(row.touchedSpans)} of ${formatCount(row.spans)}` : formatCount(row.spans),
+            traced ? formatBytes(row.spanBytes) : '–',
             traced ? formatShare(row.waste) : '–',
             formatBytes(row.ztocBytes),
-            formatCount(row.serialFetches),
+            traced ? formatCount(row.serialFetches) : '–',
             traced ? formatSeconds(row.lazy.totalSeconds) : '–',
             traced ? formatSeconds(row.prefetch.totalSeconds) : '–',
           ],

@@ -22,7 +22,7 @@ export function readTheme(): Theme {
       faint: 'GrayText',
       touched: 'Highlight',
       untouched: 'GrayText',
-      focus: 'Highlight',
+      focus: 'CanvasText',
       background: 'Canvas',
       outline: 'CanvasText',
       font,

@@ -90,7 +90,6 @@ export function createPlanner(input: PlanInput): Planner {
   const touches: readonly Touch[] = input.mapping ? [...clientReads(scans), ...input.mapping.touches] : [];
   const reads = startReads(touches, scans);
   const byLayer = layerTouches(touches, scans);
-  const ztocSizes = scans.map((scan) => scan && ztocSizer(scan));
   const laidBySize = new Map<number, Laid>();
 
   function laid(spanSize: number): Laid {
@@ -100,7 +99,7 @@ export function createPlanner(input: PlanInput): Planner {
       found = {
         tables,
         fetches: startFetches(reads, tables),
-        ztocBytes: ztocSizes.map((size) => size?.(spanSize) ?? 0),
+        ztocBytes: scans.map((scan) => (scan ? sizerOf(scan)(spanSize) : 0)),
       };
       laidBySize.set(spanSize, found);
     }
@@ -164,6 +163,15 @@ export function createPlanner(input: PlanInput): Planner {
   }
 
   return { input, touches: byLayer, laid, plan };
+}
+
+/** Measuring the files of a ztoc takes time, and the same scan comes again in each new picture of a growing image. */
+const sizers = new WeakMap<LayerScan, (spanSize: number) => number>();
+
+function sizerOf(scan: LayerScan): (spanSize: number) => number {
+  const sizer = sizers.get(scan) ?? ztocSizer(scan);
+  sizers.set(scan, sizer);
+  return sizer;
 }
 
 function checkSpanSizes(spanSizes: readonly number[]): void {
