@@ -137,50 +137,53 @@ function endsWith(line: string, escape: string): boolean {
 }
 
 /**
- * Pairs of (history entry, step). An image's history ends with the steps of its last stage, so from the end each pair is
- * certain until the first that does not fit. Before that only those count that every longest alignment has in common.
+ * Pairs of (history entry, step). An image's history ends with the steps of its stages: when all of them fit there, one by one
+ * from the end, every pair is certain. Else only those pairs count that every longest alignment has in common.
  */
 function align(
   steps: readonly DockerfileInstruction[],
   history: readonly HistoryEntry[],
 ): [entry: number, step: number][] {
-  const pairs: [number, number][] = [];
   const records = history.map(readRecord);
   const fits = (entry: number, step: number): boolean => {
     const [record, instruction] = [records[entry], steps[step]];
     return record !== undefined && instruction !== undefined && isMadeBy(record, instruction);
   };
-  let [entry, step] = [history.length - 1, steps.length - 1];
-  for (; entry >= 0 && step >= 0 && fits(entry, step); entry--, step--) pairs.push([entry, step]);
-  if (step < 0) return pairs;
+  const before = history.length - steps.length;
+  if (before >= 0 && steps.every((_, step) => fits(before + step, step))) {
+    return steps.map((_, step) => [before + step, step]);
+  }
 
-  // length[i][j]: the longest common subsequence of the entries from i and the steps from j (up to `entry` and `step`).
-  const length = Array.from({ length: entry + 2 }, () => new Array<number>(step + 2).fill(0));
+  // length[i][j]: the longest common subsequence of the entries from i and the steps from j.
+  const length = Array.from({ length: history.length + 1 }, () =>
+    new Array<number>(steps.length + 1).fill(0),
+  );
   const at = (i: number, j: number): number => length[i]?.[j] ?? 0;
-  for (let i = entry; i >= 0; i--) {
+  for (let i = history.length - 1; i >= 0; i--) {
     const row = length[i] ?? [];
-    for (let j = step; j >= 0; j--) {
+    for (let j = steps.length - 1; j >= 0; j--) {
       row[j] = fits(i, j) ? at(i + 1, j + 1) + 1 : Math.max(at(i + 1, j), at(i, j + 1));
     }
   }
-  // The longest alignment that takes entries as early as it can, and the one that takes them as late as it can.
+  // The longest alignment that pairs as early as it can, and the one that skips whatever it can before it pairs.
   const walk = (late: boolean): Set<string> => {
     const taken = new Set<string>();
-    for (let i = 0, j = 0; i <= entry && j <= step;) {
+    for (let i = 0, j = 0; i < history.length && j < steps.length;) {
       const here = at(i, j);
-      const without = late ? at(i + 1, j) === here : !fits(i, j) && at(i + 1, j) === here;
-      if (without) i++;
-      else if (fits(i, j) && at(i + 1, j + 1) + 1 === here) taken.add(`${i++} ${j++}`);
+      const canPair = fits(i, j) && at(i + 1, j + 1) + 1 === here;
+      if (canPair && !(late && (at(i + 1, j) === here || at(i, j + 1) === here))) taken.add(`${i++} ${j++}`);
+      else if (at(i + 1, j) === here) i++;
       else j++;
     }
     return taken;
   };
   const late = walk(true);
-  for (const pair of walk(false)) {
-    const [i = 0, j = 0] = pair.split(' ').map(Number);
-    if (late.has(pair)) pairs.push([i, j]);
-  }
-  return pairs;
+  return [...walk(false)]
+    .filter((pair) => late.has(pair))
+    .map((pair) => {
+      const [entry = 0, step = 0] = pair.split(' ').map(Number);
+      return [entry, step];
+    });
 }
 
 /** What a builder noted about one step. */
