@@ -10,7 +10,7 @@ const CATEGORIES = [
   'kettles',
   'lamps',
   'chairs',
-  'shelves',
+  'stools',
   'rugs',
   'clocks',
   'vases',
