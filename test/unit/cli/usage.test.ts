@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import { runInProcess } from '../../support/cli';
+
+const VERBS = ['inspect', 'trace', 'plan', 'index', 'push', 'verify'];
+
+test('without a verb the help goes to stderr, and asked for to stdout', async () => {
+  const bare = await runInProcess([]);
+  assert.equal(bare.code, 2);
+  assert.equal(bare.stdout, '');
+  const help = await runInProcess(['--help']);
+  assert.equal(help.code, 0);
+  for (const verb of VERBS) assert.match(help.stdout, new RegExp(`^  ${verb} `, 'm'));
+  assert.ok(bare.stderr.includes(help.stdout.trim()));
+});
+
+for (const verb of VERBS) {
+  test(`soci-lens ${verb} --help shows usage and every flag`, async () => {
+    const { code, stdout } = await runInProcess([verb, '--help']);
+    assert.equal(code, 0);
+    assert.match(stdout, new RegExp(`^Usage: soci-lens ${verb} `, 'm'));
+    assert.match(stdout, /--json /);
+  });
+}
+
+suite('usage errors end with 2, one sentence and no work', () => {
+  const mistakes: readonly [line: string, complaint: RegExp][] = [
+    ['frobnicate', /There is no verb "frobnicate"/],
+    ['inspect', /Usage: soci-lens inspect IMAGE/],
+    ['inspect a b', /Usage: soci-lens inspect IMAGE/],
+    ['inspect oci:x --frobnicate', /Unknown option '--frobnicate'/],
+    ['inspect oci:x --platform', /--platform.*argument missing/],
+    ['inspect oci:x --platform a/b/c/d', /"a\/b\/c\/d"/],
+    ['inspect Not:An:Image', /not an image reference/],
+    ['inspect oci:x --log-level loud', /--log-level takes error, info or debug/],
+    ['inspect oci:x -- more', /Usage: soci-lens inspect IMAGE/],
+    ['plan oci:x', /--trace is missing/],
+    ['plan oci:x --trace t --network fast', /"fast"/],
+    ['plan oci:x --trace t --node fast', /"fast"/],
+    ['plan oci:x --trace t --span-sizes 1M,big', /--span-sizes takes a number of bytes/],
+    ['index oci:x', /--output is missing/],
+    ['index oci:x --output there', /does not say where to write to/],
+    ['index oci:x --output oci:y --span-size 4MB', /--span-size takes a number of bytes/],
+    ['index oci:x --output oci:y --span-size 0', /at least one byte/],
+    ['index oci:x --output oci:y --span-size -1', /--span-size/],
+    ['index oci:x --output oci:y --span-size auto', /needs --trace/],
+    ['index oci:x --output oci:y --trace t', /--trace is for --span-size auto/],
+    ['index oci:x --output oci:y --min-layer-size 1.5', /--min-layer-size takes a number of bytes/],
+    ['index oci:x --output oci:y --all-platforms --platform linux/amd64', /exclude each other/],
+    ['index oci:x --output oci:y --optimizations magic', /There is no optimization "magic"/],
+    ['index oci:x --output oci:y --prefetch-files-json /nonexistent.json', /cannot be read/],
+    ['push oci:x', /Usage: soci-lens push/],
+    ['push x docker://127.0.0.1:1/y', /push takes an OCI layout/],
+    ['push oci:x oci-archive:y', /push goes to/],
+    ['trace docker-daemon:x --ready soon', /"soon"/],
+    ['trace docker-daemon:x --timeout never', /--timeout takes a whole number/],
+    ['trace docker-daemon:x --env novalue', /--env takes NAME=VALUE/],
+    ['verify oci:x --sample few', /--sample takes a whole number/],
+  ];
+  for (const [line, complaint] of mistakes) {
+    test(`soci-lens ${line}`, async () => {
+      const { code, stdout, stderr } = await runInProcess(line.split(' '));
+      assert.match(stderr, complaint);
+      assert.equal(code, 2);
+      assert.equal(stdout, '');
+    });
+  }
+});

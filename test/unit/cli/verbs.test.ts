@@ -1,0 +1,233 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import path from 'node:path';
+import { before, suite, test, type TestContext } from 'node:test';
+import { runInProcess } from '../../support/cli';
+import { temporaryFolder } from '../../support/folders';
+import { imageCases, writeInput } from '../../support/golden-images';
+import { repoRoot } from '../../support/paths';
+
+/** A golden image as an OCI layout, and a folder for what comes of it. */
+async function layout(t: TestContext, name = 'one-layer'): Promise<{ input: string; dir: string }> {
+  const dir = await temporaryFolder(t);
+  process.env['SOCI_LENS_CACHE'] = path.join(dir, 'cache');
+  const image = imageCases().find((one) => one.name === name);
+  assert.ok(image);
+  const input = path.join(dir, 'in');
+  await writeInput(image, input);
+  return { input, dir };
+}
+
+/** The largest blob of a layout: its layer. */
+async function largestBlob(dir: string): Promise<string> {
+  const blobs = path.join(dir, 'blobs/sha256');
+  let [largest, size] = ['', 0];
+  for (const name of await readdir(blobs)) {
+    const { length } = await readFile(path.join(blobs, name));
+    if (length > size) [largest, size] = [name, length];
+  }
+  return path.join(blobs, largest);
+}
+
+const PLATFORM = ['--platform', 'linux/amd64'];
+
+suite('inspect', () => {
+  test('shows layers as a table and, with --json, as one document', async (t) => {
+    const { input } = await layout(t);
+    const text = await runInProcess(['inspect', `oci:${input}`, ...PLATFORM]);
+    assert.equal(text.code, 0, text.stderr);
+    assert.match(text.stdout, /^oci:.* {2}linux\/amd64$/m);
+    const { code, stdout, stderr } = await runInProcess(['inspect', input, ...PLATFORM, '--json', '--files']);
+    assert.equal(code, 0);
+    assert.equal(stderr, '');
+    const document = JSON.parse(stdout) as {
+      version: number;
+      layers: {
+        size: number;
+        uncompressedSize: number;
+        files: number;
+        blocks: number;
+        entries: { path: string }[];
+      }[];
+      efficiency: { fileBytes: number; wastedBytes: number };
+    };
+    assert.equal(document.version, 1);
+    const [layer] = document.layers;
+    assert.ok(layer && layer.uncompressedSize > layer.size && layer.blocks > 1);
+    assert.equal(layer.entries.length, layer.files);
+    assert.ok(document.efficiency.fileBytes > 0);
+    assert.equal(document.efficiency.wastedBytes, 0);
+  });
+
+  test('a damaged layer is named, the rest is shown, and the run has failed', async (t) => {
+    const { input } = await layout(t);
+    const blob = await largestBlob(input);
+    const bytes = await readFile(blob);
+    bytes.fill(0, bytes.length / 2, bytes.length / 2 + 64);
+    await writeFile(blob, bytes);
+    const { code, stdout, stderr } = await runInProcess(['inspect', input, ...PLATFORM, '--json']);
+    assert.equal(code, 1);
+    const document = JSON.parse(stdout) as { layers: { problem: string | null; files: number | null }[] };
+    assert.equal(document.layers[0]?.files, null);
+    assert.ok(document.layers[0].problem);
+    assert.ok(stderr.includes(document.layers[0].problem));
+  });
+});
+
+suite('what cannot be found fails with 1, one sentence and an advice', () => {
+  before(() => {
+    process.env['DOCKER_HOST'] = 'unix:///nonexistent/docker.sock';
+  });
+  const lines: readonly [string, RegExp][] = [
+    ['inspect oci:/nonexistent', /not an OCI layout/],
+    ['inspect docker-daemon:none', /nonexistent\/docker\.sock/],
+    ['index oci:/nonexistent --output oci:/nonexistent2', /not an OCI layout/],
+    ['push oci:/nonexistent docker://127.0.0.1:1/x', /not an OCI layout/],
+    ['verify oci:/nonexistent', /not an OCI layout/],
+    ['trace docker-daemon:none', /nonexistent\/docker\.sock/],
+    ['trace oci:/nonexistent', /only there it can be started/],
+  ];
+  for (const [line, expected] of lines) {
+    test(`soci-lens ${line}`, async () => {
+      const { code, stdout, stderr } = await runInProcess(line.split(' '));
+      assert.equal(code, 1);
+      assert.equal(stdout, '');
+      assert.match(stderr, expected);
+      assert.match(stderr, /\.\n.+\.\n$/s);
+    });
+  }
+
+  test('a registry that is not there', async (t) => {
+    const { input } = await layout(t);
+    const { code, stderr } = await runInProcess(['push', `oci:${input}`, 'docker://127.0.0.1:1/x']);
+    assert.equal(code, 1);
+    assert.match(stderr, /127\.0\.0\.1:1/);
+  });
+});
+
+suite('index, push and verify', () => {
+  test('an index is made, copied, and verified; --json says the same as the layout', async (t) => {
+    const { input, dir } = await layout(t);
+    const [made, copied] = [path.join(dir, 'made'), path.join(dir, 'copied')];
+    const flags = ['--span-size', '64k', '--min-layer-size', '0', '--json'];
+    const index = await runInProcess(['index', `oci:${input}`, '--output', `oci:${made}`, ...flags]);
+    assert.equal(index.code, 0, index.stderr);
+    const document = JSON.parse(index.stdout) as {
+      version: number;
+      index: { digest: string };
+      platforms: { platform: string; sociIndex: { digest: string }; ztocs: { spanSize: number }[] }[];
+    };
+    assert.equal(document.version, 1);
+    assert.equal(document.platforms[0]?.ztocs[0]?.spanSize, 65536);
+    const { manifests } = JSON.parse(await readFile(path.join(made, 'index.json'), 'utf8')) as {
+      manifests: { digest: string }[];
+    };
+    assert.deepEqual(
+      manifests.map(({ digest }) => digest),
+      [document.index.digest],
+    );
+
+    const push = await runInProcess(['push', `oci:${made}`, `oci:${copied}`, '--json']);
+    assert.equal(push.code, 0, push.stderr);
+    const pushed = JSON.parse(push.stdout) as { version: number; digest: string; uploaded: number };
+    assert.deepEqual([pushed.version, pushed.digest], [1, document.index.digest]);
+    assert.deepEqual(
+      await readdir(path.join(copied, 'blobs/sha256')),
+      await readdir(path.join(made, 'blobs/sha256')),
+    );
+    const again = await runInProcess(['push', `oci:${made}`, `oci:${copied}`, '--json']);
+    assert.equal((JSON.parse(again.stdout) as { uploaded: number }).uploaded, 0);
+
+    const verify = await runInProcess(['verify', `oci:${copied}`, '--json']);
+    assert.equal(verify.code, 0, verify.stderr);
+    const verified = JSON.parse(verify.stdout) as { version: number; ok: boolean };
+    assert.deepEqual([verified.version, verified.ok], [1, true]);
+  });
+
+  test('verify ends with 3 when the layer is not the one that was indexed', async (t) => {
+    const { input, dir } = await layout(t);
+    const made = path.join(dir, 'made');
+    const flags = ['--span-size', '64k', '--min-layer-size', '0'];
+    assert.equal(
+      (await runInProcess(['index', `oci:${input}`, '--output', `oci:${made}`, ...flags])).code,
+      0,
+    );
+    const blob = await largestBlob(made);
+    const bytes = await readFile(blob);
+    bytes.fill(0, bytes.length / 2, bytes.length / 2 + 64);
+    await writeFile(blob, bytes);
+    const { code, stdout } = await runInProcess(['verify', `oci:${made}`, '--json']);
+    assert.equal(code, 3);
+    assert.equal((JSON.parse(stdout) as { ok: boolean }).ok, false);
+  });
+
+  test('a cut layer fails the index, and nothing of it is left', async (t) => {
+    const { input, dir } = await layout(t);
+    const blob = await largestBlob(input);
+    await truncate(blob, 1000);
+    const made = path.join(dir, 'made');
+    const { code, stderr } = await runInProcess([
+      'index',
+      input,
+      '--output',
+      `oci:${made}`,
+      '--min-layer-size',
+      '0',
+    ]);
+    assert.equal(code, 1);
+    assert.match(stderr, /\S\.\n\S.*\.\n$/);
+    assert.equal(existsSync(made), false);
+  });
+});
+
+suite('interrupt', () => {
+  test('an abort before the work ends with 130 and leaves nothing', async (t) => {
+    const { input, dir } = await layout(t);
+    const made = path.join(dir, 'made');
+    const stop = new AbortController();
+    const running = runInProcess(
+      ['index', `oci:${input}`, '--output', `oci:${made}`, '--min-layer-size', '0'],
+      stop,
+    );
+    stop.abort();
+    const { code, stdout, stderr } = await running;
+    assert.equal(code, 130, stderr);
+    assert.equal(stdout, '');
+    assert.equal(existsSync(made), false);
+  });
+
+  test('Ctrl-C ends a push that waits for the registry', { timeout: 20_000 }, async (t) => {
+    const { input } = await layout(t);
+    const server = createServer().listen(0, '127.0.0.1');
+    t.after(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    await once(server, 'listening');
+    const address = server.address();
+    assert.ok(address !== null && typeof address === 'object');
+    const args = ['push', `oci:${input}`, `docker://127.0.0.1:${address.port}/x:1`];
+    const child = spawn(process.execPath, [path.join(repoRoot, 'dist/cli.js'), ...args], { stdio: 'ignore' });
+    const closed = once(child, 'close');
+    await once(server, 'request');
+    child.kill('SIGINT');
+    const [code] = (await closed) as [number | null];
+    assert.equal(code, 130);
+  });
+});
+
+test('the bar is drawn on a terminal only, and taken away before the result', async (t) => {
+  const { input } = await layout(t);
+  const plain = await runInProcess(['inspect', input, ...PLATFORM]);
+  assert.equal(plain.stderr, '');
+  const seen = await runInProcess(['inspect', input, ...PLATFORM], { isTTY: true });
+  assert.match(seen.stderr, /Scanning/);
+  assert.ok(seen.stderr.endsWith('\r\x1b[K'));
+  const quiet = await runInProcess(['inspect', input, ...PLATFORM, '--quiet'], { isTTY: true });
+  assert.equal(quiet.stderr, '');
+  assert.equal(quiet.stdout, plain.stdout);
+});
