@@ -1,6 +1,7 @@
 /** The tables under the map: span sizes, ways to pull, layers, notes. The layer table is the map's twin for reading. */
 import { formatBytes, formatCount, formatSeconds, formatShare, formatSize } from '../src/plan/format';
-import type { Cells, Overview, PullMode } from '../src/plan/types';
+import { assumptions, MODE_NAMES } from '../src/plan/report';
+import type { Cells, Overview } from '../src/plan/types';
 import { grid } from './controls';
 import { byId, h } from './dom';
 
@@ -14,13 +15,6 @@ export interface Tables {
   /** Fills in the touched spans of each layer when the map has them. */
   showTouched(cells: ReadonlyMap<number, Cells>): void;
 }
-
-export const MODE_NAMES: Readonly<Record<PullMode, string>> = {
-  'docker-pull': 'Plain pull',
-  'parallel-pull': 'Parallel pull',
-  lazy: 'Lazy with this index',
-  'lazy-prefetch': 'Lazy with prefetch of the touched spans',
-};
 
 export function createTables(events: TableEvents): Tables {
   const sizes = grid(
@@ -123,11 +117,9 @@ export function createTables(events: TableEvents): Tables {
       );
       showModes(overview);
       showLayers(new Map());
-      const { network, node, notes } = plan;
-      const assumed = `Forecasts hold for a round trip of ${formatCount(network.rttMs)} ms, ${formatBytes(network.bytesPerSecond)}/s and a node with ${formatCount(node.cores)} processors; they are estimates of the time until the service is ready, not of the pull alone.`;
       byId('notes').replaceChildren(
         h('h2', {}, 'Notes'),
-        h('ul', {}, ...[...notes, assumed].map((note) => h('li', {}, note))),
+        h('ul', {}, ...[...plan.notes, assumptions(plan)].map((note) => h('li', {}, note))),
       );
     },
     showTouched: showLayers,

@@ -1,0 +1,242 @@
+/** The plan and its picture as one HTML file that needs nothing else: to mail, to keep with a build, to print. */
+import { formatBytes, formatCount, formatSeconds, formatShare, formatSize } from './format';
+import type { Picture } from './picture';
+import type { Cell, EntryRow, Forecast, Plan, PlanLayer, PullMode } from './types';
+
+/** CSS pixels of the longest bar, and the fewest for a layer of a few hundred bytes. */
+const WIDTH = 640;
+const NARROWEST = 3;
+const BAR = 18;
+/** Cells of all bars together: keeps the file small for images of many layers. */
+const CELLS = 6000;
+const CELL_WIDTH = 2;
+/** Files that are listed. */
+const FILES = 40;
+const PAGE = 500;
+
+/** Names of the ways to pull, as a table's first column. */
+export const MODE_NAMES: Readonly<Record<PullMode, string>> = {
+  'docker-pull': 'Plain pull',
+  'parallel-pull': 'Parallel pull',
+  lazy: 'Lazy with this index',
+  'lazy-prefetch': 'Lazy with prefetch of the touched spans',
+};
+
+/** Everything that comes from outside goes through here, on its way into text and attributes alike. */
+export function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}
+
+/** `plan` and `picture` are of the same image; the map is drawn at the plan's recommended span size. */
+export function renderReport(plan: Plan, picture: Picture): string {
+  const { reference, digest, platform } = plan.image;
+  const size = plan.layers.reduce((sum, layer) => sum + layer.size, 0);
+  return `<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Start of ${escapeHtml(reference)}</title>
+<style>${STYLE}</style>
+</head>
+<body>
+<main>
+<h1>${escapeHtml(reference)}</h1>
+<p class="faint">${escapeHtml(platform)} · ${escapeHtml(digest)} · ${formatCount(plan.layers.length)} layers, ${formatBytes(size)}</p>
+<p class="reason">${escapeHtml(plan.choice.reason)}</p>
+${figures(plan)}
+<h2>Layers and spans of ${formatSize(plan.choice.spanSize)}</h2>
+<div class="scroll">${map(plan, picture)}</div>
+<p class="faint legend"><svg width="14" height="12" aria-hidden="true"><rect class="touched" width="14" height="12"/></svg> fetched by the start
+<svg width="14" height="12" aria-hidden="true"><rect class="untouched" y="8" width="14" height="4"/></svg> never touched
+<svg width="14" height="12" aria-hidden="true"><rect class="whole" x=".5" y=".5" width="13" height="11"/></svg> outside the index: pulled whole</p>
+<h2>Span sizes</h2>
+${sizes(plan)}
+<h2>Time to ready</h2>
+${modes(plan.modes)}
+${files(plan, picture)}
+<h2>Notes</h2>
+<ul>${[...plan.notes, assumptions(plan)].map((note) => `<li>${escapeHtml(note)}</li>`).join('')}</ul>
+${unmapped(plan)}
+</main>
+</body>
+</html>
+`;
+}
+
+function figures({ layers, trace, rows, choice, modes }: Plan): string {
+  const row = rows.find((one) => one.spanSize === choice.spanSize);
+  if (trace === null || row === undefined) return '';
+  const all = layers.reduce((sum, layer) => sum + (layer.uncompressedSize ?? 0), 0);
+  const read = layers.reduce((sum, layer) => sum + layer.touchedBytes, 0);
+  const whole = modes.find((mode) => mode.mode === 'docker-pull');
+  const figure = (label: string, value: string, more: string): string =>
+    `<div><span>${label}</span><strong>${value}</strong><span class="faint">${more}</span></div>`;
+  return `<div class="figures">${[
+    figure(
+      'Read by the start',
+      formatShare(all === 0 ? 0 : read / all),
+      `${formatBytes(read)} in ${formatCount(trace.files)} files`,
+    ),
+    figure(
+      'Spans fetched',
+      `${formatCount(row.touchedSpans)} of ${formatCount(row.spans)}`,
+      `${formatBytes(row.spanBytes)}, ${formatShare(row.waste)} of it unused`,
+    ),
+    figure('Index', formatBytes(row.ztocBytes), 'in ztocs'),
+    figure(
+      'Ready after about',
+      formatSeconds(row.lazy.totalSeconds),
+      whole ? `${formatSeconds(whole.totalSeconds)} with a plain pull` : '',
+    ),
+  ].join('')}</div>`;
+}
+
+/** A table, so that it reads without the bars too. */
+function map({ layers, choice }: Plan, picture: Picture): string {
+  const largest = Math.max(1, ...layers.map((layer) => layer.size));
+  const limit = Math.max(1, Math.floor(CELLS / Math.max(1, layers.length)));
+  const lines = layers.map((layer) => {
+    const width = Math.max(NARROWEST, (layer.size / largest) * WIDTH);
+    const { cells, spans } = layer.indexed
+      ? picture.cells({
+          layer: layer.index,
+          spanSize: choice.spanSize,
+          start: 0,
+          end: layer.size,
+          limit: Math.min(limit, Math.ceil(width / CELL_WIDTH)),
+        })
+      : { cells: [], spans: 0 };
+    const touched = cells.reduce((sum, cell) => sum + cell.touched, 0);
+    return `<tr><td class="number">${formatCount(layer.index)}</td><td class="instruction"><bdi>${escapeHtml(layer.instruction ?? layer.digest.slice(0, 19))}</bdi>${
+      layer.notIndexed === null ? '' : `<small>${escapeHtml(layer.notIndexed)}</small>`
+    }</td><td>${bar(layer, cells, width)}</td><td class="number">${formatBytes(layer.size)}</td><td class="number">${
+      layer.indexed ? `${formatCount(touched)} of ${formatCount(spans)}` : 'whole layer'
+    }</td><td class="number">${formatCount(layer.touchedFiles)}</td><td class="number">${formatBytes(layer.touchedBytes)}</td></tr>`;
+  });
+  return `<table><thead><tr><th>Layer</th><th>Made by</th><th>Spans</th><th>Size</th><th>Fetched</th><th>Files read</th><th>Bytes read</th></tr></thead><tbody>${lines.join('')}</tbody></table>`;
+}
+
+/** Two paths instead of hundreds of rectangles: the low line of all spans, and the touched ones that stand up. */
+function bar(layer: PlanLayer, cells: readonly Cell[], width: number): string {
+  const open = `<svg width="${WIDTH}" height="${BAR}" viewBox="0 0 ${WIDTH} ${BAR}" aria-hidden="true">`;
+  if (!layer.indexed) {
+    return `${open}<rect class="whole" x=".5" y=".5" width="${round(width)}" height="${BAR - 1}"/></svg>`;
+  }
+  const scale = width / Math.max(1, layer.size);
+  const box = (cell: Cell, height: number): string => {
+    const left = cell.start * scale;
+    const right = Math.max(left + 0.8, cell.end * scale - 0.4);
+    return `M${round(left)} ${BAR}H${round(right)}v-${round(height)}H${round(left)}z`;
+  };
+  const low = cells.map((cell) => box(cell, 4)).join('');
+  const high = cells
+    .filter((cell) => cell.touched > 0)
+    .map((cell) => box(cell, 8 + (BAR - 8) * (cell.touched / (cell.last - cell.first + 1))))
+    .join('');
+  return `${open}<path class="untouched" d="${low}"/><path class="touched" d="${high}"/></svg>`;
+}
+
+function round(value: number): string {
+  return String(Math.round(value * 10) / 10);
+}
+
+function sizes({ rows, choice, trace }: Plan): string {
+  const lines = rows.map((row) => {
+    const best = row.spanSize === choice.spanSize;
+    const timed = (text: string): string => (trace === null ? '–' : text);
+    const cells = [
+      timed(`${formatCount(row.touchedSpans)} of ${formatCount(row.spans)}`),
+      timed(formatBytes(row.spanBytes)),
+      timed(formatShare(row.waste)),
+      formatBytes(row.ztocBytes),
+      timed(formatCount(row.serialFetches)),
+      timed(formatSeconds(row.lazy.totalSeconds)),
+      timed(formatSeconds(row.prefetch.totalSeconds)),
+    ];
+    return `<tr${best ? ' class="best"' : ''}><td>${formatSize(row.spanSize)}${best ? ' ✓' : ''}</td>${cells.map((cell) => `<td class="number">${cell}</td>`).join('')}</tr>`;
+  });
+  return `<div class="scroll"><table><thead><tr><th>Span size</th><th>Spans fetched</th><th>Bytes of spans</th><th>Unused</th><th>Ztocs</th><th>Waits</th><th>Ready, lazy</th><th>Ready, prefetch</th></tr></thead><tbody>${lines.join('')}</tbody></table></div>`;
+}
+
+function modes(list: readonly Forecast[]): string {
+  const longest = Math.max(Number.MIN_VALUE, ...list.map((mode) => mode.totalSeconds));
+  const lines = list.map((mode) => {
+    const pull = ((mode.totalSeconds - mode.startSeconds) / longest) * WIDTH;
+    const start = (mode.startSeconds / longest) * WIDTH;
+    return `<tr><td>${MODE_NAMES[mode.mode]}</td><td class="number"><strong>${formatSeconds(mode.totalSeconds)}</strong></td><td><svg width="${WIDTH}" height="14" aria-hidden="true"><rect class="pull" width="${round(pull)}" height="14"/><rect class="touched" x="${round(pull)}" width="${round(start)}" height="14"/></svg></td><td>${formatSeconds(mode.pullSeconds)} pull, ${formatSeconds(mode.startSeconds)} start, ${formatBytes(mode.bytes)} in ${formatCount(mode.requests)} requests</td></tr>`;
+  });
+  return `<div class="scroll"><table><tbody>${lines.join('')}</tbody></table></div>`;
+}
+
+/** The files that the start read most of. */
+function files({ layers, trace }: Plan, picture: Picture): string {
+  if (trace === null) return '';
+  const rows: { layer: number; row: EntryRow }[] = [];
+  for (const { index: layer } of layers) {
+    for (let offset = 0; ; offset += PAGE) {
+      const page = picture.entries({ layer, offset, limit: PAGE, filter: '', touchedOnly: true });
+      for (const row of page.rows) if (row.touched > 0) rows.push({ layer, row });
+      if (offset + PAGE >= page.total) break;
+    }
+  }
+  const most = rows.sort((a, b) => b.row.touched - a.row.touched).slice(0, FILES);
+  const lines = most.map(
+    ({ layer, row }) =>
+      `<tr><td class="instruction"><bdi>${escapeHtml(shorten(row.path))}</bdi></td><td class="number">${formatCount(layer)}</td><td class="number">${formatBytes(row.size)}</td><td class="number">${formatBytes(row.touched)}</td><td class="number">${row.at === null ? '–' : `${formatCount(Math.round(row.at))} ms`}</td></tr>`,
+  );
+  return `<h2>Files read most</h2><div class="scroll"><table><thead><tr><th>Path</th><th>Layer</th><th>Size</th><th>Read</th><th>First touch</th></tr></thead><tbody>${lines.join('')}</tbody></table></div>${
+    rows.length > most.length
+      ? `<p class="faint">… and ${formatCount(rows.length - most.length)} more.</p>`
+      : ''
+  }`;
+}
+
+/** Paths of the trace that led nowhere, so that a wrong image shows at once. */
+function unmapped({ trace }: Plan): string {
+  if (trace === null || trace.examples.length === 0) return '';
+  const lines = trace.examples.map(
+    ({ path, reason }) => `<li><bdi>${escapeHtml(shorten(path))}</bdi>: ${escapeHtml(reason)}</li>`,
+  );
+  return `<h2>Paths that lead to no file of the image: ${formatCount(trace.unmapped)}</h2><ul>${lines.join('')}</ul>`;
+}
+
+/** What every forecast rests on, as a sentence. */
+export function assumptions({ network, node }: Plan): string {
+  return `Forecasts hold for a round trip of ${formatCount(network.rttMs)} ms, ${formatBytes(network.bytesPerSecond)}/s and a node with ${formatCount(node.cores)} processors; they are estimates of the time until the service is ready, not of the pull alone.`;
+}
+
+function shorten(path: string): string {
+  return path.length > 300 ? `${path.slice(0, 299)}…` : path;
+}
+
+const STYLE = `
+:root{color-scheme:light dark;--text:#292929;--faint:#5f6368;--line:#dcdcdc;--back:#fff;--touched:#c46a00;--untouched:#b5b9bd;--pull:#2f6fbb}
+@media (prefers-color-scheme:dark){:root{--text:#d6d6d6;--faint:#a0a0a0;--line:#3a3a3a;--back:#1e1e1e;--touched:#e0912a;--untouched:#5b5f63;--pull:#5a9be0}}
+body{margin:0;padding:24px;background:var(--back);color:var(--text);font:14px/1.45 system-ui,sans-serif}
+main{max-width:1320px;margin:0 auto}
+h1{font-size:1.5em;margin:0;overflow-wrap:anywhere}
+h2{font-size:1.1em;margin:28px 0 8px}
+p{margin:4px 0;overflow-wrap:anywhere}
+.faint,small{color:var(--faint)}
+.reason{margin-top:12px;font-size:1.05em}
+.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(190px,1fr));gap:12px;margin-top:16px}
+.figures div{display:flex;flex-direction:column;padding:10px 14px;border:1px solid var(--line);border-radius:4px}
+.figures strong{font-size:1.6em;line-height:1.3}
+.scroll{overflow-x:auto}
+table{border-collapse:collapse;width:100%}
+th,td{padding:4px 10px;text-align:start;vertical-align:middle;border-bottom:1px solid var(--line)}
+th{font-weight:600;white-space:nowrap}
+.number{text-align:end;font-variant-numeric:tabular-nums;white-space:nowrap}
+.instruction{min-width:200px;max-width:420px;overflow-wrap:anywhere;font-family:ui-monospace,monospace;font-size:.92em}
+.instruction small{display:block;font-family:system-ui,sans-serif}
+.best td{font-weight:600}
+svg{display:block;max-width:100%}
+.legend svg{display:inline-block;vertical-align:-1px;margin-inline-start:14px}
+.touched{fill:var(--touched)}
+.untouched{fill:var(--untouched)}
+.pull{fill:var(--pull)}
+.whole{fill:none;stroke:var(--faint);stroke-dasharray:2 2}
+@media print{:root{--text:#000;--faint:#444;--line:#bbb;--back:#fff;--touched:#c46a00;--untouched:#b5b9bd;--pull:#2f6fbb}body{padding:0;font-size:10px}tr,.figures{break-inside:avoid}.touched,.untouched,.pull{print-color-adjust:exact}}
+`;
