@@ -1,6 +1,6 @@
 /** The tables under the map: span sizes, ways to pull, layers, notes. The layer table is the map's twin for reading. */
 import { formatBytes, formatCount, formatSeconds, formatShare, formatSize } from '../src/plan/format';
-import { assumptions, MODE_NAMES } from '../src/plan/report';
+import { assumptions, MODE_NAMES } from '../src/plan/words';
 import type { Cells, Overview } from '../src/plan/types';
 import { grid } from './controls';
 import { byId, h } from './dom';

@@ -1,7 +1,8 @@
 /** The plan and its picture as one HTML file that needs nothing else: to mail, to keep with a build, to print. */
 import { formatBytes, formatCount, formatSeconds, formatShare, formatSize } from './format';
 import type { Picture } from './picture';
-import type { Cell, EntryRow, Forecast, Plan, PlanLayer, PullMode } from './types';
+import type { Cell, EntryRow, Forecast, Plan, PlanLayer } from './types';
+import { assumptions, MODE_NAMES } from './words';
 
 /** CSS pixels of the longest bar, and the fewest for a layer of a few hundred bytes. */
 const WIDTH = 640;
@@ -13,14 +14,6 @@ const CELL_WIDTH = 2;
 /** Files that are listed. */
 const FILES = 40;
 const PAGE = 500;
-
-/** Names of the ways to pull, as a table's first column. */
-export const MODE_NAMES: Readonly<Record<PullMode, string>> = {
-  'docker-pull': 'Plain pull',
-  'parallel-pull': 'Parallel pull',
-  lazy: 'Lazy with this index',
-  'lazy-prefetch': 'Lazy with prefetch of the touched spans',
-};
 
 /** Everything that comes from outside goes through here, on its way into text and attributes alike. */
 export function escapeHtml(text: string): string {
@@ -200,11 +193,6 @@ function unmapped({ trace }: Plan): string {
     ({ path, reason }) => `<li><bdi>${escapeHtml(shorten(path))}</bdi>: ${escapeHtml(reason)}</li>`,
   );
   return `<h2>Paths that lead to no file of the image: ${formatCount(trace.unmapped)}</h2><ul>${lines.join('')}</ul>`;
-}
-
-/** What every forecast rests on, as a sentence. */
-export function assumptions({ network, node }: Plan): string {
-  return `Forecasts hold for a round trip of ${formatCount(network.rttMs)} ms, ${formatBytes(network.bytesPerSecond)}/s and a node with ${formatCount(node.cores)} processors; they are estimates of the time until the service is ready, not of the pull alone.`;
 }
 
 function shorten(path: string): string {

@@ -1,0 +1,15 @@
+/** Words that the page and the report share. */
+import { formatBytes, formatCount } from './format';
+import type { Plan, PullMode } from './types';
+
+export const MODE_NAMES: Readonly<Record<PullMode, string>> = {
+  'docker-pull': 'Plain pull',
+  'parallel-pull': 'Parallel pull',
+  lazy: 'Lazy with this index',
+  'lazy-prefetch': 'Lazy with prefetch of the touched spans',
+};
+
+/** What every forecast rests on, as a sentence. */
+export function assumptions({ network, node }: Plan): string {
+  return `Forecasts hold for a round trip of ${formatCount(network.rttMs)} ms, ${formatBytes(network.bytesPerSecond)}/s and a node with ${formatCount(node.cores)} processors; they are estimates of the time until the service is ready, not of the pull alone.`;
+}
