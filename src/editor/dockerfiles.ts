@@ -15,7 +15,7 @@ export async function findDockerfiles(): Promise<vscode.Uri[]> {
   const found = await vscode.workspace.findFiles(GLOB, '**/node_modules/**', 200);
   const depth = (uri: vscode.Uri) => uri.path.split('/').length;
   return found
-    .filter((uri) => !/\.dockerignore$/.test(uri.path))
+    .filter((uri) => !uri.path.endsWith('.dockerignore'))
     .sort((a, b) => depth(a) - depth(b) || a.path.localeCompare(b.path));
 }
 

@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import { parseDockerfile } from '../image/dockerfile';
+import { instructionLines } from '../image/dockerfile-lines';
 import { formatBytes, formatCount, formatShare } from '../plan/format';
 import { DOCKERFILES } from './dockerfiles';
 import { readSettings } from './settings';
@@ -31,9 +31,9 @@ export class DockerfileLenses implements vscode.CodeLensProvider, vscode.Disposa
 
   provideCodeLenses(document: vscode.TextDocument): vscode.CodeLens[] {
     if (!vscode.workspace.getWorkspaceFolder(document.uri) || !readSettings(document.uri).lenses) return [];
-    const stage = parseDockerfile(document.getText()).stages.at(-1);
-    if (!stage) return [];
-    const line = document.lineAt(stage.from.startLine);
+    const from = instructionLines(document.getText()).findLast(({ keyword }) => keyword === 'FROM');
+    if (!from) return [];
+    const line = document.lineAt(from.startLine);
     const lens = (title: string, command: string, argument: vscode.Uri | string) =>
       new vscode.CodeLens(line.range, { title, command: `sociLens.${command}`, arguments: [argument] });
 

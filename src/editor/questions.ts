@@ -1,4 +1,5 @@
 /** What is asked by quick pick and input box, with the last answer first. */
+import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { messageOf } from '../errors';
 import { formatBytes } from '../plan/format';
@@ -88,7 +89,7 @@ async function enterReference(services: Services): Promise<string | undefined> {
     placeHolder: 'docker://registry.example/team/service:1.0',
     validateInput: (value) => problem(() => line.parseReference(value.trim())),
   });
-  return text?.trim();
+  return text && anchored(text.trim());
 }
 
 /** Which Dockerfile: the one in the editor, the only one of the workspace, or one that is picked. */
@@ -121,9 +122,18 @@ export async function destinationFor(
     ignoreFocusOut: true,
     validateInput: (value) => problem(() => parseDestination(value.trim())),
   });
-  const destination = text?.trim();
+  const destination = text && anchored(text.trim());
   if (destination !== undefined) await answers.update(DESTINATIONS, { ...before, [reference]: destination });
   return destination;
+}
+
+/** A folder or file that is named relatively is looked for in the workspace, since the window has no current folder. */
+export function anchored(reference: string): string {
+  const [, transport, file] = /^(oci|oci-archive|docker-archive):(.+)$/s.exec(reference) ?? [];
+  const root = vscode.workspace.workspaceFolders?.[0]?.uri.fsPath;
+  if (transport === undefined || file === undefined || root === undefined || path.isAbsolute(file))
+    return reference;
+  return `${transport}:${path.join(root, file)}`;
 }
 
 /** What is wrong with an answer while it is typed. */

@@ -167,7 +167,8 @@ export async function connect(services: Services, signal: AbortSignal): Promise<
 /** Where the recorded start of an image is kept: with the workspace, else with the extension. */
 export function traceFile({ folders }: Services, reference: string): string {
   const folder = vscode.workspace.workspaceFolders?.find(({ uri }) => uri.scheme === 'file');
-  const name = reference.replace(/^docker-daemon:|^docker:\/\/|^oci:/, '').replace(/[^\w.-]+/g, '-');
+  // The same name as the command line gives, so that each finds what the other recorded.
+  const name = reference.replace(/^docker-daemon:/, '').replace(/[^\w.-]+/g, '-');
   const home = folder ? path.join(folder.uri.fsPath, '.soci-lens') : folders.traces;
   return path.join(home, `${name}.soci-trace.jsonl`);
 }

@@ -1,0 +1,84 @@
+// The suite that runs inside VS Code's own extension host, by @vscode/test-electron: test/host. The VS Code is code-server
+// (vscode-wrapper.mjs); where there is a desktop one, `SOCI_LENS_VSCODE` may name its executable.
+import { spawn } from 'node:child_process';
+import { cp, mkdir, readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { findBrowser } from './browser.mjs';
+import { ensureHost } from './vscode-host.mjs';
+
+const self = fileURLToPath(import.meta.url);
+const root = path.resolve(path.dirname(self), '..');
+const work = path.join(root, 'out/host');
+const workspace = path.join(work, 'workspace');
+const report = path.join(work, 'report.json');
+
+/**
+ * @param options.filters parts of names of test files; none means all
+ * @returns `{ passed, failed, skipped, failures: [{ name, error }] }`, or `{ missing }` with what it lacks
+ */
+export async function runHostSuite({ signal, filters = [] } = {}) {
+  if (!findBrowser()) return { missing: 'no Chromium, Chrome or Edge is installed' };
+  await prepare();
+  await ensureHost();
+  await rm(report, { force: true });
+  // In a process group of its own, so that the whole run can be ended at once.
+  const child = spawn(process.execPath, [self, '--run'], {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    detached: true,
+    env: { ...process.env, SOCI_LENS_REPORT: report, SOCI_LENS_FILTERS: JSON.stringify(filters) },
+  });
+  const end = () => process.kill(-child.pid, 'SIGTERM');
+  signal?.addEventListener('abort', end, { once: true });
+  process.once('exit', end);
+  const code = await new Promise((resolve) => child.once('close', resolve));
+  signal?.removeEventListener('abort', end);
+  process.removeListener('exit', end);
+  signal?.throwIfAborted();
+  const result = await readFile(report, 'utf8').then(JSON.parse, () => {
+    throw new Error(`VS Code ended with exit code ${code} before the tests did.`);
+  });
+  for (const name of result.passes) console.log(`✔ ${name}`);
+  for (const { name, error } of result.failures) console.error(`✖ ${name}\n${error}`);
+  return result;
+}
+
+/** Bundles the tests and lays out the workspace that they open. */
+async function prepare() {
+  const { bundleTests } = await import('./esbuild.mjs');
+  const { makeSample, samplePaths } = await import('./sample.mjs');
+  await bundleTests('host');
+  await makeSample();
+  await rm(workspace, { recursive: true, force: true });
+  await mkdir(workspace, { recursive: true });
+  await cp(path.join(root, 'test/host/workspace'), workspace, { recursive: true });
+  await cp(samplePaths.layout, path.join(workspace, 'sample'), { recursive: true });
+  await cp(samplePaths.trace, path.join(workspace, 'start.soci-trace.jsonl')).catch(() => undefined); //TMP
+}
+
+async function run() {
+  const { runTests } = await import('@vscode/test-electron');
+  const vscodeExecutablePath = process.env.SOCI_LENS_VSCODE ?? path.join(root, 'scripts/vscode-wrapper.mjs');
+  const scratch = path.join(work, 'vscode');
+  await rm(scratch, { recursive: true, force: true });
+  try {
+    await runTests({
+      vscodeExecutablePath,
+      extensionDevelopmentPath: root,
+      extensionTestsPath: path.join(root, 'out/test/host/index.js'),
+      launchArgs: [
+        workspace,
+        `--user-data-dir=${path.join(scratch, 'data')}`,
+        `--extensions-dir=${path.join(scratch, 'extensions')}`,
+      ],
+      // An address that nobody answers: no test of this suite may need an engine.
+      extensionTestsEnv: { DOCKER_HOST: 'unix:///nonexistent/docker.sock' },
+    });
+  } catch {
+    process.exitCode = 1;
+  }
+}
+
+if (process.argv[2] === '--prepare') await prepare();
+if (process.argv[2] === '--run') await run();
