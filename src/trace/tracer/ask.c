@@ -88,6 +88,8 @@ static int status_of(const struct sockaddr *address, socklen_t size, const char 
     ssize_t n = read(fd, text, 15);
     text[n > 0 ? n : 0] = 0;
     if (sscanf(text, "HTTP/%*d.%*d %d", &status) != 1) status = 0;
+    // To the end, so that the program does not find its connection broken.
+    while (n > 0) n = read(fd, text, sizeof text);
   }
   close(fd);
   return status;
