@@ -56,10 +56,14 @@ export class Actions implements PanelActions {
     const { image } = await this.open(reference);
     if (!(await this.#mayRun(reference, image))) return null;
     const title = vscode.l10n.t('Profiling the start of {0}', shortName(reference));
-    const { plan } = await this.#services.tasks.run('profile', reference, title, (task) =>
+    const { opened, reason } = await this.#services.tasks.run('profile', reference, title, (task) =>
       work.profile(this.#services, reference, task),
     );
-    return vscode.l10n.t('The start reads {0} files.', formatCount(plan.trace?.files ?? 0));
+    const files = formatCount(opened.plan.trace?.files ?? 0);
+    // Only these ends were not reached by the start itself.
+    return reason === 'timeout' || reason === 'engine-lost' || reason === undefined
+      ? vscode.l10n.t('The start did not come to its end; until then it reads {0} files.', files)
+      : vscode.l10n.t('The start reads {0} files.', files);
   }
 
   async useTrace(reference: string, file: vscode.Uri): Promise<void> {
@@ -103,12 +107,14 @@ export class Actions implements PanelActions {
     if (allowed.includes(reference)) return true;
     const command = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
     const run = vscode.l10n.t('Run');
+    const isRoot = /^(|0|root)(:.*)?$/.test(config.User ?? '');
     const detail = [
       vscode.l10n.t('Command: {0}', command.length > 0 ? command.join(' ') : vscode.l10n.t('none')),
-      vscode.l10n.t('User: {0}', config.User ?? 'root'),
+      vscode.l10n.t('User: {0}', config.User === undefined || config.User === '' ? 'root' : config.User),
       vscode.l10n.t(
-        'A tracer is copied into the container and starts the command. No port is published, nothing of this machine is mounted, and the container is removed afterwards.',
+        "A tracer is copied into the container and starts the command, in the engine's usual network. No port is published, nothing of this machine is mounted, and the container is removed afterwards.",
       ),
+      ...(isRoot ? [vscode.l10n.t('The tracer alone gets the capability SYS_PTRACE.')] : []),
     ].join('\n');
     const question = vscode.l10n.t('Run {0} once to record what its start reads?', shortName(reference));
     if ((await vscode.window.showWarningMessage(question, { modal: true, detail }, run)) !== run)

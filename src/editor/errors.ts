@@ -25,8 +25,9 @@ function actionFor(code: string): Action | undefined {
       return { title: vscode.l10n.t('Choose an Image'), command: 'sociLens.inspectImage' };
     case 'editor/untrusted':
       return { title: vscode.l10n.t('Manage Workspace Trust'), command: 'workbench.trust.manage' };
+    case 'editor/not-in-engine':
+      return { title: vscode.l10n.t('Use a Recorded Start'), command: 'sociLens.importTrace' };
     case 'trace/bad-rule':
-    case 'trace/timeout':
       return {
         title: vscode.l10n.t('Change the Rule'),
         command: 'workbench.action.openSettings',
@@ -59,7 +60,7 @@ export async function showError(error: unknown, log: vscode.LogOutputChannel): P
 }
 
 /** The rooms are a bundle of their own with a class of their own, so `instanceof` would not see theirs. */
-function isLensError(error: unknown): error is LensError {
+export function isLensError(error: unknown): error is LensError {
   return error instanceof Error && error.name === 'LensError' && 'code' in error && 'advice' in error;
 }
 

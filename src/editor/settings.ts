@@ -4,7 +4,8 @@ import * as vscode from 'vscode';
 export interface Settings {
   readonly engineHost: string | undefined;
   readonly engineContext: string | undefined;
-  readonly ready: string | undefined;
+  /** A rule, see `parseReadyRule`. */
+  readonly ready: string;
   /** Milliseconds. */
   readonly traceTimeout: number;
   /** Bytes, or what the recorded start recommends. */
@@ -28,7 +29,7 @@ export function readSettings(scope?: vscode.Uri): Settings {
   return {
     engineHost: text('engine.host'),
     engineContext: text('engine.context'),
-    ready: text('trace.ready'),
+    ready: text('trace.ready') ?? 'auto',
     traceTimeout: section.get('trace.timeout', 120) * 1000,
     spanSize: Number.isSafeInteger(spanSize) && spanSize > 0 ? spanSize : 'auto',
     minLayerSize: section.get('index.minLayerSize', 10_485_760),

@@ -5,11 +5,12 @@ import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { LensError } from '../errors';
 import type { Engine } from '../image/engine';
-import type { Image } from '../image/types';
 import type { LayerResult } from '../image/scan';
 import { formatPlatform } from '../oci/platform';
 import type { PlanInput } from '../plan/plan';
 import type { IndexOrder } from '../protocol';
+import type { EndReason } from '../trace/types';
+import { isLensError } from './errors';
 import type { Services } from './services';
 import { readSettings, type Settings } from './settings';
 import { factsOf, type Analysis, type Opened } from './store';
@@ -28,6 +29,7 @@ export async function inspect(services: Services, reference: string, task: Task)
   const image = await line.openImage(reference, {
     engine: () => connect(services, task.signal),
     cacheDir: path.join(services.folders.cache, 'images'),
+    registry: registryOptions(settings),
     ...task,
   });
   const pool = line.createScanPool();
@@ -70,25 +72,37 @@ export async function build(
   });
 }
 
-/** Starts a container of the image under the tracer, keeps what it recorded in a file, and draws the picture anew. */
-export async function profile(services: Services, reference: string, task: Task): Promise<Opened> {
+/**
+ * Starts a container of the image under the tracer, keeps what it recorded in a file, and draws the picture anew. `reason` says
+ * how the recording ended.
+ */
+export async function profile(
+  services: Services,
+  reference: string,
+  task: Task,
+): Promise<{ readonly opened: Opened; readonly reason: EndReason | undefined }> {
   const { opened, dockerfile } = known(services, reference);
   const line = await services.line();
   const settings = readSettings();
   const engine = await connect(services, task.signal);
-  const recorded = await line.recordStart(engine, opened.image, {
-    tracerDir: services.folders.tracer,
-    ready: line.parseReadyRule(settings.ready ?? defaultRule(opened.image)),
-    timeoutMs: settings.traceTimeout,
-    onLog: (text: string) => {
-      services.log.info(text);
-    },
-    ...task,
-  });
+  const recorded = await line
+    .recordStart(engine, opened.image, {
+      tracerDir: services.folders.tracer,
+      ready: line.parseReadyRule(settings.ready),
+      timeoutMs: settings.traceTimeout,
+      onLog: (text) => {
+        services.log.info(text);
+      },
+      ...task,
+    })
+    .catch((error: unknown) => {
+      throw opened.image.source === 'engine' ? error : asNotInEngine(error, reference);
+    });
   const trace = traceFile(services, reference);
   await mkdir(path.dirname(trace), { recursive: true });
   await line.writeTrace(trace, recorded);
-  return keep(services, reference, trace, await draw(services, { ...opened, trace, dockerfile }));
+  const drawn = await draw(services, { ...opened, trace, dockerfile });
+  return { opened: keep(services, reference, trace, drawn), reason: recorded.footer?.reason };
 }
 
 /** Lays a start that was recorded before on the image. */
@@ -242,13 +256,20 @@ function scanOf(layers: readonly LayerResult[], digest: string) {
   throw new Error(`Layer ${digest} was not scanned.`);
 }
 
-/** `sociLens.trace.ready` unset: what the image itself says about when it is up. */
-function defaultRule({ config }: Image): string {
-  return Object.keys(config.config?.ExposedPorts ?? {}).length > 0 ? 'listen' : 'quiet=5';
+/** Plain HTTP is only ever switched on: where it is usual, on this machine, the client knows by itself. */
+function registryOptions({ plainHttp, caFile }: Settings) {
+  return { ...(plainHttp && { plainHttp }), caFile };
 }
 
-function registryOptions({ plainHttp, caFile }: Settings) {
-  return { ...(plainHttp && { plainHttp }), ...(caFile !== undefined && { caFile }) };
+/** An image of a layout or a registry runs where the engine has the same layers; else it has to get there first. */
+function asNotInEngine(error: unknown, reference: string): unknown {
+  if (!isLensError(error) || error.code !== 'trace/other-image') return error;
+  return new LensError(
+    'editor/not-in-engine',
+    vscode.l10n.t('The Docker engine does not have {0}, and only there it can be started.', reference),
+    vscode.l10n.t('Pull or load it into the engine, or use a start that was recorded elsewhere.'),
+    { cause: error },
+  );
 }
 
 async function existing(file: string): Promise<string | undefined> {
