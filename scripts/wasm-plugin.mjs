@@ -3,11 +3,12 @@
 import asc from 'assemblyscript/asc';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const cache = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../.cache/wasm');
+const options = ['--runtime', 'stub', '-O3', '--noAssert', '--converge', '--initialMemory', '16'];
 
 export const wasmPlugin = {
   name: 'assemblyscript',
@@ -16,32 +17,37 @@ export const wasmPlugin = {
       path: path.join(args.resolveDir, 'assembly', path.basename(args.path, '.wasm') + '.ts'),
       namespace: 'assemblyscript',
     }));
-    context.onLoad({ filter: /.*/, namespace: 'assemblyscript' }, async (args) => ({
-      contents: await compile(args.path),
-      loader: 'binary',
-      watchFiles: [args.path],
-    }));
+    context.onLoad({ filter: /.*/, namespace: 'assemblyscript' }, async (args) => {
+      const { binary, sources } = await compile(args.path);
+      return { contents: binary, loader: 'binary', watchFiles: sources };
+    });
   },
 };
 
-/** Compiles one AssemblyScript module; the result is cached by the hash of its source and the compiler's version. */
-export async function compile(source) {
-  const options = ['--runtime', 'stub', '-O3', '--noAssert', '--converge'];
-  const text = await readFile(source);
-  const key = createHash('sha256').update(text).update(asc.version).update(options.join(' ')).digest('hex');
-  const file = path.join(cache, `${key}.wasm`);
-  if (existsSync(file)) return readFile(file);
-  await mkdir(cache, { recursive: true });
-  const temporary = `${file}.${process.pid}`;
-  const { error, stderr, binary } = await asc.main([path.basename(source), '--outFile', 'out.wasm', ...options], {
-    readFile: async (name) => (name === path.basename(source) ? text.toString() : null),
-    writeFile: (name, contents) => void (name === 'out.wasm' && (outputs.set(source, contents))),
+/** Compiles one AssemblyScript module; the result is cached by the hash of its folder's sources, compiler and options. */
+export async function compile(entry) {
+  const folder = path.dirname(entry);
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.ts')).sort();
+  const files = new Map();
+  for (const name of names) files.set(name, await readFile(path.join(folder, name), 'utf8'));
+  const sources = names.map((name) => path.join(folder, name));
+
+  const hash = createHash('sha256').update(JSON.stringify([path.basename(entry), asc.version, options, ...files]));
+  const cached = path.join(cache, `${hash.digest('hex')}.wasm`);
+  if (existsSync(cached)) return { binary: await readFile(cached), sources };
+
+  let binary;
+  const { error, stderr } = await asc.main([path.basename(entry), '--outFile', 'out.wasm', ...options], {
+    readFile: (name) => files.get(name) ?? null,
+    writeFile: (name, contents) => {
+      if (name === 'out.wasm') binary = contents;
+    },
     listFiles: () => [],
   });
-  if (error) throw new Error(`AssemblyScript: ${error.message}\n${stderr.toString()}`);
-  await writeFile(temporary, outputs.get(source) ?? binary);
-  await rename(temporary, file);
-  return readFile(file);
+  if (error || !binary) throw new Error(`AssemblyScript cannot compile ${entry}: ${error?.message}\n${stderr.toString()}`);
+  // Several builds may run at once: each writes a file of its own and renames it.
+  await mkdir(cache, { recursive: true });
+  await writeFile(`${cached}.${process.pid}`, binary);
+  await rename(`${cached}.${process.pid}`, cached);
+  return { binary, sources };
 }
-
-const outputs = new Map();

@@ -1,3 +1,6 @@
+import { LensError } from '../errors';
+import { open, stat } from 'node:fs/promises';
+
 /** A half-open range of bytes, `[start, end)`. */
 export interface ByteRange {
   readonly start: number;
@@ -14,4 +17,117 @@ export interface Bytes {
   readonly file?: string;
   /** Streams the bytes, or `range` of them. The chunks belong to the reader. */
   read(range?: ByteRange, signal?: AbortSignal): AsyncIterable<Uint8Array>;
+}
+
+/** Bytes per chunk of a file. */
+const CHUNK = 256 << 10;
+
+/**
+ * The bytes of a file. Its size is looked up now, unless given: a file that shrinks later gives a short read, which
+ * `read` reports as `layer/short-read`.
+ */
+export async function fileBytes(path: string, size?: number): Promise<Bytes> {
+  const length = size ?? (await stat(path)).size;
+  return {
+    size: length,
+    ranged: true,
+    file: path,
+    read: (range, signal) => readFile(path, length, range, signal),
+  };
+}
+
+async function* readFile(
+  path: string,
+  size: number,
+  range?: ByteRange,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const start = range?.start ?? 0;
+  const end = Math.min(range?.end ?? size, size);
+  signal?.throwIfAborted();
+  const handle = await open(path);
+  try {
+    const chunkAt = (at: number) => readChunk(handle, at, Math.min(CHUNK, end - at));
+    // One chunk is read ahead while the reader works on the one before it.
+    let next = start < end ? chunkAt(start) : undefined;
+    for (let at = start; next !== undefined;) {
+      const chunk: Uint8Array = await next;
+      signal?.throwIfAborted();
+      if (chunk.length === 0) {
+        throw new LensError(
+          'layer/short-read',
+          `${path} ends at byte ${at}, ${end - at} bytes before the end that was expected.`,
+          'Check that nothing else is writing the file, then try again.',
+        );
+      }
+      at += chunk.length;
+      next = at < end ? chunkAt(at) : undefined;
+      // A reader that stops here never asks for `next`; its failure must not count as unhandled.
+      next?.catch(() => undefined);
+      yield chunk;
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+async function readChunk(
+  handle: Awaited<ReturnType<typeof open>>,
+  position: number,
+  length: number,
+): Promise<Uint8Array> {
+  const buffer = new Uint8Array(new ArrayBuffer(length));
+  const { bytesRead } = await handle.read(buffer, 0, length, position);
+  return bytesRead === length ? buffer : buffer.subarray(0, bytesRead);
+}
+
+/** Bytes that are in memory already. `read` gives views, not copies. */
+export function memoryBytes(data: Uint8Array): Bytes {
+  return {
+    size: data.length,
+    ranged: true,
+    // eslint-disable-next-line @typescript-eslint/require-await -- the interface is asynchronous, this source is not
+    async *read(range, signal) {
+      signal?.throwIfAborted();
+      const part = range ? data.subarray(range.start, range.end) : data;
+      if (part.length > 0) yield part;
+    },
+  };
+}
+
+/** All bytes at once, for documents. More than `limit` bytes are an error, not an allocation: `layer/too-large`. */
+export async function readAll(bytes: Bytes, limit: number, signal?: AbortSignal): Promise<Uint8Array> {
+  const tooLarge = (): LensError =>
+    new LensError(
+      'layer/too-large',
+      `A document of ${bytes.size === undefined ? 'more than' : String(bytes.size)} bytes is longer than the ${limit} bytes that are read at most.`,
+      'Check that the reference names an image and not some other artifact.',
+    );
+  if (bytes.size !== undefined && bytes.size > limit) throw tooLarge();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of bytes.read(undefined, signal)) {
+    length += chunk.length;
+    if (length > limit) throw tooLarge();
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, length);
+}
+
+/** Exactly the bytes of `range`; fewer are an error: `layer/short-read`. */
+export async function readRange(bytes: Bytes, range: ByteRange, signal?: AbortSignal): Promise<Uint8Array> {
+  const result = new Uint8Array(range.end - range.start);
+  let length = 0;
+  for await (const chunk of bytes.read(range, signal)) {
+    result.set(chunk.subarray(0, result.length - length), length);
+    length += chunk.length;
+  }
+  if (length !== result.length) {
+    throw new LensError(
+      'layer/short-read',
+      `Bytes ${range.start} to ${range.end} of a blob were asked for, and ${length} came.`,
+      'Check the source of the image, then try again.',
+    );
+  }
+  return result;
 }

@@ -67,8 +67,8 @@ export interface LayerScan {
   readonly compression: LayerCompression;
   /** Of the blob as stored, `sha256:…`. */
   readonly digest: string;
-  /** Of the uncompressed stream to its end (OCI image-spec: DiffID). */
-  readonly diffId: string;
+  /** Of the uncompressed stream to its end (OCI image-spec: DiffID); `undefined` where the caller did not want it. */
+  readonly diffId: string | undefined;
   /** Bytes of the blob. */
   readonly compressedSize: number;
   /** Tar bytes up to the end of the archive: the ztoc's `uncompressed_archive_size` (soci-format §1.3). */
@@ -79,6 +79,22 @@ export interface LayerScan {
   readonly boundaries: Boundaries;
   readonly entries: TarEntries;
   readonly warnings: readonly LayerWarning[];
+  readonly kept: KeptSpans;
+}
+
+/**
+ * What the pass kept for one span size, so that nothing has to be read again for it: the digests of its spans, and the
+ * windows of its checkpoints as far as memory allows (else every second, fourth, … of them).
+ */
+export interface KeptSpans {
+  /** Bytes. */
+  readonly spanSize: number;
+  /** SHA-256 of each span's compressed bytes, 32 bytes each. */
+  readonly digests: Uint8Array;
+  /** Ascending indexes into the scan's boundaries: those whose window is kept. */
+  readonly boundary: Uint32Array;
+  /** Their windows, 32768 bytes each. */
+  readonly windows: Uint8Array;
 }
 
 /** The spans of one layer for one span size (soci-format §2.3–2.5). */

@@ -1,0 +1,167 @@
+import wasm from './inflate.wasm';
+import { Event, type Fault } from './assembly/codes';
+import * as zlib from 'node:zlib';
+
+export { Event, Fault } from './assembly/codes';
+
+/** What the engine exports; `assembly/inflate.ts` explains each. */
+interface Engine {
+  readonly memory: WebAssembly.Memory;
+  start(): void;
+  resume(input: number, output: number, bits: number, byte: number): void;
+  inputAddress(): number;
+  inputCapacity(): number;
+  inputShift(): number;
+  inputAdded(length: number): void;
+  inputEnded(): void;
+  inputConsumed(): number;
+  inputTotal(): number;
+  outputAddress(): number;
+  outputEnd(): number;
+  outputTotal(): number;
+  slide(): void;
+  run(): Event;
+  boundaryIn(): number;
+  boundaryBits(): number;
+  trailerCrc(): number;
+  trailerSize(): number;
+  fault(): Fault;
+  crc32(crc: number, from: number, length: number): number;
+}
+
+/** RFC 1951 §2: how far a match reaches back, and so how much a checkpoint has to remember. */
+export const WINDOW_SIZE = 32768;
+
+let compiled: WebAssembly.Module | undefined;
+
+/**
+ * One decoder of gzip streams: the WebAssembly engine and the views of its memory. Its memory is 1 MiB. Output is read
+ * in place: it stays valid until the next `run` that follows a `slide`.
+ */
+export class Inflater {
+  readonly engine: Engine;
+  /** All of the engine's memory. It never grows. */
+  readonly memory: Uint8Array;
+  readonly #input: number;
+  readonly #capacity: number;
+  readonly #history: number;
+  /** Where the output begins that was not taken yet, in `memory`. */
+  #outputTaken = 0;
+  /** The same for the consumed input. */
+  #inputTaken = 0;
+
+  constructor() {
+    compiled ??= new WebAssembly.Module(wasm);
+    // The exports are those of our own module, which is compiled into the bundle.
+    this.engine = new WebAssembly.Instance(compiled, {}).exports as unknown as Engine;
+    this.memory = new Uint8Array(this.engine.memory.buffer);
+    this.#input = this.engine.inputAddress();
+    this.#capacity = this.engine.inputCapacity();
+    this.#history = this.engine.outputAddress();
+  }
+
+  /** Where new output begins in `memory` after `start`, `resume` or `slide`. */
+  get outputStart(): number {
+    return this.#history + WINDOW_SIZE;
+  }
+
+  /** End of the output in `memory`. */
+  get outputEnd(): number {
+    return this.#history + this.engine.outputEnd();
+  }
+
+  /** Begins a blob at its first byte. */
+  start(): void {
+    this.engine.start();
+    this.#outputTaken = this.outputStart;
+    this.#inputTaken = this.#input;
+  }
+
+  /**
+   * Begins at a checkpoint (soci-format §2.4). `window` are the 32 KiB before it, and `byte` is the blob's byte
+   * `input − 1`, of which the `bits` high bits are unused yet. Feed the blob's bytes from `input` on.
+   */
+  resume(input: number, output: number, bits: number, byte: number, window: Uint8Array): void {
+    this.memory.set(window, this.#history);
+    this.engine.resume(input, output, bits, byte);
+    this.#outputTaken = this.outputStart;
+    this.#inputTaken = this.#input;
+  }
+
+  /**
+   * Decodes `chunk` and yields each event. `Input` comes when the part of it that fitted is used up, so that the caller
+   * can look at the consumed bytes; `Done` and `Fault` are the last ones. The caller acts on an event before it goes on.
+   */
+  *decode(chunk: Uint8Array): Generator<Event, void, void> {
+    for (let at = 0; at < chunk.length;) {
+      at += this.#feed(chunk, at);
+      yield* this.#events(Event.Input);
+    }
+  }
+
+  /** Says that nothing follows, and decodes what is left: up to `Done` or `Fault`. */
+  *decodeEnd(): Generator<Event, void, void> {
+    this.engine.inputEnded();
+    yield* this.#events(Event.Done);
+  }
+
+  *#events(last: Event): Generator<Event, void, void> {
+    for (;;) {
+      const event = this.engine.run();
+      yield event;
+      if (event === last || event === Event.Fault) return;
+    }
+  }
+
+  /** New output since the last call, as a part of `memory`. */
+  takeOutput(): { from: number; to: number } {
+    const part = { from: this.#outputTaken, to: this.outputEnd };
+    this.#outputTaken = part.to;
+    return part;
+  }
+
+  /** Makes room for more output, after all of it was taken. */
+  slide(): void {
+    this.engine.slide();
+    this.#outputTaken = this.outputStart;
+  }
+
+  /** Takes bytes of `chunk` from `from` on, as many as there is room for, and tells how many. */
+  #feed(chunk: Uint8Array, from: number): number {
+    const rest = this.engine.inputShift();
+    const length = Math.min(chunk.length - from, this.#capacity - rest);
+    this.memory.set(
+      from === 0 && length === chunk.length ? chunk : chunk.subarray(from, from + length),
+      this.#input + rest,
+    );
+    this.engine.inputAdded(length);
+    this.#inputTaken = this.#input;
+    return length;
+  }
+
+  /**
+   * Input that was consumed since the last call, as a part of `memory`. It has to be taken before the next piece is fed,
+   * which moves it away. The byte before `from` is there too.
+   */
+  takeInput(): { from: number; to: number } {
+    const part = { from: this.#inputTaken, to: this.#input + this.engine.inputConsumed() };
+    this.#inputTaken = part.to;
+    return part;
+  }
+
+  /** The last 32 KiB of output, a copy; padded with zeros in front where there is less. */
+  window(): Uint8Array {
+    const end = this.outputEnd;
+    return this.memory.slice(end - WINDOW_SIZE, end);
+  }
+
+  /** CRC-32 of `memory` from `from` to `to`, going on from `crc`. */
+  crc32(crc: number, from: number, to: number): number {
+    // Node has its own from 20.15 and 22.2 on, which uses the CPU's instructions.
+    return nativeCrc32
+      ? nativeCrc32(this.memory.subarray(from, to), crc)
+      : this.engine.crc32(crc, from, to - from) >>> 0;
+  }
+}
+
+const nativeCrc32: typeof zlib.crc32 | undefined = zlib.crc32;

@@ -1,0 +1,139 @@
+import { LensError } from '../errors';
+import { checkpointIndexes } from './boundaries';
+import type { ByteRange, Bytes } from './bytes';
+import { lastAtMost, windowsAt } from './random-access';
+import type { LayerScan, SpanTable } from './types';
+import { createHash } from 'node:crypto';
+
+export { readTar } from './random-access';
+
+/** The spans of a layer for any span size in bytes, from one scan (soci-format §2.3–2.5). */
+export function spanTable(scan: LayerScan, spanSize: number): SpanTable {
+  checkSpanSize(scan, spanSize);
+  return scan.compression === 'gzip' ? gzipSpans(scan, spanSize) : tarSpans(scan, spanSize);
+}
+
+function checkSpanSize(scan: LayerScan, spanSize: number): void {
+  if (Number.isSafeInteger(spanSize) && spanSize >= (scan.compression === 'tar' ? 1 : 0)) return;
+  throw new LensError(
+    'layer/bad-span-size',
+    `${spanSize} is not a span size.`,
+    'Choose a whole number of bytes above 0.',
+  );
+}
+
+function gzipSpans(scan: LayerScan, spanSize: number): SpanTable {
+  const points = checkpoints(scan, spanSize);
+  const length = points.in.length;
+  const startOut = (span: number): number => points.out[span] ?? 0;
+  return {
+    compression: 'gzip',
+    spanSize,
+    length,
+    compressed: (span) => {
+      check(span, length);
+      const shared = points.bits[span] ? 1 : 0;
+      return { start: (points.in[span] ?? 0) - shared, end: points.in[span + 1] ?? scan.compressedSize };
+    },
+    uncompressed: (span) => {
+      check(span, length);
+      const end = points.out[span + 1] ?? Math.max(scan.tarSize, startOut(span));
+      return { start: startOut(span), end };
+    },
+    at: (offset) => Math.max(0, lastAtMost(points.out, length, offset)),
+  };
+}
+
+function tarSpans(scan: LayerScan, spanSize: number): SpanTable {
+  const length = Math.ceil(scan.compressedSize / spanSize);
+  const range = (span: number): ByteRange => {
+    check(span, length);
+    return { start: span * spanSize, end: Math.min((span + 1) * spanSize, scan.compressedSize) };
+  };
+  const at = (offset: number): number => Math.max(0, Math.min(Math.floor(offset / spanSize), length - 1));
+  return { compression: 'tar', spanSize, length, compressed: range, uncompressed: range, at };
+}
+
+function check(span: number, length: number): void {
+  if (!(span >= 0 && span < length)) throw new RangeError(`There is no span ${span} of ${length}.`);
+}
+
+/** The checkpoints of a gzip layer (soci-format §2.3); a plain tar has none. */
+export function checkpoints(
+  scan: LayerScan,
+  spanSize: number,
+): { in: Float64Array; out: Float64Array; bits: Uint8Array } {
+  const { boundaries } = scan;
+  const indexes = checkpointIndexes(boundaries, spanSize);
+  return {
+    in: Float64Array.from(indexes, (i) => boundaries.in[i] ?? 0),
+    out: Float64Array.from(indexes, (i) => boundaries.out[i] ?? 0),
+    bits: Uint8Array.from(indexes, (i) => boundaries.bits[i] ?? 0),
+  };
+}
+
+/**
+ * The window of each checkpoint, 32768 bytes each, zeros in front where the output is shorter. Reads nothing for the span
+ * size that the scan kept windows for, and else the parts of `blob` that lie between a kept window and a checkpoint.
+ * Without `blob`, fails with `layer/needs-blob` when it is needed.
+ */
+export async function checkpointWindows(
+  scan: LayerScan,
+  spanSize: number,
+  blob: Bytes | undefined,
+  signal?: AbortSignal,
+): Promise<Uint8Array[]> {
+  checkSpanSize(scan, spanSize);
+  return windowsAt(scan, checkpointIndexes(scan.boundaries, spanSize), blob, signal);
+}
+
+/**
+ * `sha256:…` of each span's compressed bytes (soci-format §2.4). Reads `blob` once, unless the scan kept them for this
+ * span size.
+ */
+export async function spanDigests(
+  scan: LayerScan,
+  spanSize: number,
+  blob: Bytes | undefined,
+  signal?: AbortSignal,
+): Promise<string[]> {
+  const table = spanTable(scan, spanSize);
+  if (scan.kept.spanSize === spanSize) {
+    const digests = Buffer.from(scan.kept.digests);
+    return Array.from(
+      { length: table.length },
+      (_, i) => `sha256:${digests.toString('hex', i * 32, i * 32 + 32)}`,
+    );
+  }
+  if (!blob) {
+    throw new LensError(
+      'layer/needs-blob',
+      'The layer’s bytes are needed for the digests of this span size, because the scan kept those of another one.',
+      'Open the image again from a source that still has the layer.',
+    );
+  }
+  const digests: string[] = [];
+  if (table.length === 0) return digests;
+  let position = table.compressed(0).start;
+  let hash = createHash('sha256');
+  for await (const chunk of blob.read({ start: position, end: scan.compressedSize }, signal)) {
+    signal?.throwIfAborted();
+    // A span that ends in this chunk may share its last byte with the next one, which then begins in this chunk too.
+    while (digests.length < table.length) {
+      const { start, end } = table.compressed(digests.length);
+      hash.update(chunk.subarray(Math.max(0, start - position), Math.max(0, end - position)));
+      if (end > position + chunk.length) break;
+      digests.push(`sha256:${hash.digest('hex')}`);
+      hash = createHash('sha256');
+    }
+    position += chunk.length;
+  }
+  if (digests.length !== table.length) {
+    throw new LensError(
+      'layer/changed-blob',
+      `The layer has ${position} bytes, and had ${scan.compressedSize} when it was scanned.`,
+      'Scan the layer again: its bytes have changed.',
+    );
+  }
+  return digests;
+}

@@ -1,0 +1,103 @@
+import type { ArchiveEnd } from './tar';
+import type { Boundaries, LayerWarning, TarEntries } from './types';
+
+const BLOCK = 512;
+
+/** What is valid and indexes well, but will not load lazily, or not everywhere (soci-format §1.6, §2.3). */
+export function layerWarnings(
+  entries: TarEntries,
+  boundaries: Boundaries,
+  members: number,
+  end: ArchiveEnd | undefined,
+): LayerWarning[] {
+  const warnings: LayerWarning[] = [];
+  const warn = (code: LayerWarning['code'], found: readonly number[], what: string): void => {
+    const [first] = found;
+    if (first === undefined) return;
+    const others = found.length > 1 ? ` and ${found.length - 1} more` : '';
+    warnings.push({
+      code,
+      message: `${JSON.stringify(entries.name(first))}${others}: ${what}`,
+      entry: first,
+    });
+  };
+  const { rejected, unreadable } = overlaps(entries);
+  warn(
+    'toc-overlap',
+    rejected,
+    'the snapshotter rejects the index of this layer because the entry before claims bytes that it does not have, and pulls the layer as a whole.',
+  );
+  warn(
+    'toc-overlap',
+    unreadable,
+    'reading this file fails at run time, because the entry before claims bytes that it does not have.',
+  );
+  warn(
+    'hardlink-not-earlier',
+    forwardLinks(entries),
+    'the snapshotter rejects a hard link whose target is not an earlier entry of the same layer.',
+  );
+  if (boundaries.length > 1 && boundaries.out[1] === 0) {
+    warnings.push({
+      code: 'non-monotonic',
+      message:
+        'The gzip stream begins with an empty block or member; snapshotters from v0.14 on refuse its index ("span offsets are non-monotonic").',
+    });
+  }
+  if (members > 1) {
+    warnings.push({
+      code: 'multi-member',
+      message: `The layer has ${members} gzip members; nodes need soci-snapshotter v0.14 or later to load it lazily.`,
+    });
+  }
+  if (end !== 'zero-blocks') {
+    warnings.push({
+      code: 'short-archive',
+      message:
+        'The tar does not end with two blocks of zeros; Go reads it, but other tools may call it truncated.',
+    });
+  }
+  return warnings;
+}
+
+/** The snapshotter computes where each header begins from the entry before it (soci-format §1.6). */
+function overlaps(entries: TarEntries): { rejected: number[]; unreadable: number[] } {
+  const rejected: number[] = [];
+  const unreadable: number[] = [];
+  for (let i = 1; i < entries.length; i++) {
+    const end = Math.ceil((entries.offset(i - 1) + entries.size(i - 1)) / BLOCK) * BLOCK;
+    if (end > entries.offset(i)) rejected.push(i);
+    else if (end > entries.headerOffset(i)) unreadable.push(i);
+  }
+  return { rejected, unreadable };
+}
+
+/** Hard links whose target does not stand before them. */
+function forwardLinks(entries: TarEntries): number[] {
+  const links = new Map<number, string>();
+  for (let i = 0; i < entries.length; i++) {
+    if (entries.type(i) === 'hardlink') links.set(i, clean(Buffer.from(entries.get(i).linkname).toString()));
+  }
+  if (links.size === 0) return [];
+  const targets = new Set(links.values());
+  const seen = new Set<string>();
+  const found: number[] = [];
+  for (let i = 0; i < entries.length; i++) {
+    const target = links.get(i);
+    if (target !== undefined && !seen.has(target)) found.push(i);
+    const name = clean(entries.name(i));
+    if (targets.has(name)) seen.add(name);
+  }
+  return found;
+}
+
+/** Go's `filepath.Clean("/" + name)` without the slash: what the snapshotter files an entry under. */
+function clean(name: string): string {
+  if (!/(^|\/)(\.{0,2})(\/|$)/.test(name)) return name;
+  const parts: string[] = [];
+  for (const part of name.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(part);
+  }
+  return parts.join('/');
+}
