@@ -291,7 +291,7 @@ function choose(rows: readonly SpanSizeRow[], traced: boolean, anyIndexed: boole
   if (best !== fastest) {
     return {
       spanSize: best.spanSize,
-      reason: `${ready}. ${formatSize(fastest.spanSize)} is as good as equally fast (${formatSeconds(fastest.lazy.totalSeconds)}), but moves ${formatBytes(fastest.lazy.bytes)}.`,
+      reason: `${ready}. ${formatSize(fastest.spanSize)} is hardly faster (${formatSeconds(fastest.lazy.totalSeconds)}) and moves ${formatBytes(fastest.lazy.bytes)}.`,
     };
   }
   const next = rows

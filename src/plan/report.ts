@@ -108,7 +108,7 @@ function map({ layers, choice }: Plan, picture: Picture): string {
       layer.indexed ? `${formatCount(touched)} of ${formatCount(spans)}` : 'whole layer'
     }</td><td class="number">${formatCount(layer.touchedFiles)}</td><td class="number">${formatBytes(layer.touchedBytes)}</td></tr>`;
   });
-  return `<table><thead><tr><th>Layer</th><th>Made by</th><th>Spans</th><th>Size</th><th>Fetched</th><th>Files read</th><th>Bytes read</th></tr></thead><tbody>${lines.join('')}</tbody></table>`;
+  return `<table><thead><tr><th class="number">Layer</th><th>Made by</th><th>Spans</th><th class="number">Size</th><th class="number">Fetched</th><th class="number">Files read</th><th class="number">Bytes read</th></tr></thead><tbody>${lines.join('')}</tbody></table>`;
 }
 
 /** Two paths instead of hundreds of rectangles: the low line of all spans, and the touched ones that stand up. */
@@ -150,7 +150,7 @@ function sizes({ rows, choice, trace }: Plan): string {
     ];
     return `<tr${best ? ' class="best"' : ''}><td>${formatSize(row.spanSize)}${best ? ' ✓' : ''}</td>${cells.map((cell) => `<td class="number">${cell}</td>`).join('')}</tr>`;
   });
-  return `<div class="scroll"><table><thead><tr><th>Span size</th><th>Spans fetched</th><th>Bytes of spans</th><th>Unused</th><th>Ztocs</th><th>Waits</th><th>Ready, lazy</th><th>Ready, prefetch</th></tr></thead><tbody>${lines.join('')}</tbody></table></div>`;
+  return `<div class="scroll"><table><thead><tr><th>Span size</th><th class="number">Spans fetched</th><th class="number">Bytes of spans</th><th class="number">Unused</th><th class="number">Ztocs</th><th class="number">Waits</th><th class="number">Ready, lazy</th><th class="number">Ready, prefetch</th></tr></thead><tbody>${lines.join('')}</tbody></table></div>`;
 }
 
 function modes(list: readonly Forecast[]): string {
@@ -179,7 +179,7 @@ function files({ layers, trace }: Plan, picture: Picture): string {
     ({ layer, row }) =>
       `<tr><td class="instruction"><bdi>${escapeHtml(shorten(row.path))}</bdi></td><td class="number">${formatCount(layer)}</td><td class="number">${formatBytes(row.size)}</td><td class="number">${formatBytes(row.touched)}</td><td class="number">${row.at === null ? '–' : `${formatCount(Math.round(row.at))} ms`}</td></tr>`,
   );
-  return `<h2>Files read most</h2><div class="scroll"><table><thead><tr><th>Path</th><th>Layer</th><th>Size</th><th>Read</th><th>First touch</th></tr></thead><tbody>${lines.join('')}</tbody></table></div>${
+  return `<h2>Files read most</h2><div class="scroll"><table><thead><tr><th>Path</th><th class="number">Layer</th><th class="number">Size</th><th class="number">Read</th><th class="number">First touch</th></tr></thead><tbody>${lines.join('')}</tbody></table></div>${
     rows.length > most.length
       ? `<p class="faint">… and ${formatCount(rows.length - most.length)} more.</p>`
       : ''

@@ -1,9 +1,13 @@
 /** Recorded starts on the real snapshotter (`test/fixtures/truth`): images, traces and what was fetched. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { createReadStream, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { gunzipSync } from 'node:zlib';
+import { createGunzip, gunzipSync } from 'node:zlib';
 import type { EntryType, LayerScan } from '../../src/layer/types';
 import type { ImageConfig } from '../../src/oci/types';
+import { createPlanner } from '../../src/plan/plan';
+import type { Planner } from '../../src/plan/plan';
+import { readTrace } from '../../src/trace/file';
+import { mapTrace } from '../../src/trace/map';
 import { fixture } from './paths';
 import { fakeEntries, scanOf } from './scans';
 
@@ -100,4 +104,23 @@ function blockEnds(
     Object.values(checkpoints).flatMap((list) => list.map((one) => [one[1], one] as const)),
   );
   return [...all.values()].sort((a, b) => a[1] - b[1]);
+}
+
+/** Lays the recorded trace on the recorded image. */
+export async function planTruth(app: RecordedApp): Promise<Planner> {
+  const trace = await readTrace(createReadStream(app.traceFile).pipe(createGunzip()));
+  const mapping = mapTrace(trace, {
+    layers: app.layers.map((layer) => layer.scan.entries),
+    config: app.config,
+  });
+  // The tracer's first version had no footer and marked readiness by an event.
+  const mark = trace.events.find((event) => event.op === 'mark' && event.what === 'ready');
+  return createPlanner({
+    image: { reference: 'recorded', digest: `sha256:${'1'.repeat(64)}`, platform: 'linux/amd64' },
+    layers: app.layers.map(({ digest, mediaType, size, scan }) => ({
+      descriptor: { digest, mediaType, size },
+      scan,
+    })),
+    mapping: { ...mapping, readyAt: mapping.readyAt ?? mark?.t },
+  });
 }
