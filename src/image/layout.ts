@@ -41,6 +41,8 @@ export interface OciLayout {
   has(descriptor: Descriptor): Promise<boolean>;
   /** A blob for streaming. Its size is checked, its digest is not: the one who reads to the end does that. */
   blob(descriptor: Pick<Descriptor, 'digest' | 'size'>): Promise<Bytes>;
+  /** A manifest or index by its digest alone, digest checked. */
+  document(digest: Digest): Promise<Uint8Array>;
   /** A whole blob, size and digest checked. `limit` in bytes. */
   readBlob(descriptor: Descriptor, limit?: number): Promise<Uint8Array>;
   /**
@@ -99,6 +101,7 @@ export async function openLayout(dir: string): Promise<OciLayout> {
     blobs: () => store.blobs(),
     has: (descriptor) => store.has(descriptor.digest),
     blob: (descriptor) => store.blob(descriptor),
+    document: async (digest) => store.readBlob({ digest, size: (await store.size(digest)) ?? 0 }),
     readBlob: (descriptor, limit) => store.readBlob(descriptor, limit),
     root: (tag) => resolveRoot(root, index, store, tag),
   };
@@ -156,7 +159,10 @@ class BlobFolder {
     return fileBytes(this.path(digest), size);
   }
 
-  async readBlob(descriptor: Descriptor, limit = DOCUMENT_LIMIT): Promise<Uint8Array> {
+  async readBlob(
+    descriptor: Pick<Descriptor, 'digest' | 'size'>,
+    limit = DOCUMENT_LIMIT,
+  ): Promise<Uint8Array> {
     if (descriptor.size > limit) {
       throw badLayout(
         this.dir,

@@ -153,7 +153,12 @@ class Conversion {
     const manifests: Descriptor[] = [];
     for (const entry of start.manifests) {
       const own = sociIndexes.get(entry.digest);
-      if (own === undefined && (INDEX_TYPES.has(entry.mediaType) || !(await this.source.has(entry)))) {
+      // The CLI rewrites the SOCI indexes of platforms that it leaves out too, which breaks them.
+      const isOtherIndex =
+        entry.artifactType === SOCI_INDEX_V2 &&
+        !indexed.some(({ platform }) => isSociIndexFor(entry, platform));
+      const isManifest = !INDEX_TYPES.has(entry.mediaType) && (await this.source.has(entry));
+      if (own === undefined && (isOtherIndex || !isManifest)) {
         manifests.push(entry);
         continue;
       }

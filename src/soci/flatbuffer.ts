@@ -125,8 +125,11 @@ export class Measure implements FlatBuilder<{ readonly length: number }> {
  */
 export class FlatReader {
   private readonly view: DataView;
+  /** How many offsets can be followed: a sound buffer leads to each of its parts once, and each takes four bytes. */
+  private offsetsLeft: number;
 
   constructor(private readonly bytes: Uint8Array) {
+    this.offsetsLeft = bytes.length / 4;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
@@ -146,6 +149,7 @@ export class FlatReader {
 
   /** Follows the offset at `at`. */
   follow(at: number): number {
+    if (--this.offsetsLeft < 0) throw badZtoc('it leads to the same part again and again');
     return at + this.uint32(at);
   }
 

@@ -19,7 +19,12 @@ export type ScanLayer = (
   layer: Descriptor,
   blob: Bytes,
   compression: LayerCompression,
-  options: { readonly signal: AbortSignal; readonly onProgress: (bytesDone: number) => void },
+  options: {
+    readonly signal: AbortSignal;
+    readonly onProgress: (bytesDone: number) => void;
+    /** For which the scan best keeps what a ztoc needs, in bytes. */
+    readonly spanSize: number;
+  },
 ) => Promise<LayerScan>;
 
 export interface IndexOptions {
@@ -190,6 +195,7 @@ async function build(
   const scan = await options.scan(layer, blob, compression, {
     signal: options.signal,
     onProgress: options.onBytes,
+    spanSize,
   });
   const ztoc = await buildZtoc({ scan, spanSize, blob, signal: options.signal });
   return {

@@ -74,7 +74,7 @@ export async function buildZtoc(options: {
   signal?.throwIfAborted();
   const builder = new Builder(size);
   const head = writeHead(builder, scan, options.buildTool ?? BUILD_TOOL);
-  writeTail(builder, scan, head, digests.map(ascii), zinfo);
+  writeTail<Uint8Array>(builder, scan, head, digests.map(ascii), zinfo);
   return builder.asUint8Array();
 }
 

@@ -204,7 +204,9 @@ describe('writing a layout', () => {
     const mocked = mock.method(prototype, 'write', function (this: unknown, ...args: unknown[]) {
       return ++writes > 2 ? Promise.reject(full) : write.apply(this, args);
     });
-    t.after(() => mocked.mock.restore());
+    t.after(() => {
+      mocked.mock.restore();
+    });
     await assert.rejects(
       writer.addBlob(chunks(layer, layer, layer)),
       (error) => fails('image/cannot-write', /no room left/)(error) && (error as LensError).cause === full,

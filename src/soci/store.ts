@@ -1,0 +1,38 @@
+import type { ImageRoot } from '../image/layout';
+import type { Bytes } from '../layer/bytes';
+import { INDEX_TYPES } from '../oci/media-types';
+import { parseIndex, parseManifest } from '../oci/parse';
+import type { Descriptor, Digest } from '../oci/types';
+import type { RegistryClient } from '../registry/client';
+
+/** Where an image can be read from: an OCI layout is one, and so is a repository of a registry. */
+export interface BlobStore {
+  /** The image of that tag or, without one, the image that is meant. */
+  root(reference?: string): Promise<ImageRoot>;
+  /** A manifest or index by its digest alone, digest checked. */
+  document(digest: Digest): Promise<Uint8Array>;
+  /** A whole blob in memory, size and digest checked. `limit` in bytes. */
+  readBlob(descriptor: Descriptor, limit?: number): Promise<Uint8Array>;
+  /** A blob for streaming; the reader checks it. */
+  blob(descriptor: Descriptor): Promise<Bytes>;
+}
+
+/** A repository as a store. `reference` is the tag or digest that `root` gives. */
+export function registryStore(client: RegistryClient, reference: string, signal?: AbortSignal): BlobStore {
+  return {
+    async root(): Promise<ImageRoot> {
+      const { descriptor, bytes } = await client.getManifest(reference, signal);
+      return INDEX_TYPES.has(descriptor.mediaType)
+        ? { kind: 'index', descriptor, bytes, index: parseIndex(bytes) }
+        : { kind: 'manifest', descriptor, bytes, manifest: parseManifest(bytes) };
+    },
+    document: async (digest) => (await client.getManifest(digest, signal)).bytes,
+    readBlob: (descriptor, limit) => client.readBlob(descriptor, limit, signal),
+    blob: (descriptor) =>
+      Promise.resolve({
+        size: descriptor.size,
+        ranged: true,
+        read: (range, own) => client.getBlob(descriptor, range, own ?? signal),
+      }),
+  };
+}

@@ -1,0 +1,79 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** A registry of this test's own. */
+export interface TestRegistry {
+  /** `127.0.0.1:PORT` */
+  readonly host: string;
+  /** Where it keeps what it is given. */
+  readonly dir: string;
+  stop(): Promise<void>;
+}
+
+/** Debian's registry (distribution 2.8); it has no Referrers API. */
+const BINARY = '/usr/bin/docker-registry';
+
+/**
+ * Starts a registry on a free port of the loopback, with an empty folder. `htpasswd` asks for a user and password then
+ * (bcrypt lines). The one who starts it stops it.
+ */
+export async function startRegistry(options: { readonly htpasswd?: string } = {}): Promise<TestRegistry> {
+  const dir = await mkdtemp(path.join(tmpdir(), 'soci-lens-registry-'));
+  const port = await freePort();
+  const passwords = path.join(dir, 'htpasswd');
+  if (options.htpasswd !== undefined) await writeFile(passwords, options.htpasswd);
+  const auth =
+    options.htpasswd === undefined
+      ? []
+      : ['auth:', '  htpasswd:', '    realm: test', `    path: ${passwords}`];
+  const config = path.join(dir, 'config.yml');
+  const lines = [
+    'version: 0.1',
+    'log: {level: error, accesslog: {disabled: true}}',
+    `storage: {filesystem: {rootdirectory: ${dir}/data}, delete: {enabled: true}}`,
+    `http: {addr: "127.0.0.1:${port}"}`,
+    ...auth,
+  ];
+  await writeFile(config, `${lines.join('\n')}\n`);
+  const child = spawn(BINARY, ['serve', config], { stdio: ['ignore', 'ignore', 'pipe'] });
+  let log = '';
+  child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()));
+  const ended = once(child, 'close').catch((error: unknown) => {
+    log += String(error);
+  });
+  const stop = async () => {
+    child.kill();
+    await ended;
+    await rm(dir, { recursive: true, force: true });
+  };
+  const host = `127.0.0.1:${port}`;
+  for (let tries = 0; tries < 100; tries++) {
+    if (
+      await fetch(`http://${host}/v2/`).then(
+        () => true,
+        () => false,
+      )
+    )
+      return { host, dir, stop };
+    if (child.exitCode !== null || child.pid === undefined) break;
+    await sleep(50);
+  }
+  await stop();
+  throw new Error(`${BINARY} did not start (apt-get install docker-registry): ${log}`);
+}
+
+/** A port that was free a moment ago. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('There is no free port.');
+  return address.port;
+}

@@ -1,0 +1,243 @@
+import assert from 'node:assert/strict';
+import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { parseArgs } from 'node:util';
+import { LensError } from '../../../src/errors';
+import { createLayout, openLayout } from '../../../src/image/layout';
+import { parseIndex, parseManifest } from '../../../src/oci/parse';
+import { formatPlatform, parsePlatform } from '../../../src/oci/platform';
+import { type ConvertOptions, convertLayout } from '../../../src/soci/convert';
+import { temporaryFolder } from '../../support/folders';
+import { goldenBlob, goldenImage, goldenImages, scanHere, writeGoldenLayout } from '../../support/golden';
+
+const defaults: ConvertOptions = { spanSize: 65536, minLayerSize: 0, platforms: 'all', scan: scanHere };
+
+describe('images that the soci CLI converted', () => {
+  for (const image of goldenImages()) {
+    test(image.name, { timeout: 60_000 }, async (t) => {
+      const dir = await temporaryFolder(t);
+      const { values } = parseArgs({
+        args: [...image.args],
+        options: {
+          optimizations: { type: 'string', multiple: true },
+          'prefetch-file': { type: 'string', multiple: true },
+        },
+      });
+      const lines: string[] = [];
+      const options: ConvertOptions = {
+        ...defaults,
+        spanSize: image.spanSize,
+        minLayerSize: image.minLayerSize,
+        optimizations: values.optimizations ? ['xattr'] : [],
+        prefetchFiles: values['prefetch-file'] ?? [],
+        onLine: (line) => lines.push(line),
+      };
+      let source = await writeGoldenLayout(path.join(dir, 'in'), image);
+      const out = path.join(dir, 'out');
+      const convert = async (to: string) => convertLayout(source, await createLayout(to), options);
+      if (!image.out) {
+        await assert.rejects(convert(out), (error) => error instanceof LensError && error.advice !== '');
+        assert.deepEqual(await readdir(dir), ['in'], 'nothing is left of a failure');
+        return;
+      }
+      const result = await convert(out);
+      const own = image.output.filter((line) => !line.startsWith('time='));
+      assert.deepEqual(lines.sort(), [...own].sort());
+      const warnings = image.output.flatMap((line) => /prefetch file (.*) not found/.exec(line)?.[1] ?? []);
+      assert.deepEqual(result.perPlatform[0]?.missingFiles, warnings);
+      let final = out;
+      if (image.twice) {
+        source = await openLayout(out);
+        final = path.join(dir, 'again');
+        assert.deepEqual((await convert(final)).index, result.index, 'converting again changes nothing');
+      }
+      assert.deepEqual(JSON.parse(await readFile(path.join(final, 'index.json'), 'utf8')), image.out);
+      assert.deepEqual(
+        (await readdir(path.join(final, 'blobs/sha256'))).sort(),
+        [...(image.blobs ?? [])].sort(),
+      );
+      const layout = await openLayout(final);
+      for (const blob of await layout.blobs()) await layout.readBlob({ ...blob, mediaType: '' }, 1 << 30);
+    });
+  }
+});
+
+describe('what the golden images leave open', () => {
+  const multi = goldenImage('multi-platform');
+
+  test('a chosen platform keeps its name, and the others lose nothing', async (t) => {
+    const dir = await temporaryFolder(t);
+    const source = await writeGoldenLayout(path.join(dir, 'in'), multi);
+    const output = await createLayout(path.join(dir, 'out'));
+    const result = await convertLayout(source, output, {
+      ...defaults,
+      platforms: [parsePlatform('linux/arm64/v8')],
+    });
+    const { index: before } = (await source.root()) as { index: { manifests: unknown[] } };
+    const after = parseIndex(await (await openLayout(output.dir)).readBlob(result.index));
+    assert.equal(after.manifests.length, before.manifests.length + 1);
+    const soci = after.manifests.at(-1);
+    assert.equal(soci?.platform && formatPlatform(soci.platform), 'linux/arm64/v8');
+    assert.equal(result.perPlatform.length, 1);
+  });
+
+  test('a platform that the image does not have is named with those that it has', async (t) => {
+    const dir = await temporaryFolder(t);
+    const source = await writeGoldenLayout(path.join(dir, 'in'), multi);
+    const output = await createLayout(path.join(dir, 'out'));
+    await assert.rejects(
+      convertLayout(source, output, { ...defaults, platforms: [parsePlatform('linux/s390x')] }),
+      (error) =>
+        error instanceof LensError &&
+        error.code === 'soci/no-platform' &&
+        /linux\/s390x/.test(error.message) &&
+        /linux\/amd64, linux\/arm64/.test(error.advice),
+    );
+    assert.deepEqual(await readdir(dir), ['in']);
+  });
+
+  test('converting only one platform of a converted image leaves the SOCI index of the other one alone', async (t) => {
+    const dir = await temporaryFolder(t);
+    const source = await writeGoldenLayout(path.join(dir, 'in'), multi);
+    const first = await convertLayout(source, await createLayout(path.join(dir, 'one')), defaults);
+    const again = await convertLayout(
+      await openLayout(path.join(dir, 'one')),
+      await createLayout(path.join(dir, 'two')),
+      {
+        ...defaults,
+        platforms: [parsePlatform('linux/amd64')],
+      },
+    );
+    assert.equal(again.index.digest, first.index.digest);
+  });
+
+  test('each layer can have a span size of its own', async (t) => {
+    const dir = await temporaryFolder(t);
+    const source = await writeGoldenLayout(path.join(dir, 'in'), goldenImage('docker-media-types'));
+    const { perPlatform } = await convertLayout(source, await createLayout(path.join(dir, 'out')), {
+      ...defaults,
+      spanSize: ({ size }) => (size > 100_000 ? 262_144 : 65_536),
+    });
+    assert.deepEqual(
+      perPlatform[0]?.ztocs.map(({ ztoc }) => ztoc.annotations?.['com.amazon.soci.span-size']),
+      ['262144', '65536'],
+    );
+  });
+
+  test('an attestation that is not here stays listed only when the rest is an index', async (t) => {
+    const dir = await temporaryFolder(t);
+    const image = goldenImage('multi-platform-attestation');
+    const source = await writeGoldenLayout(path.join(dir, 'in'), image);
+    const root = await source.root();
+    assert.ok(root.kind === 'index');
+    const attestation = root.index.manifests.find(({ platform }) => platform?.os === 'unknown');
+    assert.ok(attestation);
+    await rm(path.join(source.dir, 'blobs/sha256', attestation.digest.slice(7)));
+    const result = await convertLayout(source, await createLayout(path.join(dir, 'out')), defaults);
+    const after = parseIndex(await (await openLayout(path.join(dir, 'out'))).readBlob(result.index));
+    assert.ok(after.manifests.every(({ platform }) => platform?.os === 'linux'));
+    assert.equal(after.manifests.length, 2 * result.perPlatform.length);
+  });
+
+  test('without platforms named, the only one of a single image is taken', async (t) => {
+    const dir = await temporaryFolder(t);
+    const image = goldenImage('one-layer');
+    const source = await writeGoldenLayout(path.join(dir, 'in'), image);
+    const { platforms: _all, ...unnamed } = defaults;
+    const result = await convertLayout(source, await createLayout(path.join(dir, 'out')), unnamed);
+    assert.deepEqual([result.index], image.out?.manifests);
+  });
+
+  test('of a layout with several images the tag chooses, and only its blobs are taken', async (t) => {
+    const dir = await temporaryFolder(t);
+    const [one, two] = [goldenImage('one-layer'), goldenImage('same-layer-twice')];
+    const named = (image: typeof one, name: string) =>
+      image.in.manifests.map((entry) => ({
+        ...entry,
+        annotations: { 'org.opencontainers.image.ref.name': name },
+      }));
+    const both = { ...one.in, manifests: [...named(one, 'one'), ...named(two, 'two')] };
+    const source = await writeGoldenLayout(path.join(dir, 'in'), { in: both });
+    const result = await convertLayout(source, await createLayout(path.join(dir, 'out')), {
+      ...defaults,
+      tag: 'one',
+    });
+    assert.deepEqual([result.index], one.out?.manifests);
+    assert.deepEqual(
+      (await readdir(path.join(dir, 'out/blobs/sha256'))).sort(),
+      [...(one.blobs ?? [])].sort(),
+    );
+  });
+
+  test('a damaged blob stops the image that needs it, and is left behind where none does', async (t) => {
+    const dir = await temporaryFolder(t);
+    const image = goldenImage('two-layers-one-below-min');
+    const source = await writeGoldenLayout(path.join(dir, 'in'), image);
+    const blobs = path.join(source.dir, 'blobs/sha256');
+    await writeFile(path.join(blobs, 'f'.repeat(64)), 'rubbish');
+    const options = { ...defaults, minLayerSize: image.minLayerSize };
+    const result = await convertLayout(source, await createLayout(path.join(dir, 'out')), options);
+    assert.deepEqual([result.index], image.out?.manifests);
+    const small = result.perPlatform[0]?.skipped[0]?.layer.digest ?? '';
+    const changed = goldenBlob(small);
+    changed[100] = (changed[100] ?? 0) ^ 1;
+    await writeFile(path.join(blobs, small.slice(7)), changed);
+    await assert.rejects(
+      convertLayout(source, await createLayout(path.join(dir, 'again')), options),
+      (error) => error instanceof LensError && error.code === 'image/wrong-digest',
+    );
+    assert.deepEqual((await readdir(dir)).sort(), ['in', 'out']);
+  });
+
+  test('an abort in the middle leaves nothing', async (t) => {
+    const dir = await temporaryFolder(t);
+    const source = await writeGoldenLayout(path.join(dir, 'in'), multi);
+    const stop = new AbortController();
+    const options: ConvertOptions = {
+      ...defaults,
+      signal: stop.signal,
+      onLine: () => {
+        stop.abort();
+      },
+    };
+    await assert.rejects(convertLayout(source, await createLayout(path.join(dir, 'out')), options), {
+      name: 'AbortError',
+    });
+    assert.deepEqual(await readdir(dir), ['in']);
+  });
+
+  test('a failure in a layout that was there before brings the old state back', async (t) => {
+    const dir = await temporaryFolder(t);
+    const out = path.join(dir, 'out');
+    await convertLayout(
+      await writeGoldenLayout(path.join(dir, 'a'), goldenImage('one-layer')),
+      await createLayout(out),
+      defaults,
+    );
+    const before = (await readdir(out, { recursive: true })).sort();
+    const bad = await writeGoldenLayout(path.join(dir, 'b'), goldenImage('one-bad-layer'));
+    await assert.rejects(convertLayout(bad, await createLayout(out), defaults));
+    assert.deepEqual((await readdir(out, { recursive: true })).sort(), before);
+  });
+
+  test('progress counts the bytes of all layers', async (t) => {
+    const dir = await temporaryFolder(t);
+    const source = await writeGoldenLayout(path.join(dir, 'in'), goldenImage('docker-media-types'));
+    const root = await source.root();
+    const size = parseManifest(root.bytes).layers.reduce((sum, layer) => sum + layer.size, 0);
+    const seen: number[] = [];
+    await convertLayout(source, await createLayout(path.join(dir, 'out')), {
+      ...defaults,
+      onProgress: ({ done, total }) => {
+        assert.equal(total, size);
+        seen.push(done ?? 0);
+      },
+    });
+    assert.equal(seen.at(-1), size);
+    assert.deepEqual(
+      seen,
+      [...seen].sort((a, b) => a - b),
+    );
+  });
+});
