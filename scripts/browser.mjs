@@ -5,9 +5,9 @@ import path from 'node:path';
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'microsoft-edge'];
 const PLACES = ['/usr/bin', '/usr/local/bin', '/snap/bin', '/Applications/Google Chrome.app/Contents/MacOS'];
 
-/** Path of a browser, or undefined when there is none. `SOCI_LENS_BROWSER` wins. */
+/** Path of a browser, or undefined when there is none. `CHROMIUM` wins. */
 export function findBrowser() {
-  const given = process.env.SOCI_LENS_BROWSER;
+  const given = process.env.CHROMIUM;
   if (given) return given;
   const folders = [...(process.env.PATH ?? '').split(path.delimiter), ...PLACES];
   return [...NAMES, 'Google Chrome']
@@ -18,8 +18,7 @@ export function findBrowser() {
 /** Starts it without a window. */
 export async function launchBrowser({ viewport = { width: 1280, height: 800 }, colorScheme = 'dark' } = {}) {
   const executablePath = findBrowser();
-  if (!executablePath)
-    throw new Error('No Chromium, Chrome or Edge was found; SOCI_LENS_BROWSER may name one.');
+  if (!executablePath) throw new Error('No Chromium, Chrome or Edge was found; CHROMIUM may name one.');
   const { chromium } = await import('playwright-core');
   const browser = await chromium.launch({
     executablePath,

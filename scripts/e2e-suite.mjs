@@ -1,0 +1,85 @@
+// The suite that does what a person does, with mouse and keyboard, in a real VS Code with the packed extension: test/e2e.
+import { spawn } from 'node:child_process';
+import { cp, mkdir, readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { findBrowser } from './browser.mjs';
+import { ensureHost, installExtension, startServer } from './vscode-host.mjs';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+const work = path.join(root, 'out/e2e');
+const workspace = path.join(work, 'shop');
+const counts = path.join(work, 'report.json');
+
+/**
+ * @param options.filters parts of names of test files; none means all
+ * @param options.dockerHost the engine that builds and runs; none is given where none can run
+ * @returns `{ passed, failed, skipped, failures: [{ name, error }] }`, or `{ missing }` with what it lacks
+ */
+export async function runE2eSuite({ signal, filters = [], dockerHost } = {}) {
+  const chromium = findBrowser();
+  if (!chromium) return { missing: 'no Chromium, Chrome or Edge is installed' };
+  if (!dockerHost) return { missing: 'no Docker engine to build and run with' };
+  const { bundleTests } = await import('./esbuild.mjs');
+  const { packExtension } = await import('./package.mjs');
+  const { makeSample, samplePaths } = await import('./sample.mjs');
+  const bundles = await bundleTests('e2e');
+  const files = bundles.filter((file) => filters.length === 0 || filters.some((part) => file.includes(part)));
+
+  await rm(work, { recursive: true, force: true });
+  await mkdir(work, { recursive: true });
+  await ensureHost();
+  await makeSample();
+  await cp(samplePaths.context, workspace, { recursive: true, filter: (file) => !file.endsWith('.jsonl') });
+  const vsix = await packExtension(path.join(work, 'soci-lens.vsix'));
+  const extensionsDir = path.join(work, 'extensions');
+  const userDataDir = path.join(work, 'data');
+  await installExtension(vsix, { extensionsDir });
+  const server = await startServer({
+    workspace,
+    extensionsDir,
+    userDataDir,
+    settings: { 'workbench.colorTheme': 'Default Dark Modern', 'window.dialogStyle': 'custom' },
+    env: { DOCKER_HOST: dockerHost },
+  });
+  try {
+    await run(files, signal, {
+      CHROMIUM: chromium,
+      SOCI_LENS_URL: server.url,
+      SOCI_LENS_WORKSPACE: workspace,
+      SOCI_LENS_VSIX: vsix,
+      SOCI_LENS_USER_DATA: userDataDir,
+      SOCI_LENS_TEST_ENGINE: dockerHost,
+    });
+  } finally {
+    await server.stop();
+  }
+  signal?.throwIfAborted();
+  const { failures = [], ...result } = JSON.parse(await readFile(counts, 'utf8'));
+  return { ...result, failures: failures.map((name) => ({ name, error: 'see above' })) };
+}
+
+/** node:test over the bundled files, one after another: they share one VS Code. */
+async function run(files, signal, env) {
+  const reporters = [
+    ['spec', 'stdout'],
+    [path.join(root, 'scripts/count-reporter.mjs'), counts],
+  ].flatMap(([reporter, to]) => [`--test-reporter=${reporter}`, `--test-reporter-destination=${to}`]);
+  const child = spawn(
+    process.execPath,
+    ['--enable-source-maps', '--test', '--test-concurrency=1', ...reporters, ...files],
+    { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], detached: true, env: { ...process.env, ...env } },
+  );
+  const end = () => process.kill(-child.pid, 'SIGTERM');
+  signal?.addEventListener('abort', end, { once: true });
+  process.once('exit', end);
+  await new Promise((resolve) => child.once('close', resolve));
+  signal?.removeEventListener('abort', end);
+  process.removeListener('exit', end);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => process.exit(130));
+  const dockerHost = process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock';
+  console.log(await runE2eSuite({ filters: process.argv.slice(2), dockerHost }));
+}

@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, test } from 'node:test';
+import type { Browser } from 'playwright-core';
+import { launchBrowser } from '../support/browser-page';
+import { startRegistry, type TestRegistry } from '../support/registry';
+import { Workbench } from './workbench';
+
+function given(name: string): string {
+  const value = process.env[name];
+  if (value === undefined) throw new Error(`${name} is not set; run npm run test:e2e.`);
+  return value;
+}
+
+/** The name that the extension gives to what it builds from the workspace `shop`. */
+const IMAGE = 'shop:soci-lens';
+const LIGHT = 'Default Light Modern';
+const DARK = 'Default Dark Modern';
+
+describe('the way from the lens to the registry', () => {
+  let browser: Browser;
+  let registry: TestRegistry;
+  let bench: Workbench;
+
+  before(async () => {
+    browser = await launchBrowser();
+    registry = await startRegistry();
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+    bench = new Workbench(await context.newPage(), given('SOCI_LENS_URL'), given('SOCI_LENS_WORKSPACE'));
+    await bench.open();
+  });
+
+  after(async () => {
+    await browser.close();
+    await registry.stop();
+  });
+
+  afterEach(async (context) => {
+    if (context.name !== '' && 'passed' in context && context.passed === false) {
+      await bench.screenshot(`failed ${context.name}`.replace(/\W+/g, '-'));
+    }
+  });
+
+  test('a Dockerfile has a lens, which builds and shows the span map', async () => {
+    await bench.openFile('Dockerfile');
+    await bench.lens('Build and inspect').waitFor();
+    assert.equal(await bench.lens('Profile start').count(), 0, 'before the first analysis there is one verb');
+    await bench.lens('Build and inspect').click();
+    await bench.toast('Building shop').waitFor();
+    const panel = await bench.panel();
+    await panel.getByText('catalogue').first().waitFor();
+  });
+
+  test('then the lens says the fact', async () => {
+    await bench.openFile('Dockerfile');
+    await bench.lens('start not profiled').waitFor();
+    assert.equal(await bench.lens('Create index').count(), 1);
+  });
+
+  test('the palette profiles the start, after asking, and the lens shows what it reads', async () => {
+    await bench.command('SOCI: Profile Start of Image');
+    await bench.dialog.waitFor();
+    assert.match(await bench.dialog.innerText(), /Command: \/usr\/bin\/storefront[\s\S]*User: 65532:65532/);
+    await bench.screenshot('run-question');
+    await bench.choose('Run');
+    await bench.panel();
+    await bench.openFile('Dockerfile');
+    await bench.lens(/read at start · \d+ of \d+ spans/).waitFor();
+    await bench.screenshot('lens-dark');
+  });
+
+  test('the tree shows image, layers, folders and files, and opens a file', async () => {
+    await bench.showTree();
+    await bench.item(IMAGE).click();
+    await bench.item('COPY app /app').click();
+    await bench.item(/^app/).first().click();
+    await bench.item('src').first().click();
+    await bench.item('main.tsx').first().waitFor();
+    await bench.screenshot('tree-dark');
+    await bench.item('main.tsx').first().click();
+    await bench.page.locator('.tab.active[data-resource-name="main.tsx"]').waitFor();
+    await bench.page.locator('.monaco-editor .view-line', { hasText: 'import' }).first().waitFor();
+  });
+
+  test('the panel marks what the start touches and lists the span sizes', async () => {
+    await bench.command('SOCI: Show Span Map');
+    const panel = await bench.panel();
+    await panel.getByRole('heading', { name: 'Span sizes' }).waitFor();
+    assert.match(await panel.locator('#reason').innerText(), /spans the service is ready after/);
+    await bench.screenshot('panel-dark');
+  });
+
+  test('create and push shows what it will do, and the index arrives in the registry', async () => {
+    const destination = `docker://${registry.host}/team/shop:1.0`;
+    await bench.command('SOCI: Create and Push Index');
+    await bench.type(destination);
+    await bench.dialog.waitFor();
+    const question = await bench.dialog.innerText();
+    assert.ok(question.includes(destination));
+    assert.match(question, /Index \(v2\): \d+ of them in spans of/);
+    await bench.screenshot('push-question');
+    await bench.choose('Create and Push');
+    const toast = bench.toast('holds the image with its index');
+    await toast.waitFor();
+    const digest = /sha256:[0-9a-f]{64}/.exec(await toast.innerText())?.[0];
+
+    const answer = await fetch(`http://${registry.host}/v2/team/shop/manifests/1.0`, {
+      headers: { accept: 'application/vnd.oci.image.index.v1+json' },
+    });
+    assert.equal(answer.headers.get('docker-content-digest'), digest);
+    const index = (await answer.json()) as { manifests: { artifactType?: string; digest: string }[] };
+    const soci = index.manifests.find(
+      ({ artifactType }) => artifactType === 'application/vnd.amazon.soci.index.v2+json',
+    );
+    assert.ok(soci, 'the index lists a SOCI index');
+    const stored = await fetch(`http://${registry.host}/v2/team/shop/manifests/${soci.digest}`, {
+      headers: { accept: 'application/vnd.oci.image.manifest.v1+json' },
+    });
+    assert.equal(stored.status, 200);
+  });
+
+  test('cancelling the question for the destination pushes nothing', async () => {
+    await bench.command('SOCI: Create and Push Index');
+    await bench.type(`docker://${registry.host}/team/never:1.0`);
+    await bench.dialog.waitFor();
+    await bench.choose('Cancel');
+    const answer = await fetch(`http://${registry.host}/v2/team/never/tags/list`);
+    assert.equal(answer.status, 404);
+  });
+
+  test('a reload keeps the panel', async () => {
+    await bench.command('SOCI: Show Span Map');
+    await bench.panel();
+    await bench.open();
+    const panel = await bench.panel();
+    await panel.getByRole('heading', { name: 'Span sizes' }).waitFor();
+  });
+
+  test('all of it follows a light theme', async () => {
+    const userData = given('SOCI_LENS_USER_DATA');
+    await bench.settings(userData, { 'workbench.colorTheme': LIGHT });
+    try {
+      await bench.page.locator('.monaco-workbench.vs').waitFor();
+      await bench.command('SOCI: Show Span Map');
+      await bench.panel();
+      await bench.screenshot('panel-light');
+      await bench.showTree();
+      await bench.openFile('Dockerfile');
+      await bench.lens('Build and inspect').waitFor();
+      await bench.screenshot('lens-tree-light');
+    } finally {
+      await bench.settings(userData, { 'workbench.colorTheme': DARK });
+    }
+  });
+});
