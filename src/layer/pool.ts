@@ -1,0 +1,268 @@
+import { LensError, messageOf } from '../errors';
+import type { Bytes } from './bytes';
+import { unpackScan } from './packed';
+import type { ScanOptions } from './scan';
+import type { LayerCompression, LayerScan } from './types';
+import type { FromWorker, ToWorker } from './worker-protocol';
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import { Worker } from 'node:worker_threads';
+
+/** Chunks that may be on their way to a worker: enough to keep it busy, few enough to bound memory. */
+const CHUNKS_AHEAD = 4;
+/** Bytes per chunk at most. */
+const CHUNK = 1 << 20;
+/** Megabytes of JavaScript heap of one worker; a scan uses about 10, and its arrays are outside of it. */
+const WORKER_HEAP = 256;
+
+/** Scans layers side by side, each in a worker thread. */
+export interface ScanPool {
+  /**
+   * `scanLayer` in a worker. Of the layers that wait, the largest begins first. A blob with `file` is read by the worker
+   * itself, any other one is streamed to it. A worker that is aborted is ended at once; one that crashes fails its own
+   * layer with `layer/worker-crashed`.
+   */
+  scan(blob: Bytes, compression: LayerCompression, options?: ScanOptions): Promise<LayerScan>;
+  /** Ends all workers; scans that are not finished fail with `layer/pool-closed`. */
+  close(): Promise<void>;
+}
+
+interface Job {
+  readonly blob: Bytes;
+  readonly compression: LayerCompression;
+  readonly options: ScanOptions;
+  /** Ends the job; later calls change nothing. */
+  readonly resolve: (scan: LayerScan) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+export interface ScanPoolOptions {
+  /** Workers at most; one for each core where nothing is said. */
+  readonly workers?: number;
+  /** The worker's bundle; beside the running bundle where nothing is said. */
+  readonly workerFile?: string;
+}
+
+export function createScanPool(options: ScanPoolOptions = {}): ScanPool {
+  return new Pool(
+    options.workers ?? availableParallelism(),
+    options.workerFile ?? path.join(__dirname, 'layer-worker.js'),
+  );
+}
+
+class Pool implements ScanPool {
+  readonly #limit: number;
+  readonly #workerFile: string;
+  readonly #waiting = new Set<Job>();
+  readonly #threads = new Set<Thread>();
+  #isClosed = false;
+
+  constructor(limit: number, workerFile: string) {
+    this.#limit = limit;
+    this.#workerFile = workerFile;
+  }
+
+  async scan(blob: Bytes, compression: LayerCompression, options: ScanOptions = {}): Promise<LayerScan> {
+    const { signal } = options;
+    signal?.throwIfAborted();
+    if (this.#isClosed) throw closedError();
+    let abort: (() => void) | undefined;
+    try {
+      return await new Promise<LayerScan>((resolve, reject) => {
+        const job: Job = { blob, compression, options, resolve, reject };
+        abort = () => {
+          this.#waiting.delete(job);
+          for (const thread of this.#threads) if (thread.job === job) void thread.end();
+          reject(signal?.reason as Error);
+        };
+        signal?.addEventListener('abort', abort, { once: true });
+        this.#waiting.add(job);
+        this.#dispatch();
+      });
+    } finally {
+      if (abort) signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const job of this.#waiting) job.reject(closedError());
+    this.#waiting.clear();
+    await Promise.all(
+      [...this.#threads].map((thread) => {
+        thread.job?.reject(closedError());
+        return thread.end();
+      }),
+    );
+  }
+
+  /** Gives waiting jobs to idle threads, and starts threads as long as there are fewer than jobs. */
+  #dispatch(): void {
+    for (const thread of this.#threads) if (thread.isIdle) this.#next(thread);
+    const starting = [...this.#threads].filter((thread) => !thread.isReady).length;
+    for (let i = starting; i < this.#waiting.size && this.#threads.size < this.#limit; i++) {
+      const thread = new Thread(this.#workerFile, {
+        onIdle: () => {
+          this.#next(thread);
+        },
+        onExit: () => {
+          this.#threads.delete(thread);
+          if (!this.#isClosed) this.#dispatch();
+        },
+      });
+      this.#threads.add(thread);
+    }
+  }
+
+  /** The largest of the waiting layers goes first: with the small ones last, the threads end at about the same time. */
+  #next(thread: Thread): void {
+    let largest: Job | undefined;
+    for (const job of this.#waiting) {
+      if (!largest || (job.blob.size ?? Infinity) > (largest.blob.size ?? Infinity)) largest = job;
+    }
+    if (!largest) return;
+    this.#waiting.delete(largest);
+    thread.start(largest);
+  }
+}
+
+/** One worker and the job that it has. */
+class Thread {
+  job: Job | undefined;
+  isReady = false;
+  readonly #worker: Worker;
+  readonly #onIdle: () => void;
+  /** Chunks that may still be sent, and who waits for one more. */
+  #credit = 0;
+  #wake: (() => void) | undefined;
+
+  constructor(file: string, events: { onIdle: () => void; onExit: () => void }) {
+    this.#onIdle = events.onIdle;
+    this.#worker = new Worker(file, { resourceLimits: { maxOldGenerationSizeMb: WORKER_HEAP } });
+    let crash: unknown;
+    this.#worker.on('message', (message: FromWorker) => {
+      this.#receive(message);
+    });
+    this.#worker.on('error', (error) => {
+      crash = error;
+    });
+    this.#worker.on('exit', () => {
+      const { job } = this;
+      this.#finish();
+      this.isReady = false;
+      job?.reject(crashError(crash));
+      events.onExit();
+    });
+    // A pool that waits for nothing must not keep the program alive.
+    this.#worker.unref();
+  }
+
+  get isIdle(): boolean {
+    return this.isReady && this.job === undefined;
+  }
+
+  start(job: Job): void {
+    this.job = job;
+    this.#worker.ref();
+    const { blob, compression, options } = job;
+    const { expectedDigest, spanSize, diffId } = options;
+    this.#send({
+      kind: 'scan',
+      compression,
+      options: {
+        ...(expectedDigest !== undefined && { expectedDigest }),
+        ...(spanSize !== undefined && { spanSize }),
+        ...(diffId !== undefined && { diffId }),
+      },
+      ...(blob.file !== undefined && { file: { path: blob.file, size: blob.size } }),
+    });
+    if (blob.file === undefined) void this.#stream(job);
+  }
+
+  /** Ends the thread at once, whatever it does. */
+  async end(): Promise<void> {
+    this.isReady = false;
+    this.#finish();
+    await this.#worker.terminate();
+  }
+
+  #finish(): void {
+    this.job = undefined;
+    this.#wake?.();
+    this.#worker.unref();
+  }
+
+  #send(message: ToWorker, transfer: ArrayBuffer[] = []): void {
+    this.#worker.postMessage(message, transfer);
+  }
+
+  /** Sends the blob, no faster than the worker takes it. */
+  async #stream(job: Job): Promise<void> {
+    try {
+      this.#credit = CHUNKS_AHEAD;
+      for await (const chunk of job.blob.read(undefined, job.options.signal)) {
+        for (let at = 0; at < chunk.length; at += CHUNK) {
+          while (this.#credit === 0 && this.job === job) {
+            await new Promise<void>((resolve) => {
+              this.#wake = resolve;
+            });
+          }
+          // The worker has given its verdict without the rest, or is gone.
+          if (this.job !== job) return;
+          this.#credit--;
+          // A copy of its own: the chunk may be a view of something larger, which must not move to the worker.
+          const bytes = new Uint8Array(chunk.subarray(at, at + CHUNK));
+          this.#send({ kind: 'chunk', bytes }, [bytes.buffer]);
+        }
+      }
+      if (this.job === job) this.#send({ kind: 'end' });
+    } catch (error) {
+      job.reject(error);
+      // The worker waits for bytes that will not come.
+      if (this.job === job) await this.end();
+    }
+  }
+
+  #receive(message: FromWorker): void {
+    const { job } = this;
+    switch (message.kind) {
+      case 'ready':
+        this.isReady = true;
+        this.#onIdle();
+        break;
+      case 'more':
+        this.#credit++;
+        this.#wake?.();
+        break;
+      case 'progress':
+        job?.options.onProgress?.(message.bytes);
+        break;
+      case 'done':
+        this.#finish();
+        job?.resolve(unpackScan(message.scan));
+        break;
+      case 'failed':
+        this.#finish();
+        job?.reject(new LensError(message.code, message.message, message.advice));
+        break;
+    }
+  }
+}
+
+function crashError(cause: unknown): LensError {
+  const why = cause === undefined ? 'it ended without a word' : messageOf(cause);
+  return new LensError(
+    'layer/worker-crashed',
+    `The thread that scanned the layer stopped: ${why}.`,
+    'Try again; if it happens once more, report it with the log and the layer’s digest.',
+    { cause },
+  );
+}
+
+function closedError(): LensError {
+  return new LensError(
+    'layer/pool-closed',
+    'The layer was not scanned, because the program is ending.',
+    'Start the scan again.',
+  );
+}

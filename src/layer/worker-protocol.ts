@@ -1,0 +1,36 @@
+import type { PackedScan } from './packed';
+import type { LayerCompression } from './types';
+
+/** What a scan is asked for, as far as it crosses to the worker. */
+export interface WorkerOptions {
+  readonly expectedDigest?: string;
+  readonly spanSize?: number;
+  readonly diffId?: boolean;
+}
+
+/** From the pool to a worker. A worker has one job at a time. */
+export type ToWorker =
+  | {
+      readonly kind: 'scan';
+      readonly compression: LayerCompression;
+      readonly options: WorkerOptions;
+      /** The blob where it is a file of this machine; else its bytes follow as chunks. */
+      readonly file?: { readonly path: string; readonly size: number | undefined };
+    }
+  | { readonly kind: 'chunk'; readonly bytes: Uint8Array }
+  | { readonly kind: 'end' };
+
+/** From a worker to the pool. */
+export type FromWorker =
+  /** The worker has started, or finished a job, and takes the next one. */
+  | { readonly kind: 'ready' }
+  /** A chunk is used up: one more may be sent. */
+  | { readonly kind: 'more' }
+  | { readonly kind: 'progress'; readonly bytes: number }
+  | { readonly kind: 'done'; readonly scan: PackedScan }
+  | {
+      readonly kind: 'failed';
+      readonly code: `${string}/${string}`;
+      readonly message: string;
+      readonly advice: string;
+    };

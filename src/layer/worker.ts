@@ -1,0 +1,76 @@
+// The entry of dist/layer-worker.js: scans one layer after the other in a thread of its own.
+
+import { LensError } from '../errors';
+import { fileBytes, type Bytes } from './bytes';
+import { arraysOf, packScan } from './packed';
+import { scanLayer } from './scan';
+import type { FromWorker, ToWorker } from './worker-protocol';
+import { on } from 'node:events';
+import { parentPort } from 'node:worker_threads';
+
+/** Milliseconds between two reports of progress. */
+const PROGRESS_INTERVAL = 50;
+
+if (!parentPort) throw new Error('This file runs as a worker only.');
+const port = parentPort;
+
+function send(message: FromWorker, transfer: ArrayBuffer[] = []): void {
+  port.postMessage(message, transfer);
+}
+
+/** Messages of the pool, in order. */
+async function* messages(): AsyncGenerator<ToWorker, void, void> {
+  // Only the pool posts here, and only this type.
+  for await (const [message] of on(port, 'message')) yield message as ToWorker;
+}
+
+const inbox = messages();
+
+/** The chunks that the pool sends; each one that is used up asks for another. */
+function streamedBytes(): Bytes {
+  return {
+    size: undefined,
+    ranged: false,
+    async *read() {
+      for (;;) {
+        const next = await inbox.next();
+        if (next.done === true || next.value.kind !== 'chunk') return;
+        yield next.value.bytes;
+        send({ kind: 'more' });
+      }
+    },
+  };
+}
+
+async function scan(job: ToWorker & { kind: 'scan' }): Promise<void> {
+  let reported = 0;
+  const onProgress = (bytes: number): void => {
+    const now = performance.now();
+    if (now - reported < PROGRESS_INTERVAL) return;
+    reported = now;
+    send({ kind: 'progress', bytes });
+  };
+  try {
+    const blob = job.file ? await fileBytes(job.file.path, job.file.size) : streamedBytes();
+    const packed = packScan(await scanLayer(blob, job.compression, { ...job.options, onProgress }));
+    send({ kind: 'done', scan: packed }, [
+      ...new Set(arraysOf(packed).map((array) => array.buffer as ArrayBuffer)),
+    ]);
+  } catch (error) {
+    // Any other error is a defect: it ends this worker, and the pool reports it.
+    if (!(error instanceof LensError)) throw error;
+    send({ kind: 'failed', code: error.code, message: error.message, advice: error.advice });
+  }
+}
+
+async function work(): Promise<void> {
+  send({ kind: 'ready' });
+  for await (const message of inbox) {
+    // After a failed job, chunks that were on their way still come.
+    if (message.kind !== 'scan') continue;
+    await scan(message);
+    send({ kind: 'ready' });
+  }
+}
+
+void work();
