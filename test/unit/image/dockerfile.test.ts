@@ -47,7 +47,7 @@ const buildkit: HistoryEntry[] = [
 
 const lines = (text: string, history: HistoryEntry[], target?: string) =>
   matchLayers(parseDockerfile(text), history, target).map(
-    (instruction) => instruction && instruction.startLine,
+    (instruction) => instruction?.startLine,
   );
 
 test('stages, variables in FROM, ranges', () => {
