@@ -74,9 +74,10 @@ describe('what the golden images leave open', () => {
       ...defaults,
       platforms: [parsePlatform('linux/arm64/v8')],
     });
-    const { index: before } = (await source.root()) as { index: { manifests: unknown[] } };
+    const root = await source.root();
+    assert.ok(root.kind === 'index');
     const after = parseIndex(await (await openLayout(output.dir)).readBlob(result.index));
-    assert.equal(after.manifests.length, before.manifests.length + 1);
+    assert.equal(after.manifests.length, root.index.manifests.length + 1);
     const soci = after.manifests.at(-1);
     assert.equal(soci?.platform && formatPlatform(soci.platform), 'linux/arm64/v8');
     assert.equal(result.perPlatform.length, 1);
@@ -91,8 +92,8 @@ describe('what the golden images leave open', () => {
       (error) =>
         error instanceof LensError &&
         error.code === 'soci/no-platform' &&
-        /linux\/s390x/.test(error.message) &&
-        /linux\/amd64, linux\/arm64/.test(error.advice),
+        error.message.includes('linux/s390x') &&
+        error.advice.includes('linux/amd64, linux/arm64'),
     );
     assert.deepEqual(await readdir(dir), ['in']);
   });
@@ -144,7 +145,7 @@ describe('what the golden images leave open', () => {
     const dir = await temporaryFolder(t);
     const image = goldenImage('one-layer');
     const source = await writeGoldenLayout(path.join(dir, 'in'), image);
-    const { platforms: _all, ...unnamed } = defaults;
+    const unnamed: ConvertOptions = { spanSize: 65536, minLayerSize: 0, scan: scanHere };
     const result = await convertLayout(source, await createLayout(path.join(dir, 'out')), unnamed);
     assert.deepEqual([result.index], image.out?.manifests);
   });
