@@ -34,7 +34,10 @@ async function startDaemon(t: TestContext): Promise<{ engine: Engine; kill: () =
     host,
   ];
   const network = ['--bridge=none', '--iptables=false', '--ip-masq=false'];
-  const daemon = spawn(program, [...flags, ...network, '--storage-driver=vfs'], { stdio: 'ignore' });
+  // In a network of its own: without a bridge, dockerd removes the docker0 of the machine's own engine.
+  const daemon = spawn('unshare', ['--net', program, ...flags, ...network, '--storage-driver=vfs'], {
+    stdio: 'ignore',
+  });
   const kill = () => {
     daemon.kill('SIGKILL');
   };
