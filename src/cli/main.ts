@@ -17,6 +17,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
+// A run that ends without a verdict has failed.
+process.exitCode = EXIT.failed;
 void runCli(process.argv.slice(2), new Terminal(process.stdout, process.stderr), stop.signal).then((code) => {
   process.exitCode = code;
 });

@@ -75,8 +75,7 @@ export const indexCommand = defineCommand({
         onLine: (line) => {
           terminal.debug(line);
         },
-        scan: (layer, blob, compression, options) =>
-          session.pool.scan(blob, compression, { expectedDigest: layer.digest, ...options }),
+        scan: session.scanLayer,
         ...(platforms && { platforms }),
         ...(tag !== undefined && { tag }),
         ...(flags.optimizations && { optimizations: ['xattr'] as const }),

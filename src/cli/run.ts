@@ -23,6 +23,7 @@ export async function runCli(
   argv: readonly string[],
   terminal: Terminal,
   signal: AbortSignal,
+  workerFile?: string,
 ): Promise<ExitCode> {
   const [name, ...rest] = argv;
   const command = COMMANDS.find((one) => one.name === name);
@@ -33,7 +34,7 @@ export async function runCli(
     terminal.result(commandHelp(command));
     return EXIT.done;
   }
-  const session = new Session(terminal, signal);
+  const session = new Session(terminal, signal, workerFile);
   try {
     return await command.run(session, rest);
   } catch (error) {

@@ -2,15 +2,17 @@ import { homedir } from 'node:os';
 import path from 'node:path';
 import { connectEngine, type Engine } from '../image/engine';
 import { openImage } from '../image/open';
+import { parseReference } from '../image/reference';
 import { scanImage, type LayerResult } from '../image/scan';
 import type { Image } from '../image/types';
 import { openScanCache } from '../layer/cache';
 import { createScanPool, type ScanPool } from '../layer/pool';
 import { parsePlatform } from '../oci/platform';
+import type { ScanLayer } from '../soci/layers';
 import { typed } from './command';
 import type { Terminal } from './terminal';
 
-/** What one run of the program shares: made when first asked for, ended with `close`. */
+/** What one run of the program shares: made when first asked for, ended with `close`. The worker is found beside the program. */
 export class Session {
   private enginePromise: Promise<Engine> | undefined;
   private scanPool: ScanPool | undefined;
@@ -18,8 +20,10 @@ export class Session {
   constructor(
     readonly terminal: Terminal,
     readonly signal: AbortSignal,
-    readonly cacheDir = defaultCacheDir(process.env, process.platform),
+    private readonly workerFile?: string,
   ) {}
+
+  readonly cacheDir = defaultCacheDir(process.env, process.platform);
 
   /** The Docker engine, by `DOCKER_HOST` or the Docker context. */
   readonly engine = (): Promise<Engine> => {
@@ -27,12 +31,17 @@ export class Session {
     return this.enginePromise;
   };
 
-  get pool(): ScanPool {
-    this.scanPool ??= createScanPool();
+  private get pool(): ScanPool {
+    this.scanPool ??= createScanPool(this.workerFile === undefined ? {} : { workerFile: this.workerFile });
     return this.scanPool;
   }
 
-  open(reference: string, platform?: string): Promise<Image> {
+  /** For those who read a whole layer anyway: its digest is checked on the way. */
+  readonly scanLayer: ScanLayer = (layer, blob, compression, options) =>
+    this.pool.scan(blob, compression, { ...options, expectedDigest: layer.digest });
+
+  async open(reference: string, platform?: string): Promise<Image> {
+    typed(() => parseReference(reference));
     return openImage(reference, {
       platform: platform === undefined ? undefined : typed(() => parsePlatform(platform)),
       engine: this.engine,

@@ -5,10 +5,19 @@ import { formatBytes, formatCount, formatSeconds } from '../plan/format';
 import { writeTrace } from '../trace/file';
 import { parseReadyRule } from '../trace/ready';
 import { recordStart } from '../trace/record';
+import type { EndReason } from '../trace/types';
 import { defineCommand, EXIT, parseCount, typed, UsageError } from './command';
 
 /** Seconds that a service may take until it counts as ready. */
 const DEFAULT_TIMEOUT = 60;
+
+/** The endings that are no start, in the middle of a sentence. */
+const NOT_READY: Partial<Record<EndReason, string>> = {
+  timeout: 'the time was up',
+  'early-exit': 'its first process ended',
+  oom: 'it ran out of memory',
+  'engine-lost': 'the engine went away',
+};
 
 export const traceCommand = defineCommand({
   name: 'trace',
@@ -26,9 +35,13 @@ export const traceCommand = defineCommand({
     ready: {
       type: 'string',
       value: 'RULE',
-      help: 'When it is ready: log=REGEXP, health, listen[=PORT], http=PORT/PATH, quiet=SECONDS or exit.',
+      help: 'When it is ready: auto, log=REGEXP, health, listen[=PORT], http=PORT/PATH, quiet=SECONDS or exit.',
     },
     timeout: { type: 'string', value: 'SECONDS', help: `The longest start (${DEFAULT_TIMEOUT}).` },
+    compat: {
+      type: 'boolean',
+      help: 'Keep setuid programs and file capabilities working; needs more privileges.',
+    },
     env: { type: 'string', multiple: true, value: 'NAME=VALUE', help: 'Set a variable of the container.' },
     platform: {
       type: 'string',
@@ -37,8 +50,7 @@ export const traceCommand = defineCommand({
     },
   },
   async run(session, { flags, positionals: [reference = ''], rest }) {
-    const rule = flags.ready;
-    const ready = typed(() => parseReadyRule(rule ?? 'listen'));
+    const ready = typed(() => parseReadyRule(flags.ready ?? 'auto'));
     const timeout = parseCount(flags.timeout ?? String(DEFAULT_TIMEOUT), 'timeout');
     const wrong = flags.env?.find((one) => !/^[^=]+=/.test(one));
     if (wrong !== undefined) throw new UsageError(`--env takes NAME=VALUE, not "${wrong}".`);
@@ -62,10 +74,11 @@ export const traceCommand = defineCommand({
       onLog: (line) => {
         session.terminal.debug(line);
       },
+      compat: flags.compat,
       ...(rest.length > 0 && { command: rest }),
       ...(flags.env && { env: flags.env }),
     });
-    await writeTrace(output, trace);
+    await writeTrace(output, trace, session.signal);
 
     const files = new Set(
       trace.events.flatMap((event) => ('path' in event && event.op === 'open' ? [event.path] : [])),
@@ -74,21 +87,30 @@ export const traceCommand = defineCommand({
       (sum, event) => sum + (event.op === 'read' && event.len > 0 ? event.len : 0),
       0,
     );
-    const readyMs = trace.footer?.t_ready === undefined ? null : trace.footer.t_ready / 1000;
-    const reason = trace.footer?.reason ?? 'cut';
+    const { reason, t_ready: readyAt, exit_code: exitCode, log = [] } = trace.footer ?? {};
+    const readyMs = readyAt === undefined ? null : readyAt / 1000;
     const document = {
       version: 1 as const,
       file: output,
-      reason,
+      reason: reason ?? 'cut',
       readyMs,
+      exitCode: exitCode ?? null,
       events: trace.events.length,
       files: files.size,
     };
     if (flags.json) session.terminal.json(document);
     else {
       session.terminal.result(
-        `${output}: ${formatCount(files.size)} paths opened, ${formatBytes(read)} asked for by read calls, ${readyMs === null ? 'never ready' : `ready after ${formatSeconds(readyMs / 1000)}`} (${reason}).`,
+        `${output}: ${formatCount(files.size)} paths opened, ${formatBytes(read)} asked for by read calls${readyMs === null ? '' : `, ready after ${formatSeconds(readyMs / 1000)}`} (${document.reason}).`,
       );
+    }
+    const failure = reason === undefined ? 'its end is missing' : NOT_READY[reason];
+    if (failure !== undefined) {
+      for (const line of log) session.terminal.error(`  ${line}`);
+      session.terminal.error(
+        `The start did not become ready: ${failure}${exitCode === undefined ? '' : ` with exit code ${exitCode}`}. ${output} holds what it read until then.\nCheck the image's own output, or choose another rule with --ready or more time with --timeout.`,
+      );
+      return EXIT.failed;
     }
     return EXIT.done;
   },

@@ -1,37 +1,71 @@
 import { openLayout } from '../image/layout';
 import { parseReference } from '../image/reference';
-import { parsePlatform } from '../oci/platform';
+import { formatPlatform, parsePlatform } from '../oci/platform';
 import { formatCount } from '../plan/format';
-import { verifyLayout } from '../soci/verify';
+import { registryStore, type BlobStore } from '../soci/store';
+import { verifyLayout, type VerifyReport } from '../soci/verify';
 import { defineCommand, EXIT, parseCount, typed, UsageError } from './command';
+import { REGISTRY_FLAGS, registryFor } from './push';
 
 export const verifyCommand = defineCommand({
   name: 'verify',
   summary:
     'Checks a SOCI index against its image: digests, tar offsets, and every span by an independent decoder.',
-  usage: 'verify IMAGE [flags]',
+  usage: 'verify oci:FOLDER[:TAG]|docker://HOST/NAME:TAG [flags]',
   positionals: 1,
   flags: {
     sample: { type: 'string', value: 'N', help: 'Read back N spans of each layer instead of all.' },
     platform: { type: 'string', value: 'OS/ARCH', help: 'Check this platform only.' },
+    ...REGISTRY_FLAGS,
   },
   async run(session, { flags, positionals: [reference = ''] }) {
     const source = typed(() => parseReference(reference));
-    const { platform } = flags;
-    if (source.transport !== 'oci')
-      throw new UsageError(`verify takes an OCI layout as oci:FOLDER, not ${reference}.`);
-    const layout = await openLayout(source.path);
-    const report = await verifyLayout(layout, {
+    const sample = flags.sample === undefined ? undefined : parseCount(flags.sample, 'sample');
+    const { platform: wanted } = flags;
+    const platform = wanted === undefined ? undefined : typed(() => parsePlatform(wanted));
+    let store: BlobStore;
+    let tag: string | undefined;
+    if (source.transport === 'oci') {
+      store = await openLayout(source.path);
+      tag = source.tag;
+    } else if (source.transport === 'docker') {
+      const { registry } = source;
+      const name = registry.digest ?? registry.tag ?? 'latest';
+      store = registryStore(registryFor(session, registry, flags), name, session.signal);
+    } else {
+      throw new UsageError(`verify takes oci:FOLDER or docker://HOST/NAME:TAG, not ${reference}.`);
+    }
+    const report = await verifyLayout(store, {
+      scan: session.scanLayer,
       signal: session.signal,
       onProgress: session.terminal.progress,
-      ...(flags.sample !== undefined && { sample: parseCount(flags.sample, 'sample') }),
-      ...(platform !== undefined && { platform: typed(() => parsePlatform(platform)) }),
+      ...(tag !== undefined && { reference: tag }),
+      ...(sample !== undefined && { sample }),
+      ...(platform && { platform }),
     });
     const document = { version: 1 as const, reference, ...report };
     if (flags.json) session.terminal.json(document);
-    else {
-      session.terminal.result(`${reference}: ${formatCount(0)}`);
-    }
+    else session.terminal.result(describe(reference, report));
     return report.ok ? EXIT.done : EXIT.notHeld;
   },
 });
+
+function describe(reference: string, report: VerifyReport): string {
+  const lines = report.platforms.flatMap((platform) => {
+    const name = platform.platform ? formatPlatform(platform.platform) : platform.manifest;
+    const checked = platform.layers.reduce((sum, layer) => sum + layer.checkedSpans, 0);
+    const spans = platform.layers.reduce((sum, layer) => sum + layer.spans, 0);
+    return [
+      platform.sociIndex === undefined
+        ? `${name}: no SOCI index`
+        : `${name}: ${formatCount(platform.layers.length)} layers, ${formatCount(checked)} of ${formatCount(spans)} spans read back, SOCI index ${platform.sociIndex}`,
+      ...platform.problems.map((problem) => `  wrong: ${problem}`),
+      ...platform.layers.flatMap((layer) => [
+        ...layer.problems.map((problem) => `  wrong in layer ${layer.layer}: ${problem}`),
+        ...layer.warnings.map((warning) => `  note on layer ${layer.layer}: ${warning}`),
+      ]),
+    ];
+  });
+  const verdict = report.ok ? 'The index holds.' : 'The index does not hold.';
+  return [...lines, ...report.problems, `${reference}: ${verdict}`].join('\n');
+}

@@ -153,8 +153,6 @@ class Thread {
       job?.reject(crashError(crash));
       events.onExit();
     });
-    // A pool that waits for nothing must not keep the program alive.
-    this.#worker.unref();
   }
 
   get isIdle(): boolean {
@@ -229,6 +227,8 @@ class Thread {
       case 'ready':
         this.isReady = true;
         this.#onIdle();
+        // A pool that waits for nothing must not keep the program alive; until now a job waits for this thread.
+        if (this.isIdle) this.#worker.unref();
         break;
       case 'more':
         this.#credit++;

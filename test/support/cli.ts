@@ -1,7 +1,9 @@
+import path from 'node:path';
 import { Writable } from 'node:stream';
 import type { ExitCode } from '../../src/cli/command';
 import { runCli } from '../../src/cli/run';
 import { Terminal } from '../../src/cli/terminal';
+import { repoRoot } from './paths';
 
 export interface CliRun {
   readonly code: ExitCode;
@@ -32,6 +34,7 @@ export async function runInProcess(
     argv,
     new Terminal(stdout, stderr),
     options.signal ?? new AbortController().signal,
+    path.join(repoRoot, 'dist/layer-worker.js'),
   );
   return { code, stdout: stdout.text, stderr: stderr.text };
 }
