@@ -32,7 +32,7 @@ const shared = {
 };
 
 /** Node bundles are CommonJS: the extension host loads it, and `import()` of a lazy bundle becomes `require`. */
-const node = {
+export const node = {
   ...shared,
   platform: 'node',
   target: 'node20',

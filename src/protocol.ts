@@ -159,6 +159,15 @@ const network = object<Network>({ rttMs: number(0, 60_000, false), bytesPerSecon
 const node = object<Node>({ cores: number(1, 4096, true), unpackBytesPerSecond: number(1, 1e15, false) });
 const settings = object<Settings>({ spanSize: orNull(spanSize), minLayerSize: count, network });
 
+/** The settings that a page kept of itself; undefined for anything else, such as an older page's. */
+export function parseSettings(value: unknown): Settings | undefined {
+  try {
+    return settings(value, 'settings');
+  } catch {
+    return undefined;
+  }
+}
+
 const forecast = object<Forecast>({
   mode: oneOf<PullMode>(['docker-pull', 'parallel-pull', 'lazy', 'lazy-prefetch']),
   pullSeconds: amount,

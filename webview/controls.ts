@@ -134,6 +134,8 @@ export interface GridRow {
 export interface GridControl {
   readonly element: HTMLElement;
   show(rows: readonly GridRow[]): void;
+  /** Marks the row with this key as the current one, and no other. */
+  mark(key: string): void;
 }
 
 /** A table; Enter or a click on a row calls `onPick` with its key. */
@@ -188,6 +190,11 @@ export function grid(label: string, columns: readonly Column[], onPick?: (key: s
   return {
     // A scrolling box must be reachable by keyboard; the cells of the grid are.
     element: h('div', { class: 'scroll-x' }, element),
+    mark(key) {
+      for (const row of element.querySelectorAll('[data-key]')) {
+        row.setAttribute('aria-selected', String(row.getAttribute('data-key') === key));
+      }
+    },
     show(rows) {
       const focused = document.activeElement;
       const focusedKey = focused?.closest('[data-key]')?.getAttribute('data-key');

@@ -15,8 +15,8 @@ export interface Files {
 }
 
 const PAGE = 50;
-/** Milliseconds without a key before the host is asked to filter. */
-const TYPING = 150;
+/** Milliseconds without a key, in the filter or in the map, before the host is asked. */
+const PAUSE = 150;
 
 export function createFiles(host: HTMLElement, source: FilesSource): Files {
   let layer: PlanLayer | undefined;
@@ -34,7 +34,7 @@ export function createFiles(host: HTMLElement, source: FilesSource): Files {
     typing = window.setTimeout(() => {
       filter = value;
       turn(0);
-    }, TYPING);
+    }, PAUSE);
   });
   const only = checkbox('Read by the start only', (checked) => {
     touchedOnly = checked;
@@ -112,7 +112,10 @@ export function createFiles(host: HTMLElement, source: FilesSource): Files {
         wanted === undefined
           ? ''
           : `Layer ${wanted.index}: ${wanted.instruction ?? wanted.digest.slice(0, 19)}`;
-      turn(0);
+      window.clearTimeout(typing);
+      typing = window.setTimeout(() => {
+        turn(0);
+      }, PAUSE);
     },
   };
 }

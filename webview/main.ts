@@ -1,5 +1,5 @@
 /** The page of the span map: asks the host, draws what it answers, and keeps what the person set. */
-import { connectHost, HostError } from '../src/protocol';
+import { connectHost, HostError, parseSettings } from '../src/protocol';
 import type { EventName, Events, ToHost } from '../src/protocol';
 import type { Cells, Overview, Settings } from '../src/plan/types';
 import { registerControls } from './controls';
@@ -67,6 +67,7 @@ function start(): void {
     status.textContent = text;
   };
   const fail = (error: unknown): void => {
+    byId('page').setAttribute('aria-busy', 'false');
     byId('alert').textContent =
       error instanceof HostError
         ? `${error.message} ${error.advice}`
@@ -216,8 +217,7 @@ function start(): void {
     view = { start: 0, end: Math.max(1, one.size) };
     save(overview);
     detail.clear();
-    tables.show(overview, layer);
-    tables.showTouched(cells);
+    tables.mark(layer);
     files.show(one, overview.pending);
     const touched =
       one.touchedFiles === 0 ? 'nothing read by the start' : `${one.touchedFiles} files read by the start`;
@@ -272,13 +272,12 @@ function mostTouched({ plan }: Overview): number {
   return best;
 }
 
-/** The state that an older page kept may have another shape: then there is none. */
-function savedState(value: unknown): Omit<Saved, 'reference'> | undefined {
+/** The state that an older page kept may have another shape: what is not understood counts as not kept. */
+function savedState(value: unknown): Pick<Saved, 'settings' | 'layer'> | undefined {
   if (typeof value !== 'object' || value === null || !('settings' in value) || !('layer' in value))
     return undefined;
   const { settings, layer } = value;
-  if (typeof layer !== 'number' || typeof settings !== 'object') return undefined;
-  return { settings: settings as Settings | null, layer }; // The host checks it before it uses it.
+  return typeof layer === 'number' ? { settings: parseSettings(settings) ?? null, layer } : undefined;
 }
 
 start();

@@ -12,6 +12,8 @@ export interface TableEvents {
 
 export interface Tables {
   show(overview: Overview, layer: number): void;
+  /** Marks the layer that is now selected. */
+  mark(layer: number): void;
   /** Fills in the touched spans of each layer when the map has them. */
   showTouched(cells: ReadonlyMap<number, Cells>): void;
 }
@@ -121,6 +123,10 @@ export function createTables(events: TableEvents): Tables {
         h('h2', {}, 'Notes'),
         h('ul', {}, ...[...plan.notes, assumptions(plan)].map((note) => h('li', {}, note))),
       );
+    },
+    mark(layer) {
+      if (shown !== undefined) shown = { ...shown, layer };
+      layers.mark(String(layer));
     },
     showTouched: showLayers,
   };

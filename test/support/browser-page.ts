@@ -20,7 +20,8 @@ export async function launchBrowser(): Promise<Browser> {
     executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
     headless: true,
     args: [
-      '--no-sandbox',
+      // Root has no sandbox of its own; as anybody else the browser keeps it.
+      ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
       '--disable-gpu',
       '--disable-quic',
       '--no-first-run',

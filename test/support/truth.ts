@@ -1,4 +1,7 @@
-/** Recorded starts on the real snapshotter (`test/fixtures/truth`): images, traces and what was fetched. */
+/**
+ * Starts recorded on the real snapshotter: a folder holds one application's image, trace and runs (`test/fixtures/truth`).
+ * Says how well the plan predicts them; `npm run truth -- FOLDER` prints it.
+ */
 import { createReadStream, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { createGunzip, gunzipSync } from 'node:zlib';
@@ -6,9 +9,9 @@ import type { EntryType, LayerScan } from '../../src/layer/types';
 import type { ImageConfig } from '../../src/oci/types';
 import { createPlanner } from '../../src/plan/plan';
 import type { Planner } from '../../src/plan/plan';
+import type { Forecast } from '../../src/plan/types';
 import { readTrace } from '../../src/trace/file';
 import { mapTrace } from '../../src/trace/map';
-import { fixture } from './paths';
 import { fakeEntries, scanOf } from './scans';
 
 interface RecordedImage {
@@ -57,12 +60,15 @@ export interface RecordedApp {
   readonly runs: readonly RecordedRun[];
 }
 
-export function readTruth(name: 'fx-py' | 'fx-node'): RecordedApp {
-  const folder = fixture('truth', name);
-  // The fixtures are ours; their shape is the one above.
-  const image = JSON.parse(
-    gunzipSync(readFileSync(path.join(folder, `${name}-image.json.gz`))).toString(),
-  ) as RecordedImage;
+export function readTruth(folder: string): RecordedApp {
+  const files = readdirSync(folder);
+  const find = (pattern: RegExp): string => {
+    const name = files.find((file) => pattern.test(file));
+    if (name === undefined) throw new Error(`${folder} holds no ${pattern.source}.`);
+    return path.join(folder, name);
+  };
+  // Recordings are ours; their shape is the one above.
+  const image = JSON.parse(gunzipSync(readFileSync(find(/-image\.json\.gz$/))).toString()) as RecordedImage;
   return {
     config: image.config,
     layers: image.layers.map((layer) => ({
@@ -86,7 +92,7 @@ export function readTruth(name: 'fx-py' | 'fx-node'): RecordedApp {
         boundaries: blockEnds(layer.checkpoints),
       }),
     })),
-    traceFile: path.join(folder, `trace-${name}-1.jsonl.gz`),
+    traceFile: find(/^trace-.*\.jsonl\.gz$/),
     runs: readdirSync(path.join(folder, 'runs')).map(
       (file) => JSON.parse(readFileSync(path.join(folder, 'runs', file), 'utf8')) as RecordedRun,
     ),
@@ -123,4 +129,92 @@ export async function planTruth(app: RecordedApp): Promise<Planner> {
     })),
     mapping: { ...mapping, readyAt: mapping.readyAt ?? mark?.t },
   });
+}
+
+/** One run, predicted and measured. Times in milliseconds; null where the plan has no such way to pull. */
+export interface Verdict {
+  readonly run: RecordedRun;
+  /** Shares of the fetched spans that were predicted, and of the predicted ones that were fetched. */
+  readonly recall: number | null;
+  readonly precision: number | null;
+  readonly forecast: Forecast | undefined;
+  /** Predicted total against the measured one: 0.05 is 5 % too long. */
+  readonly error: number | null;
+}
+
+const USUAL_SPAN_SIZE = 4 * 1024 * 1024;
+
+export function judge(app: RecordedApp, planner: Planner, run: RecordedRun): Verdict {
+  const spanSize = typeof run.spanSize === 'number' ? run.spanSize : Object.values(run.spanSize ?? {})[0];
+  const plan = planner.plan({
+    spanSizes: [spanSize ?? USUAL_SPAN_SIZE],
+    // Where the bandwidth was not limited, the snapshotter's own intake is the limit.
+    network: { rttMs: run.latencyMs, bytesPerSecond: run.bandwidthEffective ?? 1e12 },
+  });
+  const [row] = plan.rows;
+  const kind = run.run.split('-')[0] ?? '';
+  const forecasts: Readonly<Record<string, Forecast | undefined>> = {
+    lazy: row?.lazy,
+    bg: row?.lazy,
+    exact: row?.prefetch,
+    overlay: plan.modes.find((mode) => mode.mode === 'docker-pull'),
+    parallel: plan.modes.find((mode) => mode.mode === 'parallel-pull'),
+  };
+  // Spans that were fetched in the background or for a list of whole files say nothing about the start.
+  const comparable = kind === 'lazy' || kind === 'exact';
+  const forecast = Object.hasOwn(forecasts, kind) ? forecasts[kind] : undefined;
+  return {
+    run,
+    ...(comparable && spanSize !== undefined
+      ? matchSpans(app, planner, run, spanSize)
+      : { recall: null, precision: null }),
+    forecast,
+    error: forecast ? (forecast.totalSeconds * 1000) / run.phases.totalMs - 1 : null,
+  };
+}
+
+function matchSpans(
+  app: RecordedApp,
+  planner: Planner,
+  run: RecordedRun,
+  spanSize: number,
+): { recall: number; precision: number } {
+  const { fetches } = planner.laid(spanSize);
+  let [hits, predicted, fetched] = [0, 0, 0];
+  app.layers.forEach((layer, index) => {
+    const real = run.spansByLayer[layer.digest];
+    const first = fetches.first[index];
+    if (real === undefined || first === undefined) return;
+    fetched += real.length;
+    predicted += first.filter((at) => at !== Infinity).length;
+    hits += real.filter((span) => (first[span] ?? Infinity) !== Infinity).length;
+  });
+  return { recall: hits / fetched, precision: hits / predicted };
+}
+
+/** Mean and worst error of the totals, equal runs (`-r1`, `-r2` …) taken together by their median. */
+export function summary(verdicts: readonly Verdict[]): { mean: number; worst: number; cells: number } {
+  const cells = new Map<string, { predicted: number; measured: number[] }>();
+  for (const { run, forecast } of verdicts) {
+    if (forecast === undefined) continue;
+    const name = run.run.replace(/-r\d+$/, '');
+    const cell = cells.get(name) ?? { predicted: forecast.totalSeconds * 1000, measured: [] };
+    cell.measured.push(run.phases.totalMs);
+    cells.set(name, cell);
+  }
+  const errors = [...cells.values()].map(({ predicted, measured }) =>
+    Math.abs(predicted / median(measured) - 1),
+  );
+  return {
+    mean: errors.reduce((sum, error) => sum + error, 0) / Math.max(1, errors.length),
+    worst: Math.max(0, ...errors),
+    cells: errors.length,
+  };
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] ?? NaN;
+  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? NaN)) / 2;
 }
