@@ -181,6 +181,8 @@ class Thread {
   async end(): Promise<void> {
     this.isReady = false;
     this.#finish();
+    // Who waits for the end of a thread must live to see it.
+    this.#worker.ref();
     await this.#worker.terminate();
   }
 
