@@ -154,7 +154,8 @@ function distribution(arch) {
   };
 }
 
+// node scripts/build-tracer.mjs [FOLDER]
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { missing } = await buildTracers();
+  const { missing } = await buildTracers(process.argv[2] ? { outDir: path.resolve(process.argv[2]) } : {});
   process.exitCode = missing.length ? 1 : 0;
 }

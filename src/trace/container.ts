@@ -315,22 +315,31 @@ function asReadable(stream: NodeJS.ReadableStream): Readable {
   return stream instanceof Readable ? stream : new Readable().wrap(stream);
 }
 
-/** The content of an archive of one regular file; a link or a folder in its place has none. */
-async function* onlyFile(archive: Readable): AsyncGenerator<Uint8Array> {
+/** The content of an archive of one regular file; `undefined` for a link or a folder in its place. */
+async function onlyFile(archive: Readable): Promise<AsyncIterable<Uint8Array> | undefined> {
   const extract = tar.extract();
   archive.on('error', (error) => {
     extract.destroy(error);
   });
   archive.pipe(extract);
-  try {
-    for await (const entry of extract) {
-      if (entry.header.type === 'file') yield* entry as AsyncIterable<Uint8Array>;
-      return;
-    }
-  } finally {
+  const end = () => {
     archive.destroy();
     extract.destroy();
+  };
+  const first = await extract[Symbol.asyncIterator]().next();
+  if (first.done || first.value.header.type !== 'file') {
+    end();
+    return undefined;
   }
+  const content = first.value;
+  return (async function* () {
+    try {
+      // An archive streams bytes; the type of its chunks is unknown to tar-stream.
+      yield* content as AsyncIterable<Uint8Array>;
+    } finally {
+      end();
+    }
+  })();
 }
 
 /** Docker Engine API, "Attach to a container", stream format: a byte of channel, three of nothing, four of length. */

@@ -53,6 +53,8 @@ export interface RecordOptions {
    */
   readonly compat?: boolean | undefined;
   readonly settings?: ContainerSettings | undefined;
+  /** Further flags of the tracer (tracer/main.c), for its own tests. */
+  readonly tracerFlags?: readonly string[] | undefined;
   readonly graceMs?: number | undefined;
   /** Ends the recording and throws it away. */
   readonly signal?: AbortSignal | undefined;
@@ -201,6 +203,7 @@ async function create(
       'Give the command to run, for example: soci-lens trace IMAGE -- /bin/server.',
     );
   }
+  const flags = ['-l', String(options.level ?? 2), ...(options.tracerFlags ?? [])];
   const isRoot = /^(|0|root)(:.*)?$/.test(subject.user);
   const plain: Injection = {
     tracer,
@@ -211,7 +214,7 @@ async function create(
     settings: options.settings ?? {},
     // A program of root's that changes its user could not be looked into any more. The program itself does not get it.
     capabilities: isRoot ? ['SYS_PTRACE'] : [],
-    tracerFlags: ['-l', String(options.level ?? 2), ...(isRoot ? ['-d', String(CAP_SYS_PTRACE)] : [])],
+    tracerFlags: [...flags, ...(isRoot ? ['-d', String(CAP_SYS_PTRACE)] : [])],
     user: undefined,
   };
   if (!options.compat) return TracedContainer.create(engine, plain);
@@ -225,13 +228,13 @@ async function create(
     // The engine would set HOME to root's.
     env: env.some((one) => one.startsWith('HOME=')) ? plain.env : [...plain.env, `HOME=${user.home}`],
     tracerFlags: [
-      '-l',
-      String(options.level ?? 2),
+      ...flags,
       '-c',
       '-d',
       `${CAP_SYS_PTRACE},${CAP_SYS_ADMIN}`,
       '-u',
-      [user.uid, user.gid, ...(user.groups.length > 0 ? [user.groups.join(',')] : [])].join(':'),
+      // The engine counts the main group among the others (moby, CVE-2022-36109).
+      [user.uid, user.gid, [user.gid, ...user.groups].join(',')].join(':'),
     ],
   });
 }

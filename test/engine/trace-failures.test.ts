@@ -1,0 +1,190 @@
+/** Starts that come to nothing: each has a clear outcome, and no container stays. */
+import assert from 'node:assert/strict';
+import { cp, mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { afterEach, before, test } from 'node:test';
+import { findLeftovers, removeLeftovers } from '../../src/trace/container';
+import { recordStart } from '../../src/trace/record';
+import { ensureImage, testEngine } from '../support/engine';
+import { lensError } from '../support/errors';
+import { temporaryFolder } from '../support/folders';
+import { buildFrom, events, filesOf, record, subject, tracerDir } from '../support/tracing';
+
+before(() => ensureImage('fx-edge'));
+
+afterEach(async () => {
+  assert.deepEqual(await findLeftovers(await testEngine()), { containers: 0, volumes: 0 });
+});
+
+const shell = (script: string) => ({ command: ['/bin/sh', '-c', script] });
+
+test('an image without ENTRYPOINT and CMD', async () => {
+  await buildFrom('fx-nothing', 'FROM scratch\nLABEL a=b\n');
+  await assert.rejects(record('fx-nothing'), lensError('trace/no-command', /ENTRYPOINT/));
+});
+
+test('a command that is not there, or is not a program', async () => {
+  const missing = lensError('trace/command-not-found', /"\/no\/such": No such file or directory/);
+  await assert.rejects(record('fx-edge', { command: ['/no/such'] }), missing);
+  await assert.rejects(
+    record('fx-edge', { command: ['nosuch'] }),
+    lensError('trace/command-not-found', /"nosuch"/),
+  );
+  await assert.rejects(
+    record('fx-edge', { command: ['/etc/passwd'] }),
+    lensError('trace/command-not-found', /Permission denied/),
+  );
+});
+
+test('a seccomp profile that denies ptrace', async () => {
+  const profile = {
+    defaultAction: 'SCMP_ACT_ALLOW',
+    syscalls: [{ names: ['ptrace'], action: 'SCMP_ACT_ERRNO' }],
+  };
+  const settings = { securityOpt: [`seccomp=${JSON.stringify(profile)}`] };
+  await assert.rejects(
+    record('fx-edge', { ...shell('echo hello; sleep 60'), ready: 'listen', settings }),
+    lensError('trace/denied', /ptrace/),
+  );
+});
+
+test('a seccomp profile that denies filters: slower, and complete', async () => {
+  const profile = {
+    defaultAction: 'SCMP_ACT_ALLOW',
+    syscalls: [{ names: ['seccomp'], action: 'SCMP_ACT_ERRNO' }],
+  };
+  const settings = { securityOpt: [`seccomp=${JSON.stringify(profile)}`, 'no-new-privileges'] };
+  const recorded = await record('fx-edge', { command: ['/bin/cat', '/etc/debian_version'], settings });
+  assert.equal(recorded.trace.header.mode, 'ptrace');
+  assert.equal(events(recorded, 'read', '/etc/debian_version').length, 2);
+});
+
+test('a crash keeps the trace up to it, with the last lines', async () => {
+  const { trace } = await record('fx-edge', {
+    ...shell('cat /etc/debian_version; echo no database >&2; exit 3'),
+    ready: 'listen',
+  });
+  assert.equal(trace.footer?.reason, 'early-exit');
+  assert.equal(trace.footer.exit_code, 3);
+  assert.ok(trace.footer.log?.includes('no database'));
+  assert.ok(trace.events.some((event) => event.op === 'read' && event.path === '/etc/debian_version'));
+});
+
+test('a program that the kernel ends for want of memory', async () => {
+  const { trace } = await record('fx-edge', {
+    ...shell('cat /etc/debian_version; tail /dev/zero'),
+    ready: 'listen',
+    settings: { memoryBytes: 32 << 20 },
+  });
+  assert.ok(trace.footer?.reason === 'oom' || trace.footer?.exit_code === 137, JSON.stringify(trace.footer));
+});
+
+test('a container that is never ready', async () => {
+  const { trace } = await record('fx-edge', {
+    ...shell('echo waiting; exec sleep 60'),
+    ready: 'listen',
+    timeoutMs: 1500,
+  });
+  assert.equal(trace.footer?.reason, 'timeout');
+  assert.deepEqual(trace.footer.log, ['waiting']);
+  assert.ok(trace.events.some((event) => event.op === 'pages' && event.why === 'ready'));
+});
+
+test('stopped by the person, it is kept; cancelled, it is not', async () => {
+  const stop = new AbortController();
+  setTimeout(() => {
+    stop.abort();
+  }, 1500);
+  const kept = await record('fx-edge', { ...shell('exec sleep 60'), ready: 'listen', stop: stop.signal });
+  assert.equal(kept.trace.footer?.reason, 'stopped');
+  assert.ok(filesOf(kept).has('/usr/bin/sleep'));
+
+  for (const delay of [0, 50, 1000]) {
+    const signal = AbortSignal.timeout(delay);
+    await assert.rejects(
+      record('fx-edge', { ...shell('exec sleep 60'), ready: 'listen', signal }),
+      (error: unknown) => error === signal.reason,
+      `after ${delay} ms`,
+    );
+    assert.deepEqual(await findLeftovers(await testEngine()), { containers: 0, volumes: 0 });
+  }
+});
+
+test('a read-only root', async () => {
+  const recorded = await record('fx-edge', {
+    ...shell('touch /tmp/x || cat /etc/debian_version'),
+    settings: { readOnly: true },
+  });
+  assert.match(recorded.output.join('\n'), /Read-only file system/);
+  assert.ok(filesOf(recorded).has('/etc/debian_version'));
+  assert.ok(recorded.trace.header.excluded_mounts?.includes('/.trc'));
+});
+
+test('no capabilities, no new privileges, no network, and room for few processes', async () => {
+  const recorded = await record('fx-edge', {
+    command: ['/bin/cat', '/etc/debian_version'],
+    settings: { pids: 3, network: 'none', securityOpt: ['no-new-privileges'], cpus: 0.5 },
+  });
+  assert.equal(recorded.trace.footer?.exit_code, 0);
+  assert.ok(filesOf(recorded).has('/etc/debian_version'));
+  // No room for the tracer itself: the program runs, and it is said why there is no trace.
+  await assert.rejects(
+    record('fx-edge', { command: ['/bin/cat', '/etc/debian_version'], settings: { pids: 1 } }),
+    lensError('trace/denied', /clone/),
+  );
+});
+
+test('an image that has something in the place of the tracer', async () => {
+  await buildFrom('fx-link', 'FROM fx-edge\nRUN ln -s /etc /.trc\n');
+  await assert.rejects(record('fx-link', shell('true')), lensError('trace/cannot-run'));
+  await buildFrom(
+    'fx-file',
+    'FROM fx-edge\nRUN mkdir -p /.trc/out && ln -s /etc/passwd /.trc/out/trace.jsonl\n',
+  );
+  await assert.rejects(record('fx-file', shell('true')), lensError('trace/denied', /File exists/));
+});
+
+test('a program that destroys its own trace', async () => {
+  await assert.rejects(
+    record('fx-edge', shell('rm -f /.trc/out/trace.jsonl; ln -s /etc/passwd /.trc/out/trace.jsonl')),
+    lensError('trace/denied', /no trace/),
+  );
+  await assert.rejects(
+    record('fx-edge', shell('echo nonsense > /.trc/out/trace.jsonl')),
+    lensError('trace/bad-file'),
+  );
+});
+
+test('an image that is not there any more, or is another by now', async () => {
+  const { config } = await subject('fx-edge');
+  const engine = await testEngine();
+  const options = { tracerDir: await tracerDir(), ready: { kind: 'exit' } as const, timeoutMs: 1000 };
+  await assert.rejects(
+    recordStart(engine, { id: 'fx-never', config }, options),
+    lensError('trace/other-image'),
+  );
+  await assert.rejects(
+    recordStart(engine, { id: 'fx-link', config }, options),
+    lensError('trace/other-image'),
+  );
+});
+
+test('no tracer for the engine’s machine', async (t) => {
+  const folder = await temporaryFolder(t);
+  await assert.rejects(record('fx-edge', { tracerDir: folder }), lensError('trace/no-tracer', /amd64|arm64/));
+  await mkdir(path.join(folder, 'copy'));
+  await cp(await tracerDir(), path.join(folder, 'copy'), { recursive: true });
+  await record('fx-edge', { command: ['/edge/true'], tracerDir: path.join(folder, 'copy') });
+});
+
+test('the image has no health check to wait for', async () => {
+  await assert.rejects(record('fx-edge', { ready: 'health' }), lensError('trace/bad-rule', /HEALTHCHECK/));
+});
+
+test('leftovers of a killed program are found and removed', async () => {
+  const { docker } = await testEngine();
+  await docker.createContainer({ Image: 'fx-edge', Labels: { 'soci-lens.trace': '1' } });
+  await docker.createVolume({ Labels: { 'soci-lens.trace': '1' } });
+  assert.deepEqual(await findLeftovers(await testEngine()), { containers: 1, volumes: 1 });
+  await removeLeftovers(await testEngine());
+});
