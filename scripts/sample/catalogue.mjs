@@ -1,10 +1,10 @@
-// The data file of the sample: a shop's catalogue of 24 MiB of which a start needs three short sections. Made from a
+// The data file of the sample: a shop's catalogue of 64 MiB of which a start needs three short sections. Made from a
 // seed, so it is the same on every machine; product pictures are noise, so it compresses as such files do (to about half).
 //
 // Header, 4096 bytes: `CATALOG1`, then as unsigned 64-bit little-endian numbers how many sections the first page
 // needs, and offset and length of each: the list of categories, the featured products, and the release line.
 
-const SIZE = 24 * 1024 * 1024;
+const SIZE = 64 * 1024 * 1024;
 const HEADER = 4096;
 const CATEGORIES = [
   'kettles',

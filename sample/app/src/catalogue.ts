@@ -15,7 +15,7 @@ async function range(offset: number, length: number): Promise<ArrayBuffer> {
   return response.arrayBuffer();
 }
 
-/** Reads the sections that the first page needs, and nothing else of the 24 MiB: the header says where they are. */
+/** Reads the sections that the first page needs, and nothing else of the 64 MiB: the header says where they are. */
 export async function readCatalogue(): Promise<{
   categories: { name: string; products: number }[];
   featured: Product[];
