@@ -9,6 +9,7 @@ declare module 'pako/lib/zlib/zstream.js' {
     next_out: number;
     avail_out: number;
     msg: string;
+    data_type: number;
     /** zlib's `hold` and `bits`: input bits that are taken but not used yet. */
     state: { hold: number; bits: number };
   }
