@@ -45,6 +45,8 @@ export interface OciLayout {
   document(digest: Digest): Promise<Uint8Array>;
   /** A whole blob, size and digest checked. `limit` in bytes. */
   readBlob(descriptor: Descriptor, limit?: number): Promise<Uint8Array>;
+  /** The manifests in `index.json` whose subject that one is. */
+  referrers(digest: Digest, artifactType: string): Promise<Descriptor[]>;
   /**
    * The image that is meant (soci-format §3.5): the only entry, the index it names, or `index.json` itself where it lists
    * several; children whose blobs are not here are left out. With `tag`, the entry of that name.
@@ -103,6 +105,7 @@ export async function openLayout(dir: string): Promise<OciLayout> {
     blob: (descriptor) => store.blob(descriptor),
     document: async (digest) => store.readBlob({ digest, size: (await store.size(digest)) ?? 0 }),
     readBlob: (descriptor, limit) => store.readBlob(descriptor, limit),
+    referrers: (digest, artifactType) => findReferrers(index, store, digest, artifactType),
     root: (tag) => resolveRoot(root, index, store, tag),
   };
 }
@@ -183,7 +186,11 @@ async function resolveRoot(
   store: BlobFolder,
   tag: string | undefined,
 ): Promise<ImageRoot> {
-  const entries = tag === undefined ? top.manifests : top.manifests.filter((entry) => hasTag(entry, tag));
+  // What refers to an image, such as a SOCI index of version 1, stands beside it and is for no platform.
+  const images = top.manifests.filter(
+    ({ artifactType, platform }) => artifactType === undefined || platform !== undefined,
+  );
+  const entries = tag === undefined ? images : images.filter((entry) => hasTag(entry, tag));
   if (entries.length === 0) {
     if (tag === undefined) throw badLayout(dir, 'its index.json lists no image');
     const known = top.manifests.flatMap((entry) => entry.annotations?.[REF_NAME] ?? []);
@@ -218,6 +225,20 @@ async function resolveRoot(
     stored = { descriptor: only, bytes };
   }
   throw badLayout(dir, `its indexes are nested more than ${MAX_NESTING} deep`);
+}
+
+async function findReferrers(
+  index: Index,
+  store: BlobFolder,
+  digest: Digest,
+  artifactType: string,
+): Promise<Descriptor[]> {
+  const found: Descriptor[] = [];
+  for (const entry of index.manifests.filter((other) => other.artifactType === artifactType)) {
+    const { subject } = parseManifest(await store.readBlob(entry));
+    if (subject?.digest === digest) found.push(entry);
+  }
+  return found;
 }
 
 /** skopeo writes the bare tag, containerd the whole name. */

@@ -3,6 +3,8 @@ import { OCI_MANIFEST } from '../oci/media-types';
 import type { Descriptor, Manifest } from '../oci/types';
 import { BUILD_TOOL } from './ztoc';
 
+export { BUILD_TOOL };
+
 /** soci-format §3.2. */
 export const SOCI_INDEX_V1 = 'application/vnd.amazon.soci.index.v1+json';
 export const SOCI_INDEX_V2 = 'application/vnd.amazon.soci.index.v2+json';

@@ -6,7 +6,11 @@ import { layerType } from '../oci/layer-type';
 import type { Descriptor, Digest, Manifest } from '../oci/types';
 import type { OnProgress } from '../progress';
 import { mapConcurrently } from './concurrent';
-import { PREFETCH_TYPE, ztocDescriptor } from './index';
+import { EMPTY_CONFIG, PREFETCH_TYPE, encodeSociIndex, ztocDescriptor } from './index';
+import type { PlatformImage } from './platforms';
+import type { BlobStore } from './store';
+import { LensError } from '../errors';
+import type { LayoutWriter } from '../image/layout';
 import { type SpanRange, cleanPath, encodePrefetch, findSpans } from './prefetch';
 import { buildZtoc } from './ztoc';
 
@@ -64,8 +68,50 @@ export interface IndexedLayers {
   readonly missingFiles: readonly string[];
 }
 
+/** An image manifest with its SOCI index. */
+export interface IndexedImage extends PlatformImage {
+  readonly sociIndex: { readonly digest: Digest; readonly size: number };
+  readonly layers: IndexedLayers;
+}
+
+/**
+ * Makes and stores the SOCI index of each image (soci-format §3.5 step 2); images of which no layer is indexed are dropped.
+ * Throws `soci/nothing-indexed` when none is left.
+ */
+export async function indexImages(
+  images: readonly PlatformImage[],
+  source: BlobStore,
+  output: LayoutWriter,
+  version: 1 | 2,
+  options: IndexOptions,
+): Promise<IndexedImage[]> {
+  const known = new Map<Digest, Promise<BuiltLayer>>();
+  const store: LayerStore = {
+    read: (layer) => source.blob(layer),
+    write: (bytes) => output.addBlob(bytes),
+  };
+  const indexed: IndexedImage[] = [];
+  for (const image of images) {
+    const layers = await indexLayers(image.manifest, store, options, known);
+    if (layers.ztocs.length === 0) continue;
+    const blobs = [
+      ...layers.ztocs.map(({ ztoc }) => ztoc),
+      ...layers.prefetch.map(({ artifact }) => artifact),
+    ];
+    await output.addBlob(EMPTY_CONFIG);
+    const bytes = encodeSociIndex(blobs, version === 1 ? image.entry : undefined);
+    indexed.push({ ...image, layers, sociIndex: await output.addBlob(bytes) });
+  }
+  if (indexed.length > 0) return indexed;
+  throw new LensError(
+    'soci/nothing-indexed',
+    'No ztocs were created: every layer is too small or compressed in a way that cannot be indexed.',
+    `Lower the smallest layer size (now ${options.minLayerSize} bytes), or build the image with gzip layers.`,
+  );
+}
+
 /** Where the layers come from and where the artifacts made of them go. */
-export interface LayerStore {
+interface LayerStore {
   read(layer: Descriptor): Promise<Bytes>;
   write(bytes: Uint8Array): Promise<{ digest: Digest; size: number }>;
 }
@@ -74,11 +120,11 @@ export interface LayerStore {
  * Makes the ztocs and prefetch artifacts of one image manifest and stores them (soci-format §3.3, §3.6). `known` holds the
  * layers that were built before, by digest; new ones are added.
  */
-export async function indexLayers(
+async function indexLayers(
   manifest: Manifest,
   store: LayerStore,
   options: IndexOptions,
-  known = new Map<Digest, Promise<BuiltLayer>>(),
+  known: Map<Digest, Promise<BuiltLayer>>,
 ): Promise<IndexedLayers> {
   const wanted = new Set((options.prefetchFiles ?? []).map(cleanPath).filter((name) => name !== ''));
   const { chosen, skipped } = chooseLayers(manifest, options);
@@ -172,7 +218,7 @@ async function writePrefetch(
 }
 
 /** What is kept of a layer once its ztoc is stored; the scan itself may be large and is let go. */
-export interface BuiltLayer {
+interface BuiltLayer {
   readonly ztoc: { readonly digest: Digest; readonly size: number };
   readonly spanSize: number;
   readonly disableXattrs: boolean;

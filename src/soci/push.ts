@@ -1,4 +1,5 @@
-import { type ImageRoot, type OciLayout } from '../image/layout';
+import type { ImageRoot, OciLayout } from '../image/layout';
+import type { Bytes } from '../layer/bytes';
 import { isForeignLayer } from '../oci/layer-type';
 import { INDEX_TYPES } from '../oci/media-types';
 import { parseIndex, parseManifest } from '../oci/parse';
@@ -6,19 +7,23 @@ import type { Descriptor, Digest } from '../oci/types';
 import type { OnProgress } from '../progress';
 import type { RegistryClient } from '../registry/client';
 import { mapConcurrently } from './concurrent';
+import type { BlobStore } from './store';
 
-export interface PushOptions {
-  /** Which image of a layout that holds several. */
-  readonly source?: string;
+export interface UploadOptions {
   /** Another repository of the same registry that may have the layers already. */
   readonly mountFrom?: string;
+  /** Where the blobs and manifests are that the layout leaves out (`copy: false`). */
+  readonly rest?: BlobStore;
   readonly signal?: AbortSignal;
   readonly onProgress?: OnProgress;
 }
 
-export interface PushResult {
-  /** Of what the tag names now. */
-  readonly digest: Digest;
+export interface PushOptions extends UploadOptions {
+  /** Which image of a layout that holds several. */
+  readonly source?: string;
+}
+
+export interface Uploaded {
   /** Blobs that were sent. */
   readonly uploaded: number;
   /** Blobs that were there, or could be mounted. */
@@ -27,13 +32,18 @@ export interface PushResult {
   readonly bytes: number;
 }
 
+export interface PushResult extends Uploaded {
+  /** Of what the tag names now. */
+  readonly digest: Digest;
+}
+
 /** As many uploads as Docker and the soci CLI have under way at once. */
 const UPLOADS = 3;
 
 /**
  * Pushes an image of a layout with all that it names: blobs first, then manifests from the leaves up by digest, the root
  * by tag at last. So whoever reads the tag finds either the old image or the whole new one, however the push ends
- * (soci-format §5.2). What the registry has is not sent again.
+ * (soci-format §5.2). What the registry has is not sent again. SOCI indexes of version 1 are `pushReferrers`' task.
  */
 export async function pushLayout(
   layout: OciLayout,
@@ -41,10 +51,26 @@ export async function pushLayout(
   tag: string,
   options: PushOptions = {},
 ): Promise<PushResult> {
-  const { signal, mountFrom, onProgress } = options;
+  const { signal } = options;
   const root = await layout.root(options.source);
-  const { blobs, documents } = await collect(layout, root);
+  const { blobs, documents } = await collect(layout, root, options.rest);
+  const uploaded = await uploadBlobs(layout, client, blobs, options);
+  for (const { descriptor, bytes } of documents) {
+    signal?.throwIfAborted();
+    if (await client.headManifest(descriptor.digest, signal)) continue;
+    await client.putManifest(descriptor.digest, descriptor.mediaType, bytes, signal);
+  }
+  await client.putManifest(tag, root.descriptor.mediaType, root.bytes, signal);
+  return { digest: root.descriptor.digest, ...uploaded };
+}
 
+/** Brings blobs into a repository, a few at a time; one that fails ends the others. */
+export async function uploadBlobs(
+  layout: OciLayout,
+  client: RegistryClient,
+  blobs: readonly Descriptor[],
+  { mountFrom, rest, signal, onProgress }: UploadOptions,
+): Promise<Uploaded> {
   const total = blobs.reduce((sum, { size }) => sum + size, 0);
   const sent = blobs.map(() => 0);
   const step = `Pushing ${blobs.length} blobs to ${client.host}/${client.repository}`;
@@ -56,7 +82,7 @@ export async function pushLayout(
         sent[index] = bytes;
         onProgress?.({ step, done: sent.reduce((sum, part) => sum + part, 0), total, unit: 'bytes' });
       };
-      const blob = await layout.blob(descriptor);
+      const blob: Bytes = await (rest && !(await layout.has(descriptor)) ? rest : layout).blob(descriptor);
       const outcome = await client.putBlob(descriptor, () => blob.read(undefined, each), {
         mountFrom,
         signal: each,
@@ -67,17 +93,8 @@ export async function pushLayout(
     },
     signal,
   );
-
-  for (const { descriptor, bytes } of documents) {
-    signal?.throwIfAborted();
-    if (await client.headManifest(descriptor.digest, signal)) continue;
-    await client.putManifest(descriptor.digest, descriptor.mediaType, bytes, signal);
-  }
-  await client.putManifest(tag, root.descriptor.mediaType, root.bytes, signal);
-
   const uploads = outcomes.filter(({ outcome }) => outcome === 'uploaded');
   return {
-    digest: root.descriptor.digest,
     uploaded: uploads.length,
     skipped: outcomes.length - uploads.length,
     bytes: uploads.reduce((sum, { size }) => sum + size, 0),
@@ -93,14 +110,17 @@ interface Document {
 async function collect(
   layout: OciLayout,
   root: ImageRoot,
+  rest: BlobStore | undefined,
 ): Promise<{ blobs: Descriptor[]; documents: Document[] }> {
   const blobs = new Map<Digest, Descriptor>();
   const documents = new Map<Digest, Document>();
+  const read = async (child: Descriptor) =>
+    rest && !(await layout.has(child)) ? rest.document(child.digest) : layout.readBlob(child);
   const visit = async (descriptor: Descriptor, bytes: Uint8Array): Promise<void> => {
     if (INDEX_TYPES.has(descriptor.mediaType)) {
       for (const child of parseIndex(bytes).manifests) {
         if (documents.has(child.digest)) continue;
-        const document = { descriptor: child, bytes: await layout.readBlob(child) };
+        const document = { descriptor: child, bytes: await read(child) };
         await visit(child, document.bytes);
         documents.set(child.digest, document);
       }

@@ -1,0 +1,68 @@
+import { availableParallelism } from 'node:os';
+import { LensError } from '../errors';
+import type { ImageRoot, LayoutWriter } from '../image/layout';
+import { INDEX_TYPES } from '../oci/media-types';
+import { parseManifest } from '../oci/parse';
+import type { Digest, Index } from '../oci/types';
+import { mapConcurrently } from './concurrent';
+import type { IndexedImage } from './layers';
+import type { BlobStore } from './store';
+
+interface Blob {
+  readonly digest: Digest;
+  readonly size: number;
+}
+
+/**
+ * Takes over what the source holds: of a layout the whole folder, as the CLI does, unless a tag chose one image of several;
+ * else what the image needs.
+ */
+export async function copyImage(
+  source: BlobStore,
+  output: LayoutWriter,
+  root: ImageRoot,
+  index: Index,
+  indexed: readonly IndexedImage[],
+  options: { readonly tag?: string; readonly copy?: boolean; readonly signal?: AbortSignal },
+): Promise<void> {
+  const { signal, tag } = options;
+  await output.addBlob(root.bytes);
+  if (options.copy === false) return;
+  // The scan of an indexed layer has checked its digest.
+  const scanned = new Set(indexed.flatMap(({ layers }) => layers.ztocs.map(({ layer }) => layer.digest)));
+  const needed = await copyDocuments(source, output, index);
+  const everything = tag === undefined ? await source.blobs?.() : undefined;
+  await mapConcurrently(
+    everything ?? [...needed.values()],
+    availableParallelism(),
+    async (blob, _, each) => {
+      try {
+        const bytes = await source.blob(blob);
+        if (bytes.file === undefined) await output.addBlob(bytes.read(undefined, each), blob, each);
+        else await output.linkBlob(bytes.file, blob, { trusted: scanned.has(blob.digest), signal: each });
+      } catch (error) {
+        // A damaged blob that the image does not use is left behind.
+        if (needed.has(blob.digest) || !(error instanceof LensError) || error.code !== 'image/wrong-digest')
+          throw error;
+      }
+    },
+    signal,
+  );
+}
+
+/** Copies the manifests that are here, and gives the blobs that they name. */
+async function copyDocuments(
+  source: BlobStore,
+  output: LayoutWriter,
+  index: Index,
+): Promise<Map<Digest, Blob>> {
+  const needed = new Map<Digest, Blob>();
+  for (const entry of index.manifests) {
+    if (INDEX_TYPES.has(entry.mediaType) || !(await source.has(entry))) continue;
+    const bytes = await source.document(entry.digest);
+    await output.addBlob(bytes);
+    const { config, layers } = parseManifest(bytes);
+    for (const { digest, size } of [config, ...layers]) needed.set(digest, { digest, size });
+  }
+  return needed;
+}
