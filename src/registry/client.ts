@@ -205,16 +205,16 @@ export class RegistryClient {
     const [start, end] = [range?.start ?? 0, range?.end ?? descriptor.size];
     const hash = start === 0 && end === descriptor.size ? createHash('sha256') : undefined;
     let position = start;
-    for (let attempt = 0; position < end || (end === 0 && attempt === 0); attempt++) {
+    for (let attempt = 0; position < end; attempt++) {
       const before = position;
+      const response = await this.requestBlob(descriptor, position, end, signal);
       try {
-        for await (const chunk of this.blobFrom(digest, position, end, descriptor.size, signal)) {
+        for await (const chunk of this.blobPart(response, descriptor, position, end)) {
           hash?.update(chunk);
           position += chunk.length;
           yield chunk;
         }
         if (position < end) throw truncated(this.host, digest, position - start, end - start);
-        break;
       } catch (error) {
         // Only a standstill uses up the attempts.
         if (position > before) attempt = -1;
@@ -282,8 +282,10 @@ export class RegistryClient {
           throw error;
         }
       };
+      const isLast = attempt + 1 >= this.transport.retry.attempts;
+      let response: HttpResponse | undefined;
       try {
-        const response = await this.call({
+        response = await this.call({
           method: 'PUT',
           url: session,
           headers: { 'content-type': 'application/octet-stream', 'content-length': String(size) },
@@ -292,16 +294,21 @@ export class RegistryClient {
           // A session that broke may hold half of the bytes: begin with a new one.
           attempts: 1,
         });
-        await this.expect(response, [201], `store the blob ${digest}`);
-        await response.discard();
-        return 'uploaded';
       } catch (error) {
         if (sourceError) throw sourceError;
-        if (!isBroken(error) || attempt + 1 >= this.transport.retry.attempts) throw error;
-        await this.transport.pause(attempt, undefined, signal ?? this.signal);
-        // The connection may have broken after the last byte.
-        if (await this.hasBlob(digest, signal)) return 'uploaded';
+        if (isLast || !isBroken(error)) throw error;
       }
+      if (response?.status === 201) {
+        await response.discard();
+        return 'uploaded';
+      }
+      if (response && (isLast || !isTransient(response.status))) {
+        throw await refusal(response, this.host, `store the blob ${digest}`);
+      }
+      await response?.discard();
+      await this.transport.pause(attempt, response, signal ?? this.signal);
+      // The connection may have broken after the last byte.
+      if (await this.hasBlob(digest, signal)) return 'uploaded';
     }
   }
 
@@ -399,34 +406,36 @@ export class RegistryClient {
     );
   }
 
-  private async *blobFrom(
-    digest: Digest,
+  private async requestBlob(
+    { digest, size }: Pick<Descriptor, 'digest' | 'size'>,
     start: number,
     end: number,
-    size: number,
     signal: AbortSignal | undefined,
-  ): AsyncGenerator<Uint8Array> {
+  ): Promise<HttpResponse> {
     const isPart = start > 0 || end < size;
-    const response = await this.call({
-      method: 'GET',
-      path: `blobs/${digest}`,
-      headers: isPart ? { range: `bytes=${start}-${end - 1}` } : {},
-      signal,
-    });
-    await this.expect(response, [200, 206], `give the blob ${digest}`);
-    // 200 means that the range was ignored and the whole blob follows.
-    let skip = isPart && response.status === 200 ? start : 0;
-    let left = end - start;
+    const headers = isPart ? { range: `bytes=${start}-${end - 1}` } : {};
+    const response = await this.call({ method: 'GET', path: `blobs/${digest}`, headers, signal });
+    await this.expect(response, isPart ? [206, 200] : [200], `give the blob ${digest}`);
+    return response;
+  }
+
+  /** The bytes from `start` to `end` out of an answer that holds them, or the whole blob (200) where ranges are ignored. */
+  private async *blobPart(
+    response: HttpResponse,
+    { digest, size }: Pick<Descriptor, 'digest' | 'size'>,
+    start: number,
+    end: number,
+  ): AsyncGenerator<Uint8Array> {
+    let [from, to] = [start, end];
+    if (response.status === 200) [from, to] = [0, size];
+    else checkRange(response, this.host, start);
     try {
       for await (const chunk of response.body) {
-        const useful = chunk.subarray(Math.min(skip, chunk.length));
-        skip -= chunk.length - useful.length;
-        if (useful.length > left && !(isPart && response.status === 200))
-          throw wrongDigest(this.host, digest, 'more bytes');
-        const part = useful.subarray(0, left);
-        left -= part.length;
+        if (from + chunk.length > to) throw wrongDigest(this.host, digest, 'more bytes');
+        const part = chunk.subarray(Math.max(0, start - from), Math.max(0, end - from));
+        from += chunk.length;
         if (part.length > 0) yield part;
-        if (left === 0 && isPart && response.status === 200) return;
+        if (from >= end) return;
       }
     } finally {
       await response.discard();
@@ -484,12 +493,7 @@ export class RegistryClient {
           continue;
         }
       }
-      if (response && !(isTransient(response.status) && attempt + 1 < attempts)) {
-        // A transient status of the only attempt is for the caller, who begins the whole thing anew.
-        if (isTransient(response.status) && attempts === 1)
-          throw await refusal(response, this.host, 'take the request');
-        return response;
-      }
+      if (response && !(isTransient(response.status) && attempt + 1 < attempts)) return response;
       await response?.discard();
       await this.transport.pause(attempt, response, signal);
     }
@@ -549,6 +553,17 @@ function isBroken(error: unknown): boolean {
     !isAbort(error) &&
     error instanceof LensError &&
     (error.code === 'registry/unreachable' || error.code === 'registry/unavailable')
+  );
+}
+
+/** RFC 9110 §14.4. A wrong part would show in the digest only at the end of the blob, or never. */
+function checkRange(response: HttpResponse, host: string, start: number): void {
+  const told = /^bytes (\d+)-/.exec(response.header('content-range') ?? '')?.[1];
+  if (told === undefined || Number(told) === start) return;
+  throw new LensError(
+    'registry/wrong-digest',
+    `${host} sent a part from byte ${told} where byte ${start} was asked for.`,
+    'The registry or a cache before it is damaged; ask who runs it.',
   );
 }
 

@@ -1,0 +1,327 @@
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { connectRegistry, type RegistryOptions } from '../../src/registry/client';
+import { sha256 } from '../../src/oci/digest';
+import { OCI_CONFIG, OCI_INDEX, OCI_MANIFEST } from '../../src/oci/media-types';
+import { type LensError } from '../../src/errors';
+import { isLens, lensError } from './errors';
+import { type FaultProxy, type Harm, startFaultProxy, type Verdict } from './fault-proxy';
+import { Random } from './random';
+
+const retry = { attempts: 4, pause: 5 };
+const REPOSITORY = 'team/service';
+const EMPTY = Buffer.from('{}');
+const MANIFEST = Buffer.from(
+  JSON.stringify({
+    schemaVersion: 2,
+    mediaType: OCI_MANIFEST,
+    config: { mediaType: OCI_CONFIG, digest: sha256(EMPTY), size: EMPTY.length },
+    layers: [],
+    annotations: { name: 'a' },
+  }),
+);
+
+/** The table of faults, against whatever registry stands behind: the same for the real one and for the one in memory. */
+export function describeFaults(
+  name: string,
+  start: () => Promise<{ host: string; stop(): Promise<void> }>,
+): void {
+  describe(`faults between us and ${name}`, () => {
+    let registry: { host: string; stop(): Promise<void> };
+    let proxy: FaultProxy;
+    before(async () => {
+      registry = await start();
+      proxy = await startFaultProxy(registry.host);
+      // A real registry takes no manifest whose config it does not have.
+      await direct().putBlob({ digest: sha256(EMPTY), size: EMPTY.length }, stream(EMPTY));
+    });
+    after(async () => {
+      await proxy.stop();
+      await registry.stop();
+    });
+    beforeEach(() => {
+      proxy.judge = () => ({});
+      proxy.log.length = 0;
+    });
+
+    const connect = (options: RegistryOptions = {}) =>
+      connectRegistry(proxy.host, REPOSITORY, {
+        retry,
+        credentials: () => Promise.resolve(undefined),
+        ...options,
+      });
+    /** Past the proxy: what the registry really holds. */
+    const direct = () =>
+      connectRegistry(registry.host, REPOSITORY, { credentials: () => Promise.resolve(undefined) });
+    let seed = 1;
+    const newBlob = (size = 300_000) => {
+      const bytes = Buffer.from(new Random(seed++).bytes(size));
+      return { bytes, descriptor: { digest: sha256(bytes), size } };
+    };
+    const stream = (bytes: Uint8Array) =>
+      async function* () {
+        for (let at = 0; at < bytes.length; at += 10_000) {
+          await Promise.resolve();
+          yield bytes.subarray(at, at + 10_000);
+        }
+      };
+    const stored = async (size?: number) => {
+      const blob = newBlob(size);
+      assert.equal(await direct().putBlob(blob.descriptor, stream(blob.bytes)), 'uploaded');
+      return blob;
+    };
+    const read = async (
+      client: ReturnType<typeof connect>,
+      blob: { descriptor: { digest: string; size: number } },
+      range?: { start: number; end: number },
+    ) => {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of client.getBlob(blob.descriptor, range)) chunks.push(chunk);
+      return Buffer.concat(chunks);
+    };
+    const once = (match: (request: { method: string; url: string }) => boolean, verdict: Verdict) => {
+      let done = false;
+      proxy.judge = (request) => {
+        if (done || !match(request)) return {};
+        done = true;
+        return verdict;
+      };
+    };
+    const isBlobGet = ({ method, url }: { method: string; url: string }) =>
+      method === 'GET' && url.includes('/blobs/');
+    const isBlobPut = ({ method, url }: { method: string; url: string }) =>
+      method === 'PUT' && url.includes('/blobs/uploads/');
+
+    for (const status of [500, 502, 503, 429, 408]) {
+      test(`${status} once: tried again, and it succeeds`, async () => {
+        const blob = await stored();
+        once(() => true, { status });
+        assert.deepEqual(await read(connect(), blob), blob.bytes);
+        const other = newBlob();
+        once(isBlobPut, { status });
+        assert.equal(await connect().putBlob(other.descriptor, stream(other.bytes)), 'uploaded');
+        assert.deepEqual(await read(direct(), other), other.bytes);
+      });
+    }
+
+    test('503 for good: a typed error after the attempts', async () => {
+      proxy.judge = () => ({ status: 503 });
+      await assert.rejects(
+        connect().hasBlob(newBlob().descriptor.digest),
+        lensError('registry/unavailable', /503/),
+      );
+      assert.equal(proxy.log.length, retry.attempts);
+      const other = newBlob();
+      proxy.judge = (request) => (isBlobPut(request) ? { status: 500 } : {});
+      await assert.rejects(
+        connect().putBlob(other.descriptor, stream(other.bytes)),
+        lensError('registry/unavailable'),
+      );
+      assert.equal(await direct().hasBlob(other.descriptor.digest), false);
+    });
+
+    test('429 with Retry-After is waited for; without end it is an error that says so', async () => {
+      const blob = await stored();
+      once(() => true, { status: 429, headers: { 'retry-after': '1' } });
+      const started = Date.now();
+      assert.ok(await connect().hasBlob(blob.descriptor.digest));
+      assert.ok(Date.now() - started >= 950);
+      proxy.judge = () => ({ status: 429, headers: { 'retry-after': '3600' } });
+      await assert.rejects(
+        connect().hasBlob(blob.descriptor.digest),
+        lensError('registry/too-many-requests', /3600 seconds/),
+      );
+      proxy.judge = () => ({
+        status: 429,
+        headers: { 'retry-after': new Date(Date.now() + 1e7).toUTCString() },
+      });
+      await assert.rejects(
+        connect().hasBlob(blob.descriptor.digest),
+        lensError('registry/too-many-requests'),
+      );
+    });
+
+    for (const at of [0, 1, 100_000, 299_999]) {
+      test(`reset at byte ${at} of a download: it goes on there`, async () => {
+        const blob = await stored();
+        once(isBlobGet, { cutAnswerAt: at });
+        assert.deepEqual(await read(connect(), blob), blob.bytes);
+        once(isBlobGet, { cutAnswerAt: Math.min(at, 999) });
+        assert.deepEqual(
+          await read(connect(), blob, { start: 1000, end: 2000 }),
+          blob.bytes.subarray(1000, 2000),
+        );
+      });
+      test(`reset at byte ${at} of an upload: it begins again`, async () => {
+        const blob = newBlob();
+        once(isBlobPut, { cutRequestAt: at });
+        assert.equal(await connect().putBlob(blob.descriptor, stream(blob.bytes)), 'uploaded');
+        assert.deepEqual(await read(direct(), blob), blob.bytes);
+      });
+    }
+
+    test('every download is reset: progress counts, a standstill ends it', async () => {
+      const blob = await stored(100_000);
+      proxy.judge = (request) => (isBlobGet(request) ? { cutAnswerAt: 15_000 } : {});
+      assert.deepEqual(await read(connect(), blob), blob.bytes);
+      proxy.judge = (request) => (isBlobGet(request) ? { cutAnswerAt: 0 } : {});
+      await assert.rejects(read(connect(), blob), lensError('registry/unreachable'));
+    });
+
+    test('an answer that is too short by its own length is completed', async () => {
+      const blob = await stored();
+      once(isBlobGet, { shortenTo: 1234 });
+      assert.deepEqual(await read(connect(), blob), blob.bytes);
+      assert.equal(proxy.log.filter((line) => line.startsWith('GET')).length, 2);
+    });
+
+    test('other bytes than asked for are never taken', async () => {
+      const blob = await stored();
+      const change = (chunk: Buffer) => Buffer.from(chunk.map((byte) => byte ^ 1));
+      proxy.judge = (request) => (isBlobGet(request) ? { change } : {});
+      await assert.rejects(read(connect(), blob), lensError('registry/wrong-digest'));
+      const put = await direct().putManifest('changed', OCI_MANIFEST, MANIFEST);
+      proxy.judge = () => ({ change: (chunk) => Buffer.from(chunk.toString().replace('"a"', '"b"')) });
+      for (const reference of ['changed', put.digest]) {
+        await assert.rejects(connect().getManifest(reference), lensError('registry/wrong-digest'), reference);
+      }
+    });
+
+    test('a range that is ignored (200 for 206) gives the right bytes all the same', async () => {
+      const blob = await stored();
+      proxy.judge = (request) => (isBlobGet(request) ? { requestHeaders: { range: undefined } } : {});
+      for (const [start, end] of [
+        [0, 10],
+        [5000, 250_000],
+        [299_990, 300_000],
+      ] as const) {
+        assert.deepEqual(await read(connect(), blob, { start, end }), blob.bytes.subarray(start, end));
+      }
+    });
+
+    test('a transfer that stands still is given up and made again', async () => {
+      const blob = await stored();
+      once(isBlobGet, { stall: true });
+      assert.deepEqual(await read(connect({ stallTimeout: 200 }), blob), blob.bytes);
+      proxy.judge = () => ({ stall: true });
+      await direct().putManifest('stall', OCI_MANIFEST, MANIFEST);
+      await assert.rejects(
+        connect({ stallTimeout: 100 }).getManifest('stall'),
+        lensError('registry/unreachable', /stands still/),
+      );
+    });
+
+    test('a manifest with a wrong content type is taken by its own, a web page is refused', async () => {
+      await direct().putManifest('typed', OCI_MANIFEST, MANIFEST);
+      const answerHeaders: Harm['answerHeaders'] = { 'content-type': 'text/plain; charset=utf-8' };
+      proxy.judge = () => ({ answerHeaders });
+      assert.equal((await connect().getManifest('typed')).descriptor.mediaType, OCI_MANIFEST);
+      proxy.judge = () => ({
+        status: 200,
+        headers: { 'content-type': 'text/html' },
+        body: '<html>Sign in</html>',
+      });
+      await assert.rejects(
+        connect().getManifest('typed'),
+        lensError('registry/not-a-manifest', /text\/html/),
+      );
+    });
+
+    test('a manifest over 4 MiB is not taken into memory', async () => {
+      const body = ' '.repeat((4 << 20) + 1);
+      proxy.judge = () => ({ status: 200, headers: { 'content-type': OCI_MANIFEST }, body });
+      await assert.rejects(connect().getManifest('big'), lensError('registry/too-large', /4194304/));
+    });
+
+    test('a mount that is refused becomes an upload', async () => {
+      for (const status of [401, 403]) {
+        const blob = newBlob();
+        proxy.judge = ({ url }) => (url.includes('mount=') ? { status } : {});
+        assert.equal(
+          await connect().putBlob(blob.descriptor, stream(blob.bytes), { mountFrom: 'other/repo' }),
+          'uploaded',
+        );
+        assert.deepEqual(await read(direct(), blob), blob.bytes);
+      }
+    });
+
+    test('refusals say what the registry said', async () => {
+      const refuse = async (status: number, code: string, expected: LensError['code']) => {
+        const body = JSON.stringify({ errors: [{ code, message: `because\n\u001b[31m of ${code}` }] });
+        proxy.judge = (request) => (request.method === 'PUT' ? { status, body } : {});
+        await assert.rejects(
+          connect().putManifest('x', OCI_MANIFEST, MANIFEST),
+          lensError(expected, new RegExp(`because \\[31m of ${code}`)),
+        );
+      };
+      await refuse(400, 'MANIFEST_INVALID', 'registry/refused');
+      await refuse(403, 'DENIED', 'registry/denied');
+      await refuse(409, 'TAG_IMMUTABLE', 'registry/immutable-tag');
+      await refuse(404, 'NAME_UNKNOWN', 'registry/not-found');
+      await refuse(413, 'SIZE_INVALID', 'registry/refused');
+    });
+
+    test('what is cancelled ends with the abort, and nothing counts', async () => {
+      const blob = newBlob(3_000_000);
+      const controller = new AbortController();
+      const uploading = connect().putBlob(blob.descriptor, stream(blob.bytes), {
+        signal: controller.signal,
+        onProgress: (sent) => {
+          if (sent > 500_000) controller.abort();
+        },
+      });
+      await assert.rejects(uploading, { name: 'AbortError' });
+      assert.equal(await direct().hasBlob(blob.descriptor.digest), false);
+      // In the pause between two attempts as well.
+      proxy.judge = () => ({ status: 503, headers: { 'retry-after': '60' } });
+      const late = new AbortController();
+      setTimeout(() => {
+        late.abort();
+      }, 50);
+      await assert.rejects(connect().hasBlob(blob.descriptor.digest, late.signal), { name: 'AbortError' });
+    });
+
+    test('a source that fails is not the fault of the registry', async () => {
+      const blob = newBlob();
+      const broken = async function* () {
+        yield blob.bytes.subarray(0, 1000);
+        await Promise.resolve();
+        throw new RangeError('the disk is gone');
+      };
+      await assert.rejects(connect().putBlob(blob.descriptor, broken), /the disk is gone/);
+      const short = stream(blob.bytes.subarray(0, 1000));
+      await assert.rejects(
+        connect().putBlob(blob.descriptor, short),
+        (error) => !isLens(error, 'registry/wrong-digest'),
+      );
+      assert.equal(await direct().hasBlob(blob.descriptor.digest), false);
+    });
+
+    test('referrers: without the API, refused, empty, and a fallback tag', async () => {
+      const subject = { mediaType: OCI_MANIFEST, digest: sha256(MANIFEST), size: MANIFEST.length };
+      proxy.judge = ({ url }) => (url.includes('/referrers/') ? { status: 404, body: 'page not found' } : {});
+      assert.deepEqual(await connect().referrers(subject.digest), { api: false, manifests: [] });
+      const entry = { mediaType: OCI_MANIFEST, digest: subject.digest, size: 2, artifactType: 'a/b' };
+      const index = Buffer.from(
+        JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [entry] }),
+      );
+      await direct().putManifest(subject.digest, OCI_MANIFEST, MANIFEST);
+      await direct().putManifest(subject.digest.replace(':', '-'), OCI_INDEX, index);
+      assert.deepEqual(await connect().referrers(subject.digest, 'a/b'), { api: false, manifests: [entry] });
+      assert.deepEqual(await connect().referrers(subject.digest, 'c/d'), { api: false, manifests: [] });
+      proxy.judge = ({ url }) =>
+        url.includes('/referrers/')
+          ? { status: 200, headers: { 'content-type': 'text/html' }, body: '<html>' }
+          : {};
+      assert.equal((await connect().referrers(subject.digest)).manifests.length, 1);
+      proxy.judge = ({ url }) => (url.includes('/referrers/') ? { status: 401 } : {});
+      await assert.rejects(connect().referrers(subject.digest), lensError('registry/unauthorized'));
+      const empty = JSON.stringify({ schemaVersion: 2, manifests: [] });
+      proxy.judge = ({ url }) =>
+        url.includes('/referrers/')
+          ? { status: 200, headers: { 'content-type': OCI_INDEX }, body: empty }
+          : {};
+      assert.deepEqual(await connect().referrers(subject.digest), { api: true, manifests: [] });
+    });
+  });
+}
