@@ -116,6 +116,55 @@ export function dropdown(label: string, onChange: (value: string) => void): Drop
   };
 }
 
+export interface SliderControl {
+  readonly element: HTMLElement;
+  /** Moves to the nearest of the steps. */
+  show(value: number): void;
+}
+
+/** A choice among steps by dragging or by the arrow keys; calls back while it moves. The toolkit has none. */
+export function slider(
+  label: string,
+  steps: readonly number[],
+  format: (value: number) => string,
+  onInput: (value: number) => void,
+): SliderControl {
+  const input = document.createElement('input');
+  Object.assign(input, { type: 'range', min: '0', max: String(steps.length - 1), step: '1' });
+  const value = h('output');
+  const say = (text: string): void => {
+    value.textContent = text;
+    input.setAttribute('aria-valuetext', text);
+  };
+  input.setAttribute('aria-label', label);
+  input.addEventListener('input', () => {
+    const chosen = steps[input.valueAsNumber];
+    if (chosen === undefined) return;
+    say(format(chosen));
+    onInput(chosen);
+  });
+  return {
+    element: h(
+      'div',
+      { class: 'field slider' },
+      h('span', { class: 'field-label', 'aria-hidden': 'true' }, label, ' ', value),
+      input,
+    ),
+    show(wanted) {
+      say(format(wanted));
+      let nearest = 0;
+      steps.forEach((step, index) => {
+        const best = steps[nearest] ?? 1;
+        if (Math.abs(Math.log(step / wanted)) < Math.abs(Math.log(best / wanted))) nearest = index;
+      });
+      // While the person drags, the answer to an earlier place must not pull the knob back.
+      if (document.activeElement !== input || steps[input.valueAsNumber] === undefined) {
+        input.valueAsNumber = nearest;
+      }
+    },
+  };
+}
+
 export interface Column {
   readonly title: string;
   /** A CSS grid track: `1fr`, `minmax(8em, 2fr)`. */

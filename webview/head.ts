@@ -3,7 +3,7 @@ import { formatBytes, formatCount, formatSeconds, formatShare, formatSize } from
 import { NETWORKS } from '../src/plan/network';
 import type { Events, IndexOrder } from '../src/protocol';
 import type { Network, Overview, Settings } from '../src/plan/types';
-import { button, checkbox, dropdown, progressRing } from './controls';
+import { button, checkbox, dropdown, progressRing, slider } from './controls';
 import { byId, h } from './dom';
 
 export interface HeadEvents {
@@ -24,6 +24,11 @@ export interface Head {
 
 const MIB = 1024 * 1024;
 const MIN_LAYER_SIZES = [0, 1, 2, 5, 10, 20, 50, 100].map((mib) => mib * MIB);
+/** 64 KiB to 64 MiB, two steps for each doubling. */
+const SPAN_SIZES = Array.from(
+  { length: 21 },
+  (_, step) => Math.round((64 * 1024 * 2 ** (step / 2)) / 4096) * 4096,
+);
 /** The value of the choice that follows the recommendation. */
 const BEST = 'best';
 
@@ -58,6 +63,9 @@ export function createHead(events: HeadEvents): Head {
   const spanSizes = dropdown('Span size', (value) => {
     change({ spanSize: value === BEST ? null : Number(value) });
   });
+  const anySpanSize = slider('What if spans were of', SPAN_SIZES, formatSize, (spanSize) => {
+    change({ spanSize });
+  });
   const minLayerSizes = dropdown('Smallest layer to index', (value) => {
     change({ minLayerSize: Number(value) });
   });
@@ -69,7 +77,13 @@ export function createHead(events: HeadEvents): Head {
   const byTime = checkbox('Fade by time of first touch', (on) => {
     events.byTime(on);
   });
-  byId('map-controls').append(spanSizes.element, minLayerSizes.element, networks.element, byTime);
+  byId('map-controls').append(
+    spanSizes.element,
+    anySpanSize.element,
+    minLayerSizes.element,
+    networks.element,
+    byTime,
+  );
 
   return {
     show(overview, settings) {
@@ -91,6 +105,7 @@ export function createHead(events: HeadEvents): Head {
         ],
         settings?.spanSize == null ? BEST : String(settings.spanSize),
       );
+      anySpanSize.show(overview.spanSize);
       const smallest = [...new Set([...MIN_LAYER_SIZES, plan.minLayerSize])].sort((a, b) => a - b);
       minLayerSizes.show(
         smallest.map((size) => ({

@@ -41,7 +41,9 @@ function start(): void {
       vscode.postMessage(message);
     },
     {
-      changed: () => void load(),
+      changed: () => {
+        reload();
+      },
       progress: (body) => {
         head.progress(body);
       },
@@ -59,8 +61,8 @@ function start(): void {
   let strip: Cells | undefined;
   let span: number | null = null;
   let byTime = false;
-  /** Counts the loads; answers to an older one come too late. */
-  let generation = 0;
+  let loading = false;
+  let again = false;
 
   const status = byId('status');
   const announce = (text: string): void => {
@@ -96,7 +98,7 @@ function start(): void {
   const head = createHead({
     change: (next) => {
       settings = next;
-      guard(load());
+      reload();
     },
     byTime: (next) => {
       byTime = next;
@@ -135,11 +137,12 @@ function start(): void {
       if (overview === undefined) return;
       const { minLayerSize, network } = overview.plan;
       settings = { spanSize, minLayerSize, network };
-      guard(load());
+      reload();
     },
     pickLayer: (next) => {
       selectLayer(next);
     },
+    announce,
   });
   const files = createFiles(byId('files'), {
     ask: (query) => host.ask('entries', query),
@@ -149,11 +152,26 @@ function start(): void {
     fail,
   });
 
+  /** Loads now, or once more after the load that is under way: a slider moves faster than answers come. */
+  function reload(): void {
+    if (loading) {
+      again = true;
+      return;
+    }
+    loading = true;
+    guard(
+      load().finally(() => {
+        loading = false;
+        if (!again) return;
+        again = false;
+        reload();
+      }),
+    );
+  }
+
   async function load(): Promise<void> {
-    const mine = ++generation;
     byId('page').setAttribute('aria-busy', 'true');
     const next = await host.ask('overview', { settings });
-    if (mine !== generation) return;
     overview = next;
     save(next);
     byId('alert').textContent = '';
@@ -164,8 +182,7 @@ function start(): void {
     head.show(next, settings);
     tables.show(next, layer);
     files.show(layers[layer], next.pending);
-    cells = new Map();
-    draw();
+    const fresh = new Map<number, Cells>();
     const answers = layers
       .filter((one) => one.indexed)
       .map(async (one) => {
@@ -177,10 +194,11 @@ function start(): void {
           end: one.size,
           limit,
         });
-        if (mine === generation) cells.set(one.index, answer);
+        fresh.set(one.index, answer);
       });
     await Promise.all([...answers, loadStrip()]);
-    if (mine !== generation) return;
+    // All at once: the old cells stay until the new ones are there, so that the map does not flicker.
+    cells = fresh;
     tables.showTouched(cells);
     draw();
     byId('page').setAttribute('aria-busy', 'false');
@@ -192,8 +210,7 @@ function start(): void {
   }
 
   async function loadStrip(): Promise<void> {
-    const mine = generation;
-    const [wantedLayer, wantedView] = [layer, view];
+    const wanted = { overview, layer, view };
     draw();
     const one = overview?.plan.layers[layer];
     if (overview === undefined || !one?.indexed) {
@@ -203,7 +220,8 @@ function start(): void {
     }
     const limit = Math.max(1, Math.min(4096, Math.ceil(map.width.strip / CELL_WIDTH)));
     const answer = await host.ask('cells', { layer, spanSize: overview.spanSize, ...view, limit });
-    if (mine !== generation || wantedLayer !== layer || wantedView !== view) return;
+    // The person has gone on meanwhile.
+    if (wanted.overview !== overview || wanted.layer !== layer || wanted.view !== view) return;
     strip = answer;
     draw();
   }
@@ -258,7 +276,7 @@ function start(): void {
       guard(loadStrip());
     }, ASK_DELAY);
   });
-  guard(load());
+  reload();
 }
 
 /** The layer that the start reads most from; the first one without a trace. */

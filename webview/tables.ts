@@ -2,12 +2,13 @@
 import { formatBytes, formatCount, formatSeconds, formatShare, formatSize } from '../src/plan/format';
 import { assumptions, MODE_NAMES } from '../src/plan/words';
 import type { Cells, Overview } from '../src/plan/types';
-import { grid } from './controls';
+import { button, grid } from './controls';
 import { byId, h } from './dom';
 
 export interface TableEvents {
   pickSpanSize(spanSize: number): void;
   pickLayer(layer: number): void;
+  announce(text: string): void;
 }
 
 export interface Tables {
@@ -50,16 +51,27 @@ export function createTables(events: TableEvents): Tables {
       events.pickLayer(Number(key));
     },
   );
+  const command = h('code');
+  byId('command').append(
+    command,
+    button('Copy', false, () => {
+      void navigator.clipboard.writeText(command.textContent).then(() => {
+        events.announce('Copied.');
+      });
+    }),
+  );
   byId('sizes').append(sizes.element);
   byId('layers').append(layers.element);
   let shown: { overview: Overview; layer: number } | undefined;
+  /** Of the span size before, until the new one's are there. */
+  let known: ReadonlyMap<number, Cells> = new Map();
 
-  function showLayers(cells: ReadonlyMap<number, Cells>): void {
+  function showLayers(): void {
     if (shown === undefined) return;
     const { overview, layer: selected } = shown;
     layers.show(
       overview.plan.layers.map((layer) => {
-        const spans = cells.get(layer.index);
+        const spans = known.get(layer.index);
         const touched = spans?.cells.reduce((sum, cell) => sum + cell.touched, 0);
         return {
           key: String(layer.index),
@@ -118,7 +130,8 @@ export function createTables(events: TableEvents): Tables {
         })),
       );
       showModes(overview);
-      showLayers(new Map());
+      showLayers();
+      command.textContent = commandLine(overview);
       byId('notes').replaceChildren(
         h('h2', {}, 'Notes'),
         h('ul', {}, ...[...plan.notes, assumptions(plan)].map((note) => h('li', {}, note))),
@@ -128,7 +141,10 @@ export function createTables(events: TableEvents): Tables {
       if (shown !== undefined) shown = { ...shown, layer };
       layers.mark(String(layer));
     },
-    showTouched: showLayers,
+    showTouched(cells) {
+      known = cells;
+      showLayers();
+    },
   };
 }
 
@@ -155,4 +171,14 @@ function showModes({ plan, spanSize }: Overview): void {
       );
     }),
   );
+}
+
+/** What makes the same index from a terminal. */
+function commandLine({ plan, spanSize }: Overview): string {
+  return `soci-lens index ${quote(plan.image.reference)} --output DESTINATION --span-size ${spanSize} --min-layer-size ${plan.minLayerSize}`;
+}
+
+/** A word of a POSIX shell. */
+function quote(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -36,7 +36,7 @@ export function pageHtml({ script, style, cspSource, nonce }: PageAddresses): st
 <div id="map"></div>
 <div id="detail"></div>
 </section>
-<section aria-labelledby="sizes-title"><h2 id="sizes-title">Span sizes</h2><p id="reason"></p><div id="sizes"></div></section>
+<section aria-labelledby="sizes-title"><h2 id="sizes-title">Span sizes</h2><p id="reason"></p><div id="sizes"></div><h3 id="command-title">The same on the command line</h3><div id="command" class="command"></div></section>
 <section aria-labelledby="modes-title"><h2 id="modes-title">Time to ready</h2><div id="modes"></div></section>
 <section aria-labelledby="layers-title"><h2 id="layers-title">Layers</h2><div id="layers"></div></section>
 <section aria-labelledby="files-title"><h2 id="files-title">Files</h2><div id="files"></div></section>

@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
+import { formatSize } from '../../src/plan/format';
 import { createPicture } from '../../src/plan/picture';
 import type { Picture } from '../../src/plan/picture';
 import { renderReport } from '../../src/plan/report';
@@ -144,6 +145,23 @@ describe('with a recorded start', () => {
     );
     const saved: unknown = await page.evaluate('savedState.settings.spanSize');
     assert.equal(saved, 16777216);
+  });
+
+  test('the slider tries any span size; the last place wins, and the command line follows', async () => {
+    const page = await open(picture);
+    const knob = page.locator('.slider input');
+    await knob.focus();
+    for (let i = 0; i < 6; i++) await page.keyboard.press('ArrowRight');
+    await page.keyboard.press('ArrowLeft');
+    const text = (await knob.getAttribute('aria-valuetext')) ?? '';
+    const place = Number(await knob.inputValue());
+    const spanSize = Math.round((64 * 1024 * 2 ** (place / 2)) / 4096) * 4096;
+    assert.equal(text, formatSize(spanSize));
+    await page.locator(`#sizes [data-key="${spanSize}"][aria-selected="true"]`).waitFor();
+    await page.locator('#command code', { hasText: `--span-size ${spanSize} ` }).waitFor();
+    const expected = picture.overview({ spanSize, minLayerSize: plan.minLayerSize, network: plan.network });
+    const row = expected.plan.rows.find((one) => one.spanSize === spanSize);
+    await page.locator('#figures', { hasText: `${row?.touchedSpans} of ${row?.spans}` }).waitFor();
   });
 
   test('the settings of an earlier page come back; damaged ones do not', async () => {
