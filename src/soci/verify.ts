@@ -3,12 +3,11 @@ import type { ImageRoot } from '../image/layout';
 import { scanLayer } from '../layer/scan';
 import { encodeManifest } from '../oci/json';
 import { layerType } from '../oci/layer-type';
-import { INDEX_TYPES } from '../oci/media-types';
 import { parseConfig, parseManifest } from '../oci/parse';
-import { samePlatform } from '../oci/platform';
 import type { Descriptor, Digest, Manifest, Platform } from '../oci/types';
 import type { OnProgress } from '../progress';
-import { ANNOTATIONS, PREFETCH_TYPE, SOCI_INDEX_V2, sociIndexVersion } from './index';
+import { type FoundIndex, imagesOf, readIndex } from './discover';
+import { ANNOTATIONS, PREFETCH_TYPE, SOCI_INDEX_V1, sociIndexVersion } from './index';
 import type { ScanLayer } from './layers';
 import { parsePrefetch } from './prefetch';
 import type { BlobStore } from './store';
@@ -74,25 +73,13 @@ export async function verifyLayout(store: BlobStore, options: VerifyOptions = {}
       ? ['The image has no manifest for this platform.']
       : platforms.some(({ sociIndex }) => sociIndex !== undefined)
         ? []
-        : ['The image has no SOCI index: no manifest of it names one.'];
+        : ['The image has no SOCI index: no manifest of it names one, and none refers to it.'];
   const all = platforms.flatMap((platform) => [platform, ...platform.layers]);
   return {
     ok: problems.length === 0 && all.every((part) => part.problems.length === 0),
     platforms,
     problems,
   };
-}
-
-/** The image manifests of the root: not attestations, not SOCI indexes. */
-function imagesOf(root: ImageRoot, platform: Platform | undefined): Descriptor[] {
-  if (root.kind === 'manifest') return [root.descriptor];
-  return root.index.manifests.filter(
-    (entry) =>
-      entry.artifactType !== SOCI_INDEX_V2 &&
-      !INDEX_TYPES.has(entry.mediaType) &&
-      entry.platform?.os !== 'unknown' &&
-      (!platform || (entry.platform !== undefined && samePlatform(entry.platform, platform))),
-  );
 }
 
 async function verifyImage(
@@ -105,10 +92,10 @@ async function verifyImage(
   const layers: LayerReport[] = [];
   const report = { platform: entry.platform, manifest: entry.digest, sociIndex: undefined, layers, problems };
   const image = await attempt(problems, async () => parseManifest(await store.document(entry.digest)));
-  const sociIndex = image?.annotations?.[ANNOTATIONS.indexDigest];
-  if (!image || sociIndex === undefined) return report;
-  const index = await attempt(problems, () => readSociIndex(store, root, entry, sociIndex, problems));
-  if (!index) return { ...report, sociIndex };
+  const found = image && (await attempt(problems, () => findIndex(store, entry, image)));
+  if (!image || !found) return report;
+  const { digest: sociIndex, manifest: index } = found;
+  checkIndex(found, root, entry, problems);
 
   const ztocs = index.layers.filter(({ mediaType }) => mediaType !== PREFETCH_TYPE);
   const byDigest = new Map(image.layers.map((layer) => [layer.digest, layer]));
@@ -138,32 +125,45 @@ async function verifyImage(
   return { ...report, sociIndex };
 }
 
-/** The index that the image names, checked as far as it can be without the layers. */
-async function readSociIndex(
+/** The index that a runtime takes: the one that the image names, else the first that refers to it (soci-format §5.1). */
+async function findIndex(
   store: BlobStore,
+  entry: Descriptor,
+  image: Manifest,
+): Promise<FoundIndex | undefined> {
+  const named = image.annotations?.[ANNOTATIONS.indexDigest];
+  if (named !== undefined) return readIndex(store, 2, named);
+  const [first] = await store.referrers(entry.digest, SOCI_INDEX_V1);
+  return first && readIndex(store, 1, first.digest);
+}
+
+/** Checks an index as far as that can be done without the layers. */
+function checkIndex(
+  { version, digest, bytes, manifest }: FoundIndex,
   root: ImageRoot,
   image: Descriptor,
-  digest: Digest,
   problems: string[],
-): Promise<Manifest> {
-  const bytes = await store.document(digest);
-  const index = parseManifest(bytes);
-  if (sociIndexVersion(index) !== 2) problems.push(`${digest} is not a SOCI index of version 2.`);
+): void {
+  if (sociIndexVersion(manifest) !== version) {
+    problems.push(`${digest} is not a SOCI index of version ${version}.`);
+  }
   // soci-format §3.1: the snapshotter encodes it anew, and refuses an index that does not come out the same.
-  if (Buffer.compare(bytes, encodeManifest(index)) !== 0) {
+  if (Buffer.compare(bytes, encodeManifest(manifest)) !== 0) {
     problems.push(`The SOCI index ${digest} is not in canonical form, so the snapshotter refuses it.`);
   }
-  if (root.kind === 'index') {
+  if (version === 1 && manifest.subject?.digest !== image.digest) {
+    problems.push(`The SOCI index ${digest} is for another image manifest.`);
+  }
+  if (version === 2 && root.kind === 'index') {
     const listed = root.index.manifests.find((other) => other.digest === digest);
-    if (!listed)
+    if (!listed) {
       problems.push(
         `The image index does not list the SOCI index ${digest}, so a copy of the image loses it.`,
       );
-    else if (listed.annotations?.[ANNOTATIONS.imageDigest] !== image.digest) {
+    } else if (listed.annotations?.[ANNOTATIONS.imageDigest] !== image.digest) {
       problems.push(`The SOCI index ${digest} is listed as that of another image manifest.`);
     }
   }
-  return index;
 }
 
 /** Digest of each layer → digest of its uncompressed bytes, as the image's config promises. */

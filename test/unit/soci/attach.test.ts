@@ -5,7 +5,9 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import { createLayout, openLayout } from '../../../src/image/layout';
 import { attachLayout, type ConvertOptions, convertLayout } from '../../../src/soci/convert';
+import { indexedLayers, listIndexes } from '../../../src/soci/discover';
 import { SOCI_INDEX_V1 } from '../../../src/soci/index';
+import { verifyLayout } from '../../../src/soci/verify';
 import { temporaryFolder } from '../../support/folders';
 import { goldenImage, scanHere, writeGoldenLayout } from '../../support/golden';
 import { fixture } from '../../support/paths';
@@ -52,6 +54,42 @@ test('the image stays what it was, and its indexes are found as its referrers', 
     assert.deepEqual(await layout.referrers(manifest.digest, SOCI_INDEX_V1), [sociIndex]);
     assert.deepEqual(await layout.referrers(manifest.digest, 'other'), []);
   }
+  const report = await verifyLayout(layout);
+  assert.equal(report.ok, true, JSON.stringify(report));
+  assert.deepEqual(
+    report.platforms.map(({ sociIndex }) => sociIndex),
+    result.perPlatform.map(({ sociIndex }) => sociIndex.digest),
+  );
+});
+
+test('indexes of both versions are listed, with what they say of each layer', async (t) => {
+  const dir = await temporaryFolder(t);
+  const source = await writeGoldenLayout(path.join(dir, 'in'), goldenImage('docker-media-types'));
+  assert.deepEqual(
+    (await listIndexes(source)).map(({ indexes }) => indexes),
+    [[]],
+  );
+  await convertLayout(source, await createLayout(path.join(dir, 'v2')), options);
+  const v2 = await openLayout(path.join(dir, 'v2'));
+  await attachLayout(v2, await createLayout(path.join(dir, 'both')), { ...options, spanSize: 131072 });
+  const [image, ...others] = await listIndexes(await openLayout(path.join(dir, 'both')));
+  assert.ok(image);
+  assert.equal(others.length, 0);
+  assert.deepEqual(
+    image.indexes.map(({ version }) => version),
+    [2, 1],
+  );
+  const spanSizes = image.indexes.map(({ manifest }) =>
+    indexedLayers(manifest).map(({ spanSize }) => spanSize),
+  );
+  assert.deepEqual(spanSizes, [
+    [65536, 65536],
+    [131072, 131072],
+  ]);
+  assert.deepEqual(
+    image.indexes.map(({ manifest }) => indexedLayers(manifest).map(({ layer }) => layer)),
+    [image.manifest.layers.map(({ digest }) => digest), image.manifest.layers.map(({ digest }) => digest)],
+  );
 });
 
 test('without copying, only what is new is written', async (t) => {
