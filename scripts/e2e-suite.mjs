@@ -39,7 +39,12 @@ export async function runE2eSuite({ signal, filters = [], dockerHost } = {}) {
     workspace,
     extensionsDir,
     userDataDir,
-    settings: { 'workbench.colorTheme': 'Default Dark Modern', 'window.dialogStyle': 'custom' },
+    settings: {
+      'workbench.colorTheme': 'Dark Modern',
+      'window.dialogStyle': 'custom',
+      // A panel that has just come up takes the focus; what a test is typing into shall stay open.
+      'workbench.quickOpen.closeOnFocusLost': false,
+    },
     env: { DOCKER_HOST: dockerHost },
   });
   try {
@@ -48,7 +53,6 @@ export async function runE2eSuite({ signal, filters = [], dockerHost } = {}) {
       SOCI_LENS_URL: server.url,
       SOCI_LENS_WORKSPACE: workspace,
       SOCI_LENS_VSIX: vsix,
-      SOCI_LENS_USER_DATA: userDataDir,
       SOCI_LENS_TEST_ENGINE: dockerHost,
     });
   } finally {

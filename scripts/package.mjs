@@ -15,11 +15,15 @@ export async function packExtension(file) {
   await mkdir(path.dirname(path.resolve(file)), { recursive: true });
   const vsce = path.join(root, 'node_modules/@vscode/vsce/vsce');
   // Everything is bundled, so no package of node_modules belongs into the VSIX.
-  const options = ['--no-dependencies', '--allow-missing-repository', '--out', path.resolve(file)];
-  const { status, stdout, stderr } = spawnSync(process.execPath, [vsce, 'package', ...options], {
-    cwd: root,
-    encoding: 'utf8',
-  });
+  const options = ['--no-dependencies', '--allow-missing-repository', '--no-rewrite-relative-links'];
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [vsce, 'package', ...options, '--out', path.resolve(file)],
+    {
+      cwd: root,
+      encoding: 'utf8',
+    },
+  );
   if (status !== 0) throw new Error(`vsce package failed:\n${stdout}${stderr}`);
   return path.resolve(file);
 }

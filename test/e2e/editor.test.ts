@@ -13,8 +13,6 @@ function given(name: string): string {
 
 /** The name that the extension gives to what it builds from the workspace `shop`. */
 const IMAGE = 'shop:soci-lens';
-const LIGHT = 'Default Light Modern';
-const DARK = 'Default Dark Modern';
 
 describe('the way from the lens to the registry', () => {
   let browser: Browser;
@@ -62,7 +60,9 @@ describe('the way from the lens to the registry', () => {
     assert.match(await bench.dialog.innerText(), /Command: \/usr\/bin\/storefront[\s\S]*User: 65532:65532/);
     await bench.screenshot('run-question');
     await bench.choose('Run');
-    await bench.panel();
+    const panel = await bench.panel();
+    await panel.getByText('Read by the start', { exact: true }).waitFor();
+    await bench.toast('Profiling').waitFor({ state: 'detached' });
     await bench.openFile('Dockerfile');
     await bench.lens(/read at start · \d+ of \d+ spans/).waitFor();
     await bench.screenshot('lens-dark');
@@ -73,11 +73,11 @@ describe('the way from the lens to the registry', () => {
     await bench.item(IMAGE).click();
     await bench.item('COPY app /app').click();
     await bench.item(/^app/).first().click();
-    await bench.item('src').first().click();
+    await bench.item(/^src/).first().click();
     await bench.item('main.tsx').first().waitFor();
     await bench.screenshot('tree-dark');
     await bench.item('main.tsx').first().click();
-    await bench.page.locator('.tab.active[data-resource-name="main.tsx"]').waitFor();
+    await bench.tab('main.tsx').waitFor();
     await bench.page.locator('.monaco-editor .view-line', { hasText: 'import' }).first().waitFor();
   });
 
@@ -85,7 +85,7 @@ describe('the way from the lens to the registry', () => {
     await bench.command('SOCI: Show Span Map');
     const panel = await bench.panel();
     await panel.getByRole('heading', { name: 'Span sizes' }).waitFor();
-    assert.match(await panel.locator('#reason').innerText(), /spans the service is ready after/);
+    assert.match(await panel.locator('#reason').innerText(), /make the service ready after/);
     await bench.screenshot('panel-dark');
   });
 
@@ -130,25 +130,19 @@ describe('the way from the lens to the registry', () => {
   test('a reload keeps the panel', async () => {
     await bench.command('SOCI: Show Span Map');
     await bench.panel();
-    await bench.open();
+    await bench.reload();
     const panel = await bench.panel();
     await panel.getByRole('heading', { name: 'Span sizes' }).waitFor();
   });
 
   test('all of it follows a light theme', async () => {
-    const userData = given('SOCI_LENS_USER_DATA');
-    await bench.settings(userData, { 'workbench.colorTheme': LIGHT });
-    try {
-      await bench.page.locator('.monaco-workbench.vs').waitFor();
-      await bench.command('SOCI: Show Span Map');
-      await bench.panel();
-      await bench.screenshot('panel-light');
-      await bench.showTree();
-      await bench.openFile('Dockerfile');
-      await bench.lens('Build and inspect').waitFor();
-      await bench.screenshot('lens-tree-light');
-    } finally {
-      await bench.settings(userData, { 'workbench.colorTheme': DARK });
-    }
+    await bench.theme('Light Modern', 'vs');
+    await bench.command('SOCI: Show Span Map');
+    await bench.panel();
+    await bench.screenshot('panel-light');
+    await bench.showTree();
+    await bench.openFile('Dockerfile');
+    await bench.lens('Build and inspect').waitFor();
+    await bench.screenshot('lens-tree-light');
   });
 });

@@ -1,5 +1,5 @@
 /** The hands of a person at a VS Code in the browser: what the tests click, type and look at. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Frame, Locator, Page } from 'playwright-core';
 import { repoRoot } from '../support/paths';
@@ -17,21 +17,47 @@ export class Workbench {
     page.setDefaultTimeout(WARM);
   }
 
-  /** Opens the window, or opens it anew; resolves when the extension's icon is in the activity bar. */
+  /** Opens the window; resolves when the extension's icon is in the activity bar. */
   async open(): Promise<void> {
     await this.page.goto(`${this.url}?folder=${encodeURI(this.workspace)}`);
+    await this.ready();
+  }
+
+  /** Reloads the window as a person does, so that VS Code keeps what it has to keep. */
+  async reload(): Promise<void> {
+    const loaded = this.page.waitForEvent('load');
+    await this.command('Developer: Reload Window');
+    await loaded;
+    await this.ready();
+  }
+
+  private async ready(): Promise<void> {
     await this.page.locator('.monaco-workbench').waitFor({ timeout: COLD });
     await this.page.locator('.activitybar .action-label[aria-label*="SOCI Lens"]').waitFor({ timeout: COLD });
   }
 
   /** Opens a file of the workspace by quick open. */
   async openFile(name: string): Promise<void> {
-    await this.page.keyboard.press('Control+p');
     const input = this.page.locator('.quick-input-widget input');
-    await input.fill(name);
-    await this.row(name).first().waitFor();
-    await this.page.keyboard.press('Enter');
-    await this.page.locator(`.tab.active[data-resource-name="${name}"]`).waitFor();
+    // A panel that has just come up takes the focus when it is loaded, and the file that was asked for waits behind it.
+    for (let tries = 0; tries < 5 && !(await this.isActive(name)); tries++) {
+      await this.page.keyboard.press('Control+p');
+      await input.fill(name);
+      await this.row(name).first().click();
+      await this.tab(name)
+        .waitFor({ timeout: 3000 })
+        .catch(() => undefined);
+    }
+    await this.tab(name).waitFor();
+  }
+
+  /** The tab in front, if it is this one. */
+  tab(name: string): Locator {
+    return this.page.locator('.tab.active', { hasText: name });
+  }
+
+  private async isActive(name: string): Promise<boolean> {
+    return (await this.tab(name).count()) > 0;
   }
 
   /** Runs a command by its title in the palette. */
@@ -40,13 +66,15 @@ export class Workbench {
     const input = this.page.locator('.quick-input-widget input');
     await input.waitFor();
     await input.fill(`>${title}`);
-    await this.row(title).first().waitFor();
-    await this.page.keyboard.press('Enter');
+    await this.row(title).first().click();
   }
 
-  /** A row of the quick pick that is open. */
-  row(text: string): Locator {
-    return this.page.locator('.quick-input-list .monaco-list-row', { hasText: text });
+  /** A row of the quick pick that is open, by the beginning of its label. */
+  row(label: string): Locator {
+    const name = this.page.locator('.label-name', {
+      hasText: new RegExp(`^${label.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`),
+    });
+    return this.page.locator('.quick-input-list .monaco-list-row', { has: name });
   }
 
   /** Answers the input box that is open. */
@@ -54,7 +82,7 @@ export class Workbench {
     const input = this.page.locator('.quick-input-widget input');
     await input.waitFor();
     await input.fill(text);
-    await this.page.keyboard.press('Enter');
+    await input.press('Enter');
   }
 
   lens(text: string | RegExp): Locator {
@@ -81,7 +109,7 @@ export class Workbench {
     });
     // A click on the view that is open would close it.
     if (!(await icon.getAttribute('class'))?.includes('checked')) await icon.click();
-    await this.page.locator('.pane-header', { hasText: 'Images' }).waitFor();
+    await this.page.locator('.sidebar .composite.title', { hasText: 'SOCI Lens: Images' }).waitFor();
   }
 
   /** A row of our view whose label is `text`. */
@@ -93,7 +121,7 @@ export class Workbench {
   async panel(): Promise<Frame> {
     const outer = this.page.locator('iframe.webview.ready');
     await outer.first().waitFor();
-    const frame = await (await outer.last().elementHandle())?.contentFrame();
+    const frame = await (await outer.last().elementHandle()).contentFrame();
     const inner = await frame?.waitForSelector('iframe#active-frame');
     const content = inner ? await inner.contentFrame() : null;
     if (!content) throw new Error('The panel has no page.');
@@ -101,11 +129,12 @@ export class Workbench {
     return content;
   }
 
-  /** Writes the user's settings as the settings editor would; VS Code follows the file. */
-  async settings(userData: string, change: Record<string, unknown>): Promise<void> {
-    const file = path.join(userData, 'User', 'settings.json');
-    const before = JSON.parse(await readFile(file, 'utf8')) as object;
-    await writeFile(file, JSON.stringify({ ...before, ...change }));
+  /** Chooses a colour theme; `kind` is the class that the workbench then has. */
+  async theme(name: string, kind: 'vs' | 'vs-dark'): Promise<void> {
+    await this.command('Preferences: Color Theme');
+    await this.row('Dark Modern').first().waitFor();
+    await this.type(name);
+    await this.page.locator(`.monaco-workbench.${kind}`).waitFor();
   }
 
   /** A picture for people; nothing compares it. */
