@@ -80,12 +80,9 @@ export class RegistryClient {
     const plainHttp = options.plainHttp ?? (isLoopback(hostname) && options.caFile === undefined);
     this.base = new URL(`${plainHttp ? 'http' : 'https'}://${api}/v2/${repository}/`);
     this.transport = new Transport(options);
-    this.authorizer = new Authorizer(
-      host,
-      this.transport,
-      options.credentials ?? dockerCredentials,
-      plainHttp,
-    );
+    // That the registry is on this machine says nothing about its token service.
+    const { credentials = dockerCredentials, plainHttp: asked = false } = options;
+    this.authorizer = new Authorizer(host, this.transport, credentials, asked);
     this.signal = options.signal;
   }
 
