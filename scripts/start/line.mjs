@@ -27,71 +27,73 @@ export async function runLine({ root, work, log }) {
   const sample = await makeSample({ log });
   const relative = (file) => path.relative(root, file).split(path.sep).join('/');
   const file = (name) => relative(path.join(work, name));
-  const soci = (...args) => runVerb(root, args, log);
+  /** One verb of the command line, and one line about what came of it. */
+  const soci = async (args, summary) => {
+    const started = Date.now();
+    const result = await runVerb(root, args, log);
+    log(`${summary(result)} (${since(started)})`);
+    return result;
+  };
 
-  const source = await prepareImage(sample, relative, log);
-  const inspected = await soci('inspect', source.image, ...source.platform, ...source.dockerfile);
-  const size = sum(inspected.layers, 'size');
-  const files = sum(inspected.layers, 'files');
-  log(
-    `${inspected.layers.length} layers, ${mb(size)} packed, ${mb(sum(inspected.layers, 'uncompressedSize'))} unpacked, ${files} entries; ${mb(inspected.efficiency.wastedBytes)} hidden by later layers`,
+  const { image, engine, platform, dockerfile, ...source } = await prepareImage(sample, relative, log);
+  const { layers } = await soci(
+    ['inspect', image, ...platform, ...dockerfile],
+    (it) =>
+      `${it.layers.length} layers, ${mb(sum(it.layers, 'size'))} packed, ${mb(sum(it.layers, 'uncompressedSize'))} unpacked, ${sum(it.layers, 'files')} entries; ${mb(it.efficiency.wastedBytes)} hidden by later layers`,
   );
 
   let { trace } = source;
   if (trace === undefined) {
     trace = file('start.soci-trace.jsonl');
-    const recorded = await soci('trace', source.image, '--ready', READY, '--output', trace);
-    log(
-      `${recorded.files} paths opened, ready after ${seconds(recorded.readyMs / 1000)} (${recorded.reason}), written to ${trace}`,
+    await soci(
+      ['trace', image, '--ready', READY, '--output', trace],
+      (it) => `${it.files} paths opened, ready after ${seconds(it.readyMs / 1000)} by ${it.reason}`,
     );
   } else {
-    log(`\nNo recording without an engine: ${trace} is the start that was recorded of this very image.`);
+    log(
+      `\nNothing is recorded without an engine: ${trace} is the start that was recorded of this very image.`,
+    );
   }
 
   const report = file('report.html');
-  const about = [source.image, '--trace', trace, '--min-layer-size', MIN_LAYER_SIZE, '--network', NETWORK];
-  const plan = await soci('plan', ...about, '--html', report, ...source.platform, ...source.dockerfile);
-  const row = plan.rows.find(({ spanSize }) => spanSize === plan.choice.spanSize);
-  log(plan.choice.reason);
+  const given = ['--trace', trace, '--min-layer-size', MIN_LAYER_SIZE, '--network', NETWORK];
+  const plan = await soci(
+    ['plan', image, ...given, '--html', report, ...platform, ...dockerfile],
+    (it) => it.choice.reason,
+  );
 
   const output = `oci:${file('indexed')}`;
-  const spanSize = ['--span-size', String(plan.choice.spanSize), '--min-layer-size', MIN_LAYER_SIZE];
-  const made = await soci('index', source.image, '--output', output, ...spanSize);
-  const ztocs = made.platforms.flatMap((platform) => platform.ztocs);
-  log(
-    `${ztocs.length} layers indexed with ${mb(sum(ztocs, 'size'))} of ztocs, image index ${made.index.digest}`,
-  );
+  const tuned = ['--span-size', String(plan.choice.spanSize), '--min-layer-size', MIN_LAYER_SIZE];
+  const made = await soci(['index', image, '--output', output, ...tuned], (it) => {
+    const ztocs = it.platforms.flatMap((one) => one.ztocs);
+    return `${ztocs.length} layers indexed with ${mb(sum(ztocs, 'size'))} of ztocs`;
+  });
 
-  const registry = source.engine ? await startRegistry(path.join(work, 'registry')) : undefined;
+  const registry = engine ? await startRegistry(path.join(work, 'registry')) : undefined;
   const destination = registry ? `docker://${registry}/${IMAGE}` : `oci:${file('pushed')}`;
-  const pushed = await soci('push', output, destination);
-  log(
-    `${pushed.uploaded} blobs (${mb(pushed.bytes)}) pushed to ${destination}, ${pushed.skipped} were there already`,
+  const pushed = await soci(
+    ['push', output, destination],
+    (it) => `${it.uploaded} blobs (${mb(it.bytes)}) pushed, ${it.skipped} were there already`,
   );
+  await soci(['verify', destination], (it) => {
+    const checked = it.platforms.flatMap((one) => one.layers);
+    return `${sum(checked, 'checkedSpans')} of ${sum(checked, 'spans')} spans read back by the independent decoder: all as the index says`;
+  });
 
-  const verified = await soci('verify', destination);
-  const checked = sum(
-    verified.platforms.flatMap(({ layers }) => layers),
-    'checkedSpans',
-  );
-  log(`${checked} spans read back by the independent decoder: all as the index says`);
-
-  const forecast = Object.fromEntries(plan.modes.map((mode) => [mode.mode, mode]));
+  const row = plan.rows.find(({ spanSize }) => spanSize === plan.choice.spanSize);
+  const ready = (mode) => seconds(plan.modes.find((one) => one.mode === mode).totalSeconds);
   return [
+    ['layers', `${layers.length}, ${plan.layers.filter(({ indexed }) => indexed).length} of them indexed`],
+    ['files touched', `${plan.trace.files} of ${sum(layers, 'files')} entries`],
+    ['bytes touched', `${mb(sum(plan.layers, 'touchedBytes'))} of ${mb(sum(layers, 'uncompressedSize'))}`],
     [
-      'layers',
-      `${plan.layers.length}, ${plan.layers.filter(({ indexed }) => indexed).length} of them indexed`,
+      'spans touched',
+      `${row.touchedSpans} of ${row.spans}: ${mb(row.spanBytes)} of ${mb(sum(layers, 'size'))} to fetch`,
     ],
-    ['files touched', `${plan.trace.files} of ${files} entries`],
-    [
-      'bytes touched',
-      `${mb(sum(plan.layers, 'touchedBytes'))} of ${mb(sum(plan.layers, 'uncompressedSize'))}`,
-    ],
-    ['spans touched', `${row.touchedSpans} of ${row.spans}, ${mb(row.spanBytes)} of ${mb(size)} fetched`],
-    ['span size', `${plan.choice.spanSize / 1024} KiB`],
+    ['span size', `${plan.choice.spanSize} bytes (${plan.choice.spanSize / 1024} KiB)`],
     [
       'forecast',
-      `at ${mb(plan.network.bytesPerSecond)}/s: ready after ${seconds(forecast.lazy.totalSeconds)} lazily, ${seconds(forecast['lazy-prefetch'].totalSeconds)} with prefetch; ${seconds(forecast['docker-pull'].totalSeconds)} by an ordinary pull`,
+      `ready after ${ready('lazy')} lazily, ${ready('lazy-prefetch')} with prefetch, ${ready('docker-pull')} by an ordinary pull, all at ${mb(plan.network.bytesPerSecond)}/s`,
     ],
     ['SOCI index', made.platforms[0].sociIndex.digest],
     ['image index', pushed.digest],
@@ -125,7 +127,7 @@ async function prepareImage(sample, relative, log) {
     dockerfile: 'Dockerfile',
     tag: IMAGE,
   });
-  log(`${imageId} in ${seconds((Date.now() - started) / 1000)}`);
+  log(`${imageId} (${since(started)})`);
   return { image: `docker-daemon:${IMAGE}`, trace: undefined, dockerfile, platform: [], engine: true };
 }
 
@@ -139,3 +141,4 @@ async function runVerb(root, args, log) {
 const sum = (items, key) => items.reduce((total, item) => total + (item[key] ?? 0), 0);
 const mb = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 const seconds = (value) => `${value.toFixed(1)} s`;
+const since = (started) => seconds((Date.now() - started) / 1000);
