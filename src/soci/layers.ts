@@ -40,6 +40,8 @@ export interface IndexOptions {
   readonly optimizations?: readonly 'xattr'[];
   /** Files whose spans the runtime shall fetch before the start. */
   readonly prefetchFiles?: readonly string[];
+  /** Spans to fetch before the start beside those of `prefetchFiles`: of one layer, counted in its own span size. */
+  readonly prefetchSpans?: (layer: Descriptor) => readonly SpanRange[];
   /** False writes ztoc descriptors without their span size, as the soci CLI before 0.12. */
   readonly spanSizeAnnotation?: boolean;
   readonly scan: ScanLayer;
@@ -148,7 +150,7 @@ async function indexLayers(
     },
     options.signal,
   );
-  const { prefetch, missingFiles } = await writePrefetch(built, store, wanted, options.onLine);
+  const { prefetch, missingFiles } = await writePrefetch(built, store, wanted, options);
   const ztocs = built.map(({ layer, ztoc, spanSize, disableXattrs }) => ({
     layer,
     ztoc: ztocDescriptor(layer, ztoc, {
@@ -192,7 +194,7 @@ async function writePrefetch(
   built: readonly ({ readonly layer: Descriptor } & BuiltLayer)[],
   store: LayerStore,
   wanted: ReadonlySet<string>,
-  onLine: IndexOptions['onLine'],
+  { prefetchSpans, onLine }: IndexOptions,
 ): Promise<Pick<IndexedLayers, 'prefetch' | 'missingFiles'>> {
   const missing = new Set(wanted);
   const layers = [...new Map(built.map((item) => [item.layer.digest, item])).values()];
@@ -207,8 +209,8 @@ async function writePrefetch(
   }
   const prefetch: { layer: Descriptor; artifact: Descriptor }[] = [];
   for (const { layer } of layers) {
-    const own = ranges.get(layer.digest);
-    if (!own) continue;
+    const own = [...(ranges.get(layer.digest) ?? []), ...(prefetchSpans?.(layer) ?? [])];
+    if (own.length === 0) continue;
     const { bytes, descriptor } = encodePrefetch(layer, own);
     await store.write(bytes);
     prefetch.push({ layer, artifact: descriptor });

@@ -9,13 +9,20 @@ import { fallbackTag, type RegistryClient } from '../registry/client';
 import { SOCI_INDEX_V1 } from './index';
 import { type Uploaded, uploadBlobs, type UploadOptions } from './push';
 
+export interface PushReferrersOptions extends UploadOptions {
+  /** The images were just read from this very repository, so it need not be asked for them. */
+  readonly imageIsThere?: boolean;
+}
+
 export interface PushedReferrers extends Uploaded {
   /** The indexes that are in the registry now, as the layout lists them. */
   readonly indexes: readonly Digest[];
 }
 
-/** So often is the fallback tag written anew when another writer has overwritten it. */
-const ATTEMPTS = 5;
+/** So often is the fallback tag written when others keep overwriting it. */
+const ATTEMPTS = 10;
+/** How long to wait before reading the tag again: so many times what reading and writing it took us, at least some ms. */
+const SETTLE = { factor: 3, least: 60 };
 
 /**
  * Pushes the SOCI indexes of version 1 that a layout lists: their blobs, then each index by digest, then where the registry
@@ -25,7 +32,7 @@ const ATTEMPTS = 5;
 export async function pushReferrers(
   layout: OciLayout,
   client: RegistryClient,
-  options: UploadOptions = {},
+  options: PushReferrersOptions = {},
 ): Promise<PushedReferrers> {
   const entries = layout.index.manifests.filter(({ artifactType }) => artifactType === SOCI_INDEX_V1);
   const sum = { uploaded: 0, skipped: 0, bytes: 0 };
@@ -43,7 +50,7 @@ async function pushReferrer(
   layout: OciLayout,
   client: RegistryClient,
   entry: Descriptor,
-  options: UploadOptions,
+  options: PushReferrersOptions,
 ): Promise<Uploaded> {
   const { signal } = options;
   const bytes = await layout.readBlob(entry);
@@ -60,11 +67,11 @@ async function pushReferrer(
   const blobs = [...new Map([config, ...layers].map((blob) => [blob.digest, blob])).values()];
   if (await client.headManifest(digest, signal)) {
     const { api, manifests } = await client.referrers(subject.digest, config.mediaType, signal);
-    const isListed = manifests.some((other) => other.digest === digest);
-    if (!api && !isListed) await addToFallbackTag(client, subject.digest, listed, signal);
+    const isThere = manifests.some((other) => other.digest === digest);
+    if (!api && !isThere) await addToFallbackTag(client, subject.digest, listed, signal);
     return { uploaded: 0, skipped: blobs.length, bytes: 0 };
   }
-  if (!(await client.headManifest(subject.digest, signal))) {
+  if (!options.imageIsThere && !(await client.headManifest(subject.digest, signal))) {
     throw noSubject(client, entry, `is for ${subject.digest}, which is not there`);
   }
   const uploaded = await uploadBlobs(layout, client, blobs, options);
@@ -75,8 +82,9 @@ async function pushReferrer(
 }
 
 /**
- * Lists a manifest in the index under the fallback tag of its subject. Nothing keeps two writers apart, so it is read again
- * after writing: whoever was overwritten adds itself once more. The index before is deleted, as nothing names it any more.
+ * Lists a manifest in the index under the fallback tag of its subject. No request keeps two writers apart: one may write over
+ * what the other wrote since it read. So each waits until a writer of its own speed would have written, looks whether it is
+ * still listed, and adds itself anew if not. The index before is deleted, as nothing names it any more.
  */
 async function addToFallbackTag(
   client: RegistryClient,
@@ -85,22 +93,28 @@ async function addToFallbackTag(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const tag = fallbackTag(subject);
-  let before = await client.findManifest(tag, signal);
-  for (let attempt = 1; ; attempt++) {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const started = performance.now();
+    const before = await client.findManifest(tag, signal);
     const old: Index = before ? parseIndex(before.bytes) : { schemaVersion: 2, manifests: [] };
-    if (old.manifests.some(({ digest }) => digest === entry.digest)) return;
-    if (attempt > ATTEMPTS) throw overwritten(client, tag);
+    if (isListed(old, entry)) return;
     const next = encodeIndex({ ...old, mediaType: OCI_INDEX, manifests: [...old.manifests, entry] });
-    const { digest } = await client.putManifest(tag, OCI_INDEX, next, signal);
+    await client.putManifest(tag, OCI_INDEX, next, signal);
+    const took = performance.now() - started;
+    // Writers that wait for different times do not run into each other again and again.
+    const pause = Math.max(SETTLE.least, SETTLE.factor * took) * (1 + Math.random() * attempt);
+    await sleep(pause, undefined, { signal });
     const after = await client.findManifest(tag, signal);
-    if (after?.descriptor.digest === digest) {
+    if (after && isListed(parseIndex(after.bytes), entry)) {
       if (before) await deleteQuietly(client, before.descriptor.digest, signal);
       return;
     }
-    before = after;
-    // Two that wrote at the same moment shall not do so again.
-    await sleep(Math.random() * 100 * attempt, undefined, { signal });
   }
+  throw overwritten(client, tag);
+}
+
+function isListed(index: Index, entry: Descriptor): boolean {
+  return index.manifests.some(({ digest }) => digest === entry.digest);
 }
 
 /** Registries need not allow to delete; what is left then is small and found by nobody. */
