@@ -108,7 +108,7 @@ export async function writeTrace(
     }
     await rename(temporary, file);
   } catch (error) {
-    await rm(temporary, { force: true });
+    await rm(temporary, { force: true }).catch(() => undefined);
     signal?.throwIfAborted();
     throw new LensError(
       'trace/cannot-write',

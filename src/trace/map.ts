@@ -2,11 +2,11 @@
 import type { TarEntries } from '../layer/types';
 import type { ImageConfig } from '../oci/types';
 import { decodePath } from './paths';
+import { TouchLog, type LogHeads, type Way } from './touch-log';
 import { ImageTree } from './tree';
 import type {
   StartupTrace,
   Touch,
-  TouchKind,
   TraceEvent,
   TraceFooter,
   TraceHeader,
@@ -41,29 +41,28 @@ export function mapTrace(trace: StartupTrace, target: TraceTarget): TraceMapping
 }
 
 type PathFields = Extract<TraceEvent, { path: string }>;
-type Way = TouchKind | 'page of a program';
-
-/** Ranges that were touched in one way, in the order of their coming; one array for each field. */
-interface Ranges {
-  readonly start: number[];
-  readonly end: number[];
-  readonly at: number[];
-  readonly pid: number[];
-}
-
 /** What the start did with one entry, under whatever names. */
 interface FileUse {
   readonly layer: number;
   readonly entry: number;
   readonly size: number;
-  readonly ranges: Map<Way, Ranges>;
+  readonly heads: LogHeads;
+  touched: boolean;
   /** When it was first mapped or executed: the date of its pages, which are seen only later. */
   mappedAt: number | undefined;
   executed: boolean;
   hasPages: boolean;
   /** From here on its content is the container's own. */
   replaced: boolean;
-  readonly mappings: { off: number; len: number; way: Way; at: number; pid: number }[];
+  readonly mappings: Mapping[];
+}
+
+interface Mapping {
+  readonly off: number;
+  readonly len: number;
+  readonly way: Way;
+  readonly t: number;
+  readonly pid: number;
 }
 
 /** Where a path leads. */
@@ -85,11 +84,16 @@ export class TraceMapper {
   readonly #paths = new Map<string, PathUse>();
   /** Paths whose last step was meant as it is, even where it is a link. */
   readonly #unfollowed = new Map<string, PathUse>();
-  readonly #files = new Map<string, FileUse>();
+  /** By layer, then by entry. */
+  readonly #files: Map<number, FileUse>[];
+  readonly #log = new TouchLog();
+  #lastPath: string | undefined;
+  #lastFile: FileUse | undefined;
   #ended = false;
 
   constructor(header: TraceHeader, { layers, config }: TraceTarget) {
     this.#tree = new ImageTree(layers);
+    this.#files = layers.map(() => new Map<number, FileUse>());
     const volumes = Object.keys(config.config?.Volumes ?? {});
     this.#outside = [...OUTSIDE, ...(header.excluded_mounts ?? []), ...volumes].map((path) =>
       path.replace(/\/+$/, ''),
@@ -112,21 +116,21 @@ export class TraceMapper {
         this.#load(this.#reached(event), event);
         break;
       case 'read':
-        touch(this.#reached(event), 'read', event.off, event.len, event);
+        this.#touch(this.#reached(event), 'read', event.off, event.len, event);
         break;
       case 'mmap': {
         const file = this.#reached(event);
         if (!file || file.replaced) break;
         file.mappedAt ??= event.t;
         const way = ((event.prot ?? 0) & PROT_EXEC) === 0 ? 'page' : 'page of a program';
-        file.mappings.push({ off: event.off, len: event.len, way, at: event.t, pid: event.pid });
+        file.mappings.push({ off: event.off, len: event.len, way, t: event.t, pid: event.pid });
         break;
       }
       case 'pages':
         this.#pages(event);
         break;
       case 'meta':
-        touch(
+        this.#touch(
           event.nofollow === 1
             ? this.#lookUp(event.path, event.path_b64, this.#unfollowed)
             : this.#reached(event),
@@ -146,14 +150,14 @@ export class TraceMapper {
   finish(footer: TraceFooter | undefined): TraceMapping {
     const touches: Touch[] = [];
     let files = 0;
-    for (const file of this.#files.values()) {
+    for (const file of this.#files.flatMap((entries) => [...entries.values()])) {
       if (!file.hasPages) {
         for (const one of file.mappings) {
-          if (one.len <= SMALL_MAPPING) touch(file, one.way, one.off, one.len, { t: one.at, pid: one.pid });
+          if (one.len <= SMALL_MAPPING) this.#touch(file, one.way, one.off, one.len, one);
         }
       }
-      if (file.ranges.size > 0 || file.mappings.length > 0) files++;
-      for (const [way, ranges] of file.ranges) touches.push(...merged(file, way, ranges));
+      if (file.touched || file.mappings.length > 0) files++;
+      for (const touch of this.#log.touches(file.heads, file.layer, file.entry)) touches.push(touch);
     }
     const paths = [...this.#paths, ...this.#unfollowed];
     return {
@@ -177,8 +181,8 @@ export class TraceMapper {
       file.replaced = true;
       return;
     }
-    if (file && !file.ranges.has('open')) touch(file, 'open', 0, 0, event);
-    if ((flags & O_ACCMODE) !== 0) touch(file, 'copy-up', 0, -1, event);
+    this.#touch(file, 'open', 0, 0, event);
+    if ((flags & O_ACCMODE) !== 0) this.#touch(file, 'copy-up', 0, -1, event);
   }
 
   #exec(event: PathFields): void {
@@ -187,14 +191,14 @@ export class TraceMapper {
     // Under an emulator the program that runs is the emulator, which is not in the image.
     this.#load(real ?? asked, event);
     // A script's own head is read as well: its interpreter is what runs.
-    if (real && asked && asked !== real) touch(asked, 'exec', 0, EXEC_HEAD, event);
+    if (real && asked && asked !== real) this.#touch(asked, 'exec', 0, EXEC_HEAD, event);
   }
 
   #load(file: FileUse | undefined, event: PathFields): void {
     if (!file) return;
     file.mappedAt ??= event.t;
     file.executed = true;
-    touch(file, 'exec', 0, EXEC_HEAD, event);
+    this.#touch(file, 'exec', 0, EXEC_HEAD, event);
   }
 
   #pages(event: PathFields & { op: 'pages' }): void {
@@ -210,7 +214,7 @@ export class TraceMapper {
               (one) => one.way === 'page of a program' && one.off < off + len && off < one.off + one.len,
             )
           : (event.prot & PROT_EXEC) !== 0;
-      touch(file, ofProgram ? 'page of a program' : 'page', off, len, { t, pid: event.pid });
+      this.#touch(file, ofProgram ? 'page of a program' : 'page', off, len, { t, pid: event.pid });
     }
   }
 
@@ -223,12 +227,18 @@ export class TraceMapper {
 
   #lookUp(lossy: string, base64: string | undefined, known = this.#paths): FileUse | undefined {
     const path = base64 === undefined ? lossy : decodePath(Buffer.from(base64, 'base64'));
+    // Events of one file come in a row: this spares most of the hashing.
+    if (path === this.#lastPath && known === this.#paths) return this.#lastFile;
     let use = known.get(path);
     if (!use) {
       use = this.#isOutside(path)
         ? { state: 'excluded', file: undefined }
         : this.#find(path, known !== this.#unfollowed);
       known.set(path, use);
+    }
+    if (known === this.#paths) {
+      this.#lastPath = path;
+      this.#lastFile = use.file;
     }
     return use.file;
   }
@@ -249,21 +259,21 @@ export class TraceMapper {
     switch (found.found) {
       case 'file': {
         const { layer, entry, size } = found;
-        const key = `${layer}/${entry}`;
-        let file = this.#files.get(key);
+        let file = this.#files[layer]?.get(entry);
         if (!file) {
           file = {
             layer,
             entry,
             size,
-            ranges: new Map(),
+            heads: this.#log.newHeads(),
+            touched: false,
             mappedAt: undefined,
             executed: false,
             hasPages: false,
             replaced: false,
             mappings: [],
           };
-          this.#files.set(key, file);
+          this.#files[layer]?.set(entry, file);
         }
         return { state: 'mapped', file };
       }
@@ -276,57 +286,20 @@ export class TraceMapper {
         return { state: found.found, file: undefined };
     }
   }
-}
 
-/** Notes bytes of a file, `len` −1 for all from `off` on; clipped to the file. */
-function touch(
-  file: FileUse | undefined,
-  way: Way,
-  off: number,
-  len: number,
-  { t, pid }: { t: number; pid: number },
-): void {
-  if (!file || file.replaced) return;
-  const start = Math.min(off, file.size);
-  const end = len < 0 ? file.size : Math.min(off + len, file.size);
-  if (end <= start && way !== 'open') return;
-  let ranges = file.ranges.get(way);
-  if (!ranges) file.ranges.set(way, (ranges = { start: [], end: [], at: [], pid: [] }));
-  const last = ranges.start.length - 1;
-  const lastEnd = ranges.end[last];
-  // Read from front to back, as most files are, a file stays one range.
-  if (lastEnd !== undefined && start >= (ranges.start[last] ?? 0) && start <= lastEnd) {
-    ranges.end[last] = Math.max(end, lastEnd);
-    return;
+  /** Notes bytes of a file, `len` −1 for all from `off` on; clipped to the file. */
+  #touch(
+    file: FileUse | undefined,
+    way: Way,
+    off: number,
+    len: number,
+    { t, pid }: { t: number; pid: number },
+  ): void {
+    if (!file || file.replaced) return;
+    const start = Math.min(off, file.size);
+    const end = len < 0 ? file.size : Math.min(off + len, file.size);
+    if (end <= start && way !== 'open') return;
+    file.touched = true;
+    this.#log.add(file.heads, way, start, end, t, pid);
   }
-  ranges.start.push(start);
-  ranges.end.push(end);
-  ranges.at.push(t);
-  ranges.pid.push(pid);
-}
-
-/** The ranges as touches, those that meet made one, with the time of the first. */
-function merged({ layer, entry }: FileUse, way: Way, { start, end, at, pid }: Ranges): Touch[] {
-  const touches: { -readonly [Key in keyof Touch]: Touch[Key] }[] = [];
-  const order = start.map((_, index) => index).sort((a, b) => (start[a] ?? 0) - (start[b] ?? 0));
-  for (const index of order) {
-    const one = {
-      layer,
-      entry,
-      start: start[index] ?? 0,
-      end: end[index] ?? 0,
-      at: at[index] ?? 0,
-      pid: pid[index] ?? 0,
-      kind: way === 'page of a program' ? ('page' as const) : way,
-      executable: way === 'page of a program',
-    };
-    const last = touches.at(-1);
-    if (last && one.start <= last.end) {
-      last.end = Math.max(last.end, one.end);
-      if (one.at < last.at) Object.assign(last, { at: one.at, pid: one.pid });
-    } else {
-      touches.push(one);
-    }
-  }
-  return touches;
 }

@@ -30,16 +30,6 @@ function decodeLossless(bytes: Uint8Array): string {
   return text;
 }
 
-/** The bytes of a path made by `decodePath`. */
-export function encodePath(text: string): Uint8Array {
-  const parts = text.split(/([\uDC80-\uDCFF](?<![\uD800-\uDBFF].))/u);
-  return Buffer.concat(
-    parts.map((part, index) =>
-      index % 2 === 1 ? Buffer.from([part.charCodeAt(0) - 0xdc00]) : Buffer.from(part, 'utf8'),
-    ),
-  );
-}
-
 /** A path as events and tar entries may write it, without `.`, empty steps and a slash at either end; `..` stays. */
 export function steps(path: string): string[] {
   return path.split('/').filter((step) => step !== '' && step !== '.');
