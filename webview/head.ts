@@ -9,6 +9,7 @@ import { byId, h } from './dom';
 export interface HeadEvents {
   change(settings: Settings | null): void;
   byTime(on: boolean): void;
+  prefetch(on: boolean): void;
   createIndex(order: IndexOrder): void;
   recordStart(): void;
   exportReport(): void;
@@ -36,13 +37,19 @@ export function createHead(events: HeadEvents): Head {
   let current: Overview | undefined;
   let set: Settings | null = null;
 
+  let prefetchOn = false;
+
   const title = h('h1');
   const subtitle = h('p', { class: 'subtitle' });
   const state = h('p', { class: 'state' });
   const create = button('Create and push index…', true, () => {
     if (current === undefined) return;
     const { plan, spanSize } = current;
-    events.createIndex({ spanSize, minLayerSize: plan.minLayerSize, prefetch: false });
+    events.createIndex({
+      spanSize,
+      minLayerSize: plan.minLayerSize,
+      prefetch: prefetchOn && plan.trace !== null,
+    });
   });
   const record = button('Record a start', false, () => {
     events.recordStart();
@@ -50,9 +57,14 @@ export function createHead(events: HeadEvents): Head {
   const report = button('Export report…', false, () => {
     events.exportReport();
   });
+  const prefetch = checkbox('Have nodes prefetch the touched spans', (on) => {
+    prefetchOn = on;
+    events.prefetch(on);
+  });
+  prefetch.title = 'For nodes whose snapshotter has prefetch enabled; others pass it over.';
   byId('head').append(
     h('div', { class: 'titles' }, title, subtitle, state),
-    h('div', { class: 'actions' }, create, record, report),
+    h('div', { class: 'actions' }, prefetch, create, record, report),
   );
 
   const change = (part: Partial<Settings>): void => {
@@ -94,6 +106,7 @@ export function createHead(events: HeadEvents): Head {
       subtitle.textContent = `${plan.image.platform} · ${plan.image.digest.slice(0, 19)} · ${formatCount(plan.layers.length)} ${plan.layers.length === 1 ? 'layer' : 'layers'}, ${formatBytes(total(overview))}`;
       if (pending > 0) state.replaceChildren(progressRing(), `Reading layers, ${formatCount(pending)} to go`);
       else state.replaceChildren();
+      prefetch.hidden = plan.trace === null;
       create.disabled = pending > 0 || !plan.layers.some((layer) => layer.indexed);
       spanSizes.show(
         [

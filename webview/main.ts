@@ -104,6 +104,9 @@ function start(): void {
       byTime = next;
       draw();
     },
+    prefetch: (on) => {
+      tables.prefetch(on);
+    },
     createIndex: (order) => {
       run(host.ask('createIndex', order));
     },

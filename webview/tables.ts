@@ -13,6 +13,8 @@ export interface TableEvents {
 
 export interface Tables {
   show(overview: Overview, layer: number): void;
+  /** Whether the command line shall have the touched spans prefetched. */
+  prefetch(on: boolean): void;
   /** Marks the layer that is now selected. */
   mark(layer: number): void;
   /** Fills in the touched spans of each layer when the map has them. */
@@ -63,6 +65,7 @@ export function createTables(events: TableEvents): Tables {
   byId('sizes').append(sizes.element);
   byId('layers').append(layers.element);
   let shown: { overview: Overview; layer: number } | undefined;
+  let prefetch = false;
   /** Of the span size before, until the new one's are there. */
   let known: ReadonlyMap<number, Cells> = new Map();
 
@@ -131,11 +134,15 @@ export function createTables(events: TableEvents): Tables {
       );
       showModes(overview);
       showLayers();
-      command.textContent = commandLine(overview);
+      command.textContent = commandLine(overview, prefetch);
       byId('notes').replaceChildren(
         h('h2', {}, 'Notes'),
         h('ul', {}, ...[...plan.notes, assumptions(plan)].map((note) => h('li', {}, note))),
       );
+    },
+    prefetch(on) {
+      prefetch = on;
+      if (shown !== undefined) command.textContent = commandLine(shown.overview, on);
     },
     mark(layer) {
       if (shown !== undefined) shown = { ...shown, layer };
@@ -174,8 +181,10 @@ function showModes({ plan, spanSize }: Overview): void {
 }
 
 /** What makes the same index from a terminal. */
-function commandLine({ plan, spanSize }: Overview): string {
-  return `soci-lens index ${quote(plan.image.reference)} --output DESTINATION --span-size ${spanSize} --min-layer-size ${plan.minLayerSize}`;
+function commandLine({ plan, spanSize }: Overview, prefetch: boolean): string {
+  const fixed = `--output DESTINATION --span-size ${spanSize} --min-layer-size ${plan.minLayerSize}`;
+  const traced = prefetch && plan.trace !== null ? ' --trace TRACE --prefetch-from-trace' : '';
+  return `soci-lens index ${quote(plan.image.reference)} ${fixed}${traced}`;
 }
 
 /** A word of a POSIX shell. */

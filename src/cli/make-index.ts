@@ -6,9 +6,11 @@ import { parseDestination, parseReference, type Destination } from '../image/ref
 import { formatPlatform, parsePlatform } from '../oci/platform';
 import type { Descriptor } from '../oci/types';
 import { formatBytes, formatCount, formatSize } from '../plan/format';
-import { createPlanner } from '../plan/plan';
+import { createPlanner, type Planner } from '../plan/plan';
+import type { LayerSpans } from '../plan/types';
 import { convertLayout, type ConvertResult } from '../soci/convert';
 import { DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE } from '../soci/layers';
+import type { SpanRange } from '../soci/prefetch';
 import { defineCommand, EXIT, parseBytes, required, typed, UsageError } from './command';
 import { planInput } from './plan';
 import { pushTo, REGISTRY_FLAGS } from './push';
@@ -22,7 +24,15 @@ export const indexCommand = defineCommand({
   flags: {
     output: { type: 'string', short: 'o', value: 'DEST', help: 'oci:FOLDER or docker://HOST/NAME:TAG.' },
     'span-size': { type: 'string', value: 'BYTES', help: 'Bytes per span, or auto with --trace (4M).' },
-    trace: { type: 'string', value: 'FILE', help: 'The recorded start, for --span-size auto.' },
+    trace: {
+      type: 'string',
+      value: 'FILE',
+      help: 'The recorded start, for --span-size auto and --prefetch-from-trace.',
+    },
+    'prefetch-from-trace': {
+      type: 'boolean',
+      help: 'Have the runtime fetch exactly the spans that the start touches.',
+    },
     'min-layer-size': { type: 'string', value: 'BYTES', help: 'Smaller layers stay out of the index (10M).' },
     platform: { type: 'string', multiple: true, value: 'OS/ARCH', help: 'Index this platform only.' },
     'all-platforms': { type: 'boolean', help: 'Index every platform of the image.' },
@@ -57,19 +67,22 @@ export const indexCommand = defineCommand({
     const wrong = flags.optimizations?.find((one) => one !== 'xattr');
     if (wrong !== undefined)
       throw new UsageError(`There is no optimization "${wrong}"; xattr is the only one.`);
-    const fixedSpanSize = readSpanSize(flags['span-size'], flags.trace);
+    const fixedSpanSize = readSpanSize(flags);
     const prefetchFiles = [
       ...(flags['prefetch-file'] ?? []),
       ...(flags['prefetch-files-json'] === undefined ? [] : await readList(flags['prefetch-files-json'])),
     ];
 
     const { layout, tag } = await sourceLayout(session, reference);
-    const spanSize = fixedSpanSize ?? (await tunedSpanSize(session, reference, flags, minLayerSize));
+    const planner = flags.trace === undefined ? undefined : await readPlanner(session, reference, flags);
+    const spanSize = fixedSpanSize ?? tunedSpanSize(session, planner, minLayerSize);
+    const touched = flags['prefetch-from-trace'] ? planner?.prefetch(spanSize, minLayerSize) : undefined;
     const convert = async (folder: string): Promise<ConvertResult> =>
       convertLayout(layout, await createLayout(folder), {
         spanSize,
         minLayerSize,
         prefetchFiles,
+        ...(touched && { prefetchSpans: (layer: Descriptor) => spansOf(touched, layer) }),
         signal,
         onProgress: terminal.progress,
         onLine: (line) => {
@@ -92,13 +105,21 @@ export const indexCommand = defineCommand({
 });
 
 /** `undefined` stands for `auto`. */
-function readSpanSize(text: string | undefined, trace: string | undefined): number | undefined {
+function readSpanSize(flags: {
+  readonly 'span-size'?: string | undefined;
+  readonly trace?: string | undefined;
+  readonly 'prefetch-from-trace'?: boolean | undefined;
+}): number | undefined {
+  const { 'span-size': text, trace } = flags;
+  if (flags['prefetch-from-trace'] && trace === undefined)
+    throw new UsageError('--prefetch-from-trace needs --trace: the start tells which spans it touches.');
   if (text === 'auto') {
     if (trace === undefined)
       throw new UsageError('--span-size auto needs --trace: the start tells which size serves it.');
     return undefined;
   }
-  if (trace !== undefined) throw new UsageError('--trace is for --span-size auto.');
+  if (trace !== undefined && !flags['prefetch-from-trace'])
+    throw new UsageError('--trace is for --span-size auto and --prefetch-from-trace.');
   if (text === undefined) return DEFAULT_SPAN_SIZE;
   const bytes = parseBytes(text, 'span-size');
   if (bytes === 0) throw new UsageError('--span-size takes at least one byte.');
@@ -122,17 +143,25 @@ async function sourceLayout(
   return { layout: await openLayout(image.layout), tag: undefined };
 }
 
-async function tunedSpanSize(
+async function readPlanner(
   session: Session,
   reference: string,
   flags: { readonly trace?: string | undefined; readonly platform?: readonly string[] | undefined },
-  minLayerSize: number,
-): Promise<number> {
+): Promise<Planner> {
   const image = await session.open(reference, flags.platform?.[0]);
-  const input = await planInput(image, await session.scan(image), { traceFile: flags.trace });
-  const { choice } = createPlanner(input).plan({ minLayerSize });
+  return createPlanner(await planInput(image, await session.scan(image), { traceFile: flags.trace }));
+}
+
+function tunedSpanSize(session: Session, planner: Planner | undefined, minLayerSize: number): number {
+  if (planner === undefined) return DEFAULT_SPAN_SIZE;
+  const { choice } = planner.plan({ minLayerSize });
   session.terminal.info(choice.reason);
   return choice.spanSize;
+}
+
+function spansOf(touched: readonly LayerSpans[], { digest }: Descriptor): SpanRange[] {
+  const spans = touched.find((layer) => layer.digest === digest)?.spans ?? [];
+  return spans.map(([start, end]) => ({ start, end }));
 }
 
 /** Writes the converted image to its place; for a registry it is made beside the cache first, and removed afterwards. */

@@ -145,6 +145,14 @@ async function confirmIndex(
       formatCount(row?.spans ?? 0),
       formatBytes(row?.ztocBytes ?? 0),
     ),
+    ...(order.prefetch
+      ? [
+          vscode.l10n.t(
+            'Prefetch: {0} spans that the start touches; nodes with prefetch enabled fetch them before it',
+            formatCount(row?.touchedSpans ?? 0),
+          ),
+        ]
+      : []),
     image.bytesNote,
     vscode.l10n.t('What the destination holds under this name is replaced.'),
   ].join('\n');

@@ -137,11 +137,18 @@ export async function createIndex(
   const parsed = line.parseReference(reference);
   const scratch = path.join(services.folders.cache, 'made', randomUUID());
   const output = target.transport === 'oci' ? path.resolve(target.path) : scratch;
+  const touched = order.prefetch ? opened.picture.prefetch(order) : [];
+  // The layers are scanned already, so making the ztocs has no steps of its own to report.
+  task.onProgress({ step: vscode.l10n.t('Making the index') });
   try {
     const { index } = await line.convertLayout(source, await line.createLayout(output), {
       spanSize: order.spanSize,
       minLayerSize: order.minLayerSize,
       platforms: [image.platform],
+      prefetchSpans: ({ digest }) =>
+        touched
+          .filter((layer) => layer.digest === digest)
+          .flatMap(({ spans }) => spans.map(([start, end]) => ({ start, end }))),
       ...(parsed.transport === 'oci' && parsed.tag !== undefined && { tag: parsed.tag }),
       scan: (layer) => Promise.resolve(scanOf(opened.layers, layer.digest)),
       onLine: (text: string) => {

@@ -14,6 +14,7 @@ import type {
   EntriesPage,
   EntriesQuery,
   EntryRow,
+  LayerSpans,
   Overview,
   Plan,
   Settings,
@@ -33,6 +34,8 @@ export interface Picture {
   cells(query: CellsQuery): Cells;
   span(query: { layer: number; spanSize: number; span: number }): SpanDetail;
   entries(query: EntriesQuery): EntriesPage;
+  /** The touched spans of each layer that an index with these settings covers. */
+  prefetch(order: { spanSize: number; minLayerSize: number }): LayerSpans[];
 }
 
 /**
@@ -173,7 +176,13 @@ export function createPicture(input: PlanInput, options: PlanOptions = {}, pendi
     return { total: matches.entries.length, rows: rowsFrom(matches.entries) };
   }
 
-  return { overview, cells, span, entries };
+  return {
+    overview,
+    cells,
+    span,
+    entries,
+    prefetch: ({ spanSize, minLayerSize }) => planner.prefetch(spanSize, minLayerSize),
+  };
 }
 
 function matching(scan: LayerScan, touches: LayerTouches, { filter, touchedOnly }: EntriesQuery): number[] {

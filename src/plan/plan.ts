@@ -14,7 +14,7 @@ import { spanRuns, startFetches, startReads } from './spans';
 import type { StartFetches } from './spans';
 import { layerTouches } from './touches';
 import type { LayerTouches } from './touches';
-import type { Forecast, Network, Node, Plan, PlanLayer, PlanTrace, SpanSizeRow } from './types';
+import type { Forecast, LayerSpans, Network, Node, Plan, PlanLayer, PlanTrace, SpanSizeRow } from './types';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -71,6 +71,8 @@ export interface Planner {
   readonly input: PlanInput;
   readonly touches: readonly LayerTouches[];
   laid(spanSize: number): Laid;
+  /** The spans that a start fetches of each layer the index covers: what an exact prefetch artifact lists. */
+  prefetch(spanSize: number, minLayerSize: number): LayerSpans[];
   /** @throws LensError `plan/bad-span-size`, `plan/bad-network` */
   plan(options?: PlanOptions): Plan;
 }
@@ -104,6 +106,15 @@ export function createPlanner(input: PlanInput): Planner {
       laidBySize.set(spanSize, found);
     }
     return found;
+  }
+
+  function prefetch(spanSize: number, minLayerSize: number): LayerSpans[] {
+    const { first } = laid(spanSize).fetches;
+    return input.layers.flatMap(({ descriptor }, layer) => {
+      const times = descriptor.size < minLayerSize ? undefined : first[layer];
+      const spans = times ? spanRuns(times) : [];
+      return spans.length > 0 ? [{ layer, digest: descriptor.digest, spans }] : [];
+    });
   }
 
   function plan(options: PlanOptions = {}): Plan {
@@ -153,16 +164,12 @@ export function createPlanner(input: PlanInput): Planner {
       rows,
       choice,
       modes: [forecast('docker-pull', chosen), forecast('parallel-pull', chosen), ...(trace ? lazy : [])],
-      prefetch: layers.flatMap(({ index, digest, indexed }) => {
-        const first = indexed ? chosen.fetches.first[index] : undefined;
-        const spans = first ? spanRuns(first) : [];
-        return spans.length > 0 ? [{ layer: index, digest, spans }] : [];
-      }),
+      prefetch: prefetch(choice.spanSize, minLayerSize),
       notes: notes(layers, trace, forecast('docker-pull', chosen), chosenRow?.lazy),
     };
   }
 
-  return { input, touches: byLayer, laid, plan };
+  return { input, touches: byLayer, laid, prefetch, plan };
 }
 
 /** Measuring the files of a ztoc takes time, and the same scan comes again in each new picture of a growing image. */

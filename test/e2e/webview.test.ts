@@ -193,11 +193,12 @@ describe('with a recorded start', () => {
       },
     });
     const create = page.locator('vscode-button', { hasText: 'Create and push index' });
+    await page.locator('#head vscode-checkbox').click();
+    await page.locator('#command code', { hasText: '--prefetch-from-trace' }).waitFor();
     await create.click();
     await page.waitForTimeout(100);
-    assert.deepEqual(orders, [
-      { spanSize: plan.choice.spanSize, minLayerSize: plan.minLayerSize, prefetch: false },
-    ]);
+    const order = { spanSize: plan.choice.spanSize, minLayerSize: plan.minLayerSize };
+    assert.deepEqual(orders, [{ ...order, prefetch: true }]);
     assert.equal(await create.getAttribute('disabled'), '');
     opened?.host.tell('progress', { step: 'Pushing', done: 50, total: 200 });
     await page.locator('.state', { hasText: 'Pushing, 25 %' }).waitFor();

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import type { Planner } from '../../../src/plan/plan';
+import { encodePrefetch } from '../../../src/soci/prefetch';
 import { fixture } from '../../support/paths';
 import { judge, planTruth, readTruth, summary } from '../../support/truth';
 import type { RecordedApp, Verdict } from '../../support/truth';
@@ -44,6 +45,27 @@ describe('fx-py, recorded on the real snapshotter', () => {
       );
     }
     assert.equal(prefetch.length, 3);
+  });
+
+  test('prefetch artifacts of the touched spans are as long as those that the runs fetched', () => {
+    for (const [exact, lazy, spanSize] of [
+      ['exact-4m', 'lazy-4m', 4 * MIB],
+      ['exact-1m', 'lazy-1m', MIB],
+    ] as const) {
+      const bytesOf = (kind: string): number =>
+        app.runs.find((run) => run.run.startsWith(kind))?.counts['artifact']?.bytes ?? NaN;
+      const sizes = planner.prefetch(spanSize, 10 * MIB).map(({ digest, spans }) => {
+        const layer = { mediaType: '', digest, size: 0 };
+        return encodePrefetch(
+          layer,
+          spans.map(([start, end]) => ({ start, end })),
+        ).bytes.length;
+      });
+      assert.equal(
+        sizes.reduce((sum, size) => sum + size, 0),
+        bytesOf(exact) - bytesOf(lazy),
+      );
+    }
   });
 
   test('nearly every fetch waits for the one before: 64 groups of 66 spans were measured', () => {
