@@ -128,6 +128,42 @@ describe('pushing an indexed image to a real registry', () => {
     await client.close();
   });
 
+  test('from one repository to another, with no layer on this disk', async (t) => {
+    const dir = await temporaryFolder(t);
+    const from = connectRegistry(registry.host, 'round/trip');
+    const to = connectRegistry(registry.host, 'round/trip-soci');
+    const plain = await writeGoldenLayout(path.join(dir, 'in'), goldenImage('multi-platform-attestation'));
+    await pushLayout(plain, from, 'v1');
+    const source = registryStore(from, 'v1');
+    const output = await createLayout(path.join(dir, 'out'));
+    const result = await convertLayout(source, output, {
+      spanSize: 65536,
+      minLayerSize: 0,
+      platforms: 'all',
+      scan: scanHere,
+      copy: false,
+    });
+    const golden = goldenImage('multi-platform-attestation').out?.manifests[0]?.digest;
+    assert.equal(result.index.digest, golden);
+    const layout = await openLayout(output.dir);
+    const pushed = await pushLayout(layout, to, 'v1', { rest: source, mountFrom: 'round/trip' });
+    assert.equal(pushed.digest, golden);
+    const { perPlatform } = result;
+    const made = perPlatform.flatMap(({ ztocs }) => ztocs.map(({ ztoc }) => ztoc));
+    const sizes = new Map(made.map(({ digest, size }) => [digest, size]));
+    assert.equal(
+      pushed.bytes,
+      [...sizes.values()].reduce((sum, size) => sum + size, 2),
+      'ztocs and {} are all that is sent',
+    );
+    assert.equal((await verifyLayout(registryStore(to, 'v1'))).ok, true);
+    // Without a mount, what is missing comes from where the image is.
+    const third = connectRegistry(registry.host, 'round/trip-third');
+    await pushLayout(layout, third, 'v1', { rest: source });
+    assert.equal((await verifyLayout(registryStore(third, 'v1'))).ok, true);
+    await Promise.all([from.close(), to.close(), third.close()]);
+  });
+
   test('damage in the registry is found by verifying', async (t) => {
     const layout = await converted(await temporaryFolder(t), 'one-layer');
     const client = connectRegistry(registry.host, 'damaged');

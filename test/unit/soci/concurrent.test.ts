@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { mapConcurrently } from '../../../src/soci/concurrent';
+
+test('results are in order and no more than the limit run at once', async () => {
+  let running = 0;
+  let most = 0;
+  const results = await mapConcurrently([5, 1, 4, 2, 3, 0], 2, async (item, index) => {
+    most = Math.max(most, ++running);
+    await sleep(item);
+    running--;
+    return `${index}:${item}`;
+  });
+  assert.deepEqual(results, ['0:5', '1:1', '2:4', '3:2', '4:3', '5:0']);
+  assert.equal(most, 2);
+  assert.deepEqual(await mapConcurrently([], 3, () => Promise.resolve(1)), []);
+});
+
+test('the first failure is thrown after the others have been told to stop and have ended', async () => {
+  let ended = 0;
+  const work = async (item: number, _: number, signal: AbortSignal) => {
+    if (item === 2) throw new Error('two');
+    await sleep(10_000, undefined, { signal }).finally(() => ended++);
+  };
+  await assert.rejects(mapConcurrently([1, 2, 3, 4], 2, work), /two/);
+  assert.equal(ended, 1);
+});
+
+test('an abort from outside ends it with its reason', async () => {
+  const stop = new AbortController();
+  const work = (_: number, __: number, signal: AbortSignal) => sleep(10_000, undefined, { signal });
+  const all = mapConcurrently([1, 2, 3], 2, work, stop.signal);
+  stop.abort();
+  await assert.rejects(all, { name: 'AbortError' });
+});
