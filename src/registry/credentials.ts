@@ -132,21 +132,17 @@ function run(
     const child = spawn(program, ['get'], {
       env,
       stdio: ['pipe', 'pipe', 'ignore'],
-      timeout: HELPER_TIMEOUT,
       windowsHide: true,
-      ...(signal && { signal }),
+      // Not the option `timeout`: its timer outlives a program that cannot be started.
+      signal: AbortSignal.any([AbortSignal.timeout(HELPER_TIMEOUT), ...(signal ? [signal] : [])]),
     });
     let output = '';
     child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
     child.once('error', (error) => {
+      const code = 'code' in error ? error.code : undefined;
       if (signal?.aborted) reject(error);
-      else
-        reject(
-          helperFailed(
-            program,
-            'code' in error && error.code === 'ENOENT' ? 'it is not installed' : messageOf(error),
-          ),
-        );
+      else if (code === 'ABORT_ERR') reject(helperFailed(program, 'it does not answer'));
+      else reject(helperFailed(program, code === 'ENOENT' ? 'it is not installed' : messageOf(error)));
     });
     child.once('close', (code) => {
       resolve({ code, output });

@@ -146,7 +146,7 @@ describe('tokens', () => {
     );
     assert.equal(tokens.asked[0]?.url.searchParams.get('service'), 'reg');
     assert.equal(
-      tokens.asked[0]?.authorization,
+      tokens.asked[0].authorization,
       `Basic ${Buffer.from(`someone:${PASSWORD}`).toString('base64')}`,
     );
   });
@@ -164,7 +164,7 @@ describe('tokens', () => {
     await connect({ identityToken: 'secret-identity' }).hasBlob(blob.digest);
     const [asked] = tokens.asked;
     assert.equal(asked?.method, 'POST');
-    const form = new URLSearchParams(asked?.body);
+    const form = new URLSearchParams(asked.body);
     assert.equal(form.get('grant_type'), 'refresh_token');
     assert.equal(form.get('refresh_token'), 'secret-identity');
     assert.equal(form.get('scope'), 'repository:team/service:pull');
