@@ -54,7 +54,7 @@ async function prepare() {
   await mkdir(workspace, { recursive: true });
   await cp(path.join(root, 'test/host/workspace'), workspace, { recursive: true });
   await cp(samplePaths.layout, path.join(workspace, 'sample'), { recursive: true });
-  await cp(samplePaths.trace, path.join(workspace, 'start.soci-trace.jsonl')).catch(() => undefined); //TMP
+  await cp(samplePaths.trace, path.join(workspace, 'start.soci-trace.jsonl'));
 }
 
 async function run() {

@@ -26,7 +26,6 @@ test('the VSIX holds what it should and nothing else', () => {
       'extension.vsixmanifest',
       'extension/LICENSE.txt',
       'extension/changelog.md',
-      'extension/dist/cli.js',
       'extension/dist/extension.js',
       'extension/dist/icon.png',
       'extension/dist/layer-worker.js',

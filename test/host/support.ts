@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
+import type { Line, Services } from '../../src/editor/services';
+import { AnalysisStore } from '../../src/editor/store';
+import { Tasks } from '../../src/editor/tasks';
 
 /** The folder that the window has open: test/host/workspace with the sample image beside it. */
 export const workspace = path.resolve(vscode.workspace.workspaceFolders?.[0]?.uri.fsPath ?? '');
@@ -59,6 +62,44 @@ export async function answering(
   }
 }
 
+/** The notifications of tasks while a test runs; `cancel` presses the button of one. */
+export interface Notifications {
+  /** Of those that are shown now. */
+  readonly titles: readonly string[];
+  cancel(title: string): void;
+  dispose(): void;
+}
+
+/** Stands in for the notifications of tasks until it is disposed of. */
+export function watchNotifications(): Notifications {
+  const original = vscode.window.withProgress;
+  const shown = new Map<string, vscode.CancellationTokenSource>();
+  const withProgress: typeof original = async (options, work) => {
+    const source = new vscode.CancellationTokenSource();
+    const title = options.title ?? '';
+    shown.set(title, source);
+    try {
+      assert.equal(options.cancellable, true);
+      return await work({ report: () => undefined }, source.token);
+    } finally {
+      shown.delete(title);
+      source.dispose();
+    }
+  };
+  Object.assign(vscode.window, { withProgress });
+  return {
+    get titles() {
+      return [...shown.keys()];
+    },
+    cancel(title) {
+      shown.get(title)?.cancel();
+    },
+    dispose() {
+      Object.assign(vscode.window, { withProgress: original });
+    },
+  };
+}
+
 /** Waits for something that follows an event; the condition is looked at every 20 ms. */
 export async function until<T>(
   what: string,
@@ -89,6 +130,30 @@ export function memento(): vscode.Memento {
     update: (key, value) => {
       values.set(key, JSON.parse(JSON.stringify(value)));
       return Promise.resolve();
+    },
+  };
+}
+
+/** The services of the extension, beside those that VS Code's own instance of it has. */
+export interface TestServices extends Services {
+  dispose(): void;
+}
+
+export function testServices(scratch: string): TestServices {
+  const log = vscode.window.createOutputChannel('SOCI Lens (test)', { log: true });
+  const store = new AnalysisStore(memento());
+  const tasks = new Tasks(log);
+  const dist = path.join(extension().extensionPath, 'dist');
+  return {
+    log,
+    store,
+    tasks,
+    answers: memento(),
+    // The built bundle, as the product loads it.
+    line: () => import(path.join(dist, 'line.js')) as Promise<Line>,
+    folders: { cache: scratch, tracer: path.join(dist, 'tracer'), traces: path.join(scratch, 'traces') },
+    dispose() {
+      vscode.Disposable.from(log, store, tasks).dispose();
     },
   };
 }

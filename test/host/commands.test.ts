@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import * as path from 'node:path';
+import * as vscode from 'vscode';
+import { registerCommands } from '../../src/editor/commands';
+import { LensError } from '../../src/errors';
+import { answering, sample, testServices, until, watchNotifications, workspace } from './support';
+
+const run = (name: string, argument?: unknown) =>
+  vscode.commands.executeCommand(`sociLens.${name}`, argument);
+
+function tabs(): string[] {
+  return vscode.window.tabGroups.all.flatMap(({ tabs: all }) =>
+    all.flatMap(({ input, label }) =>
+      input instanceof vscode.TabInputWebview && input.viewType.endsWith('sociLens.spanMap') ? [label] : [],
+    ),
+  );
+}
+
+suite('commands without an engine', () => {
+  test('inspecting an OCI layout opens its span map, and once only', async () => {
+    const asked = await answering({}, async () => {
+      await run('inspectImage', sample);
+      await run('showSpanMap', sample);
+    });
+    assert.deepEqual(asked, []);
+    assert.equal((await until('the panel', () => tabs().length > 0 && tabs())).length, 1);
+    assert.match(tabs()[0] ?? '', /^Span Map: oci:/);
+  });
+
+  test('building says that no engine answers, what to do, and offers one action and the log', async () => {
+    const asked = await answering({}, () =>
+      run('buildAndInspect', vscode.Uri.file(path.join(workspace, 'Dockerfile'))),
+    );
+    const error = await until('an error', () => asked.find(({ kind }) => kind === 'showErrorMessage'));
+    assert.match(
+      error.message,
+      /^No Docker engine answers\. Tried unix:\/\/\/nonexistent\/docker\.sock .*\. Start Docker/,
+    );
+    assert.deepEqual(error.items.slice(1), ['Choose the Engine', 'Show Log']);
+    assert.equal(asked.length, 1);
+  });
+
+  test('a folder that is no layout, and a name that is none, are explained', async () => {
+    for (const [reference, message] of [
+      ['oci:/nowhere/at/all', /\/nowhere\/at\/all/],
+      ['docker://localhost/UPPER', /"docker:\/\/localhost\/UPPER" is not an image reference/],
+    ] as const) {
+      const asked = await answering({}, () => run('inspectImage', reference));
+      assert.equal(asked.length, 1);
+      assert.match(asked[0]?.message ?? '', message);
+      assert.equal(asked[0]?.items.at(-1), 'Show Log');
+    }
+  });
+
+  test('profiling an image that no engine has ends with an error, after the question whether it may run', async () => {
+    const asked = await answering({ showWarningMessage: 'Run' }, () => run('profileStartup', sample));
+    assert.deepEqual(
+      asked.map(({ kind }) => kind),
+      ['showWarningMessage', 'showErrorMessage'],
+    );
+    assert.match(JSON.stringify(asked[0]?.items), /Command: \/usr\/bin\/storefront/);
+  });
+
+  test('commands of the palette ask for what they need, and do nothing when the person leaves', async () => {
+    const asked = await answering({}, () => run('inspectImage'));
+    assert.deepEqual(
+      asked.map(({ kind }) => kind),
+      ['showQuickPick'],
+    );
+  });
+
+  test('an image can be taken from the list', async () => {
+    const reference = `oci:${path.join(workspace, 'sample')}:latest`;
+    await answering({}, () => run('inspectImage', reference));
+    await run('forgetImage', reference);
+    const asked = await answering({}, () => run('importTrace', sample));
+    assert.deepEqual(
+      asked.map(({ kind }) => kind),
+      ['showOpenDialog'],
+    );
+  });
+});
+
+suite('errors and cancel', () => {
+  const attempt = async (error: Error) => {
+    const services = testServices('/nonexistent');
+    const registered = registerCommands({ testFailure: () => Promise.reject(error) }, services.log);
+    try {
+      return await answering({}, () => run('testFailure'));
+    } finally {
+      registered.dispose();
+      services.dispose();
+    }
+  };
+
+  test('an error is one notification: what failed, what to do, the log', async () => {
+    const asked = await attempt(new LensError('image/build-failed', 'The build failed: no.', 'Mend it.'));
+    assert.equal(asked.length, 1);
+    assert.deepEqual(asked[0]?.items, ['The build failed: no. Mend it.', 'Show Log']);
+  });
+
+  test('an error of another bundle counts as ours', async () => {
+    // dist/line.js has its own copy of the class.
+    const foreign = Object.assign(new Error('Away.'), {
+      name: 'LensError',
+      code: 'image/engine-gone',
+      advice: 'Start it.',
+    });
+    const asked = await attempt(foreign);
+    assert.deepEqual(asked[0]?.items, ['Away. Start it.', 'Choose the Engine', 'Show Log']);
+  });
+
+  test('a defect says so, without its stack', async () => {
+    const asked = await attempt(new TypeError('x is undefined'));
+    assert.match(
+      asked[0]?.message ?? '',
+      /failed in a way that it should not: x is undefined\. Please report/,
+    );
+  });
+
+  test('a cancelled task says nothing', async () => {
+    assert.deepEqual(await attempt(new DOMException('This operation was aborted', 'AbortError')), []);
+  });
+
+  test('Cancel reaches the work as a signal at once, and other images go on', async () => {
+    const services = testServices('/nonexistent');
+    const notifications = watchNotifications();
+    try {
+      const forever = (signal: AbortSignal) =>
+        new Promise<never>((_, reject) => {
+          signal.addEventListener('abort', () => {
+            reject(signal.reason as Error); // `abort()` without an argument gives an AbortError.
+          });
+        });
+      const one = services.tasks.run('inspect', 'oci:/one', 'One', ({ signal }) => forever(signal));
+      let otherEnded = false;
+      const other = services.tasks.run('inspect', 'oci:/two', 'Two', async ({ signal }) => {
+        await forever(signal).finally(() => (otherEnded = true));
+      });
+      const started = performance.now();
+      await until('both run', () => notifications.titles.length === 2);
+      notifications.cancel('One');
+      await assert.rejects(one, { name: 'AbortError' });
+      assert.ok(performance.now() - started < 1000);
+      assert.equal(otherEnded, false);
+      notifications.cancel('Two');
+      await assert.rejects(other, { name: 'AbortError' });
+      await until('none runs', () => notifications.titles.length === 0);
+    } finally {
+      notifications.dispose();
+      services.dispose();
+    }
+  });
+});
