@@ -1,0 +1,103 @@
+/** Every kind of call that reads a file, from 64-bit and from 32-bit programs, however the tracer looks at it. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { buildImage } from '../../src/image/engine';
+import { testEngine } from '../support/engine';
+import { temporaryFolder } from '../support/folders';
+import { fixture, repoRoot } from '../support/paths';
+import { assertPages, events, record, tracerDir } from '../support/tracing';
+
+const run = promisify(execFile);
+
+/** The compiler that the tracer was built with; the only one that makes programs of every kind. */
+function zig(): string | undefined {
+  const cache = path.join(repoRoot, '.cache');
+  const folder = readdirSync(cache).find((name) => name.startsWith('zig-'));
+  const python = path.join(cache, folder ?? '', 'bin/python');
+  return folder !== undefined && existsSync(python) ? python : undefined;
+}
+
+for (const [machine, bytes] of [
+  ['x86_64', '8'],
+  ['x86', '4'],
+] as const) {
+  test(`${machine}: reads, mappings, advice, copies and listening`, async (t) => {
+    await tracerDir();
+    const compiler = zig();
+    if (compiler === undefined) {
+      t.skip('zig, which compiles for other machines, could not be had');
+      return;
+    }
+    const engine = await testEngine();
+    const contextDir = await temporaryFolder(t);
+    await copyFile(fixture('images/calls/calls.c'), path.join(contextDir, 'calls.c'));
+    await run(
+      compiler,
+      ['-m', 'ziglang', 'cc', '-target', `${machine}-linux-musl`, '-O1', '-static', 'calls.c', '-o', 'calls'],
+      { cwd: contextDir },
+    );
+    await writeFile(path.join(contextDir, 'data'), Buffer.alloc(4 << 20, 'x'));
+    await writeFile(
+      path.join(contextDir, 'Dockerfile'),
+      'FROM scratch\nCOPY calls data /\nENTRYPOINT ["/calls"]\n',
+    );
+    const tag = `fx-calls-${machine}`;
+    await buildImage(engine, { contextDir, dockerfile: 'Dockerfile', tag });
+
+    for (const tracerFlags of [[], ['-R'], ['-N']]) {
+      const recorded = await record(tag, { tracerFlags });
+      assert.deepEqual(recorded.output, [bytes]);
+      assert.deepEqual(
+        events(recorded, 'read', '/data').map(({ off, len }) => [off, len]),
+        [
+          [0, 10],
+          [5, 20],
+          [10, 70],
+          [3, 70],
+          [7, 11],
+          [80, 12],
+          [100, 200],
+        ],
+        `${tracerFlags.join()}: read, pread, readv, preadv, sendfile twice, fadvise`,
+      );
+      assert.deepEqual(
+        events(recorded, 'mmap', '/data').map(({ off, len, prot }) => [off, len, prot]),
+        [
+          [0, 4096, 1],
+          [1 << 20, 2 << 20, 1],
+        ],
+      );
+      assertPages(recorded, '/data', [0, 2 << 20]);
+      assert.ok(events(recorded, 'pages', '/data').some(({ why }) => why === 'munmap'));
+      assert.deepEqual(
+        recorded.trace.events.flatMap((event) =>
+          event.op === 'bind' || event.op === 'listen' ? [[event.op, event.port]] : [],
+        ),
+        [
+          ['bind', 4321],
+          ['listen', 4321],
+        ],
+      );
+    }
+  });
+}
+
+test('the tracers are static programs of less than 120 kB', async () => {
+  for (const name of ['tracer-amd64', 'tracer-arm64']) {
+    const program = await readFile(path.join(await tracerDir(), name));
+    assert.ok(program.length < 120_000, `${name}: ${program.length}`);
+    // elf(5): e_phoff at 32, e_phentsize at 54, e_phnum at 56; PT_INTERP is 3.
+    const [from, size, count] = [
+      Number(program.readBigUInt64LE(32)),
+      program.readUInt16LE(54),
+      program.readUInt16LE(56),
+    ];
+    const types = Array.from({ length: count }, (_, index) => program.readUInt32LE(from + index * size));
+    assert.ok(types.length > 0 && !types.includes(3), `${name} needs no loader`);
+  }
+});
