@@ -64,9 +64,11 @@ export async function runLine({ root, work, log }) {
 
   const output = `oci:${file('indexed')}`;
   const tuned = ['--span-size', String(plan.choice.spanSize), '--min-layer-size', MIN_LAYER_SIZE];
-  const made = await soci(['index', image, '--output', output, ...tuned], (it) => {
+  const exact = ['--trace', trace, '--prefetch-from-trace'];
+  const made = await soci(['index', image, '--output', output, ...tuned, ...exact], (it) => {
     const ztocs = it.platforms.flatMap((one) => one.ztocs);
-    return `${ztocs.length} layers indexed with ${mb(sum(ztocs, 'size'))} of ztocs`;
+    const prefetch = it.platforms.flatMap((one) => one.prefetch);
+    return `${ztocs.length} layers indexed with ${mb(sum(ztocs, 'size'))} of ztocs, the touched spans of ${prefetch.length} listed for prefetch`;
   });
 
   const registry = engine ? await startRegistry(path.join(work, 'registry')) : undefined;

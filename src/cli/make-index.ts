@@ -6,13 +6,13 @@ import { parseDestination, parseReference, type Destination } from '../image/ref
 import { formatPlatform, parsePlatform } from '../oci/platform';
 import type { Descriptor } from '../oci/types';
 import { formatBytes, formatCount, formatSize } from '../plan/format';
-import { createPlanner, type Planner } from '../plan/plan';
+import { createPlanner, type Planner, type PlanOptions } from '../plan/plan';
 import type { LayerSpans } from '../plan/types';
 import { convertLayout, type ConvertResult } from '../soci/convert';
 import { DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE } from '../soci/layers';
 import type { SpanRange } from '../soci/prefetch';
 import { defineCommand, EXIT, parseBytes, required, typed, UsageError } from './command';
-import { planInput } from './plan';
+import { CIRCUMSTANCE_FLAGS, planInput, readCircumstances } from './plan';
 import { pushTo, REGISTRY_FLAGS } from './push';
 import type { Session } from './session';
 
@@ -33,6 +33,7 @@ export const indexCommand = defineCommand({
       type: 'boolean',
       help: 'Have the runtime fetch exactly the spans that the start touches.',
     },
+    ...CIRCUMSTANCE_FLAGS,
     'min-layer-size': { type: 'string', value: 'BYTES', help: 'Smaller layers stay out of the index (10M).' },
     platform: { type: 'string', multiple: true, value: 'OS/ARCH', help: 'Index this platform only.' },
     'all-platforms': { type: 'boolean', help: 'Index every platform of the image.' },
@@ -68,6 +69,7 @@ export const indexCommand = defineCommand({
     if (wrong !== undefined)
       throw new UsageError(`There is no optimization "${wrong}"; xattr is the only one.`);
     const fixedSpanSize = readSpanSize(flags);
+    const planOptions = { ...readCircumstances(flags), minLayerSize };
     const prefetchFiles = [
       ...(flags['prefetch-file'] ?? []),
       ...(flags['prefetch-files-json'] === undefined ? [] : await readList(flags['prefetch-files-json'])),
@@ -75,7 +77,7 @@ export const indexCommand = defineCommand({
 
     const { layout, tag } = await sourceLayout(session, reference);
     const planner = flags.trace === undefined ? undefined : await readPlanner(session, reference, flags);
-    const spanSize = fixedSpanSize ?? tunedSpanSize(session, planner, minLayerSize);
+    const spanSize = fixedSpanSize ?? tunedSpanSize(session, planner, planOptions);
     const touched = flags['prefetch-from-trace'] ? planner?.prefetch(spanSize, minLayerSize) : undefined;
     const convert = async (folder: string): Promise<ConvertResult> =>
       convertLayout(layout, await createLayout(folder), {
@@ -152,9 +154,9 @@ async function readPlanner(
   return createPlanner(await planInput(image, await session.scan(image), { traceFile: flags.trace }));
 }
 
-function tunedSpanSize(session: Session, planner: Planner | undefined, minLayerSize: number): number {
+function tunedSpanSize(session: Session, planner: Planner | undefined, options: PlanOptions): number {
   if (planner === undefined) return DEFAULT_SPAN_SIZE;
-  const { choice } = planner.plan({ minLayerSize });
+  const { choice } = planner.plan(options);
   session.terminal.info(choice.reason);
   return choice.spanSize;
 }

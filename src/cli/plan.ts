@@ -8,7 +8,7 @@ import { formatPlatform } from '../oci/platform';
 import { formatBytes, formatCount, formatSeconds, formatShare, formatSize } from '../plan/format';
 import { parseNetwork, parseNode } from '../plan/network';
 import { createPicture } from '../plan/picture';
-import type { PlanInput } from '../plan/plan';
+import type { PlanInput, PlanOptions } from '../plan/plan';
 import { renderReport } from '../plan/report';
 import type { Forecast, Plan, PullMode } from '../plan/types';
 import { readTrace } from '../trace/file';
@@ -49,6 +49,29 @@ export async function planInput(
   };
 }
 
+/** What a forecast depends on beside the image. */
+export const CIRCUMSTANCE_FLAGS = {
+  network: {
+    type: 'string',
+    value: 'NET',
+    help: 'local, region, distant, slow, or rtt=MS,bw=MBPS (region).',
+  },
+  node: { type: 'string', value: 'NODE', help: 'The machine that pulls: cores=N,disk=MBPS.' },
+} as const;
+
+export function readCircumstances({
+  network,
+  node,
+}: {
+  readonly network: string | undefined;
+  readonly node: string | undefined;
+}): Pick<PlanOptions, 'network' | 'node'> {
+  return {
+    network: network === undefined ? undefined : typed(() => parseNetwork(network)),
+    node: node === undefined ? undefined : typed(() => parseNode(node)),
+  };
+}
+
 export const planCommand = defineCommand({
   name: 'plan',
   summary: 'Says which spans the start touches and which span size serves it best.',
@@ -74,10 +97,9 @@ export const planCommand = defineCommand({
   },
   async run(session, { flags, positionals: [reference = ''] }) {
     const traceFile = required(flags.trace, 'trace');
-    const { network, node, 'min-layer-size': minimum, 'span-sizes': sizes } = flags;
+    const { 'min-layer-size': minimum, 'span-sizes': sizes } = flags;
     const options = {
-      network: network === undefined ? undefined : typed(() => parseNetwork(network)),
-      node: node === undefined ? undefined : typed(() => parseNode(node)),
+      ...readCircumstances(flags),
       minLayerSize: minimum === undefined ? undefined : parseBytes(minimum, 'min-layer-size'),
       spanSizes: sizes?.split(',').map((size) => parseBytes(size.trim(), 'span-sizes')),
     };

@@ -30,18 +30,23 @@ export function registryFor(session: Session, name: RegistryName, flags: Registr
 }
 
 /** Pushes the image of a layout to one tag. */
-export function pushTo(
+export async function pushTo(
   session: Session,
   layout: OciLayout,
   name: RegistryName,
   flags: RegistryFlagValues,
   source?: string,
 ): Promise<PushResult> {
-  return pushLayout(layout, registryFor(session, name, flags), name.tag ?? 'latest', {
-    signal: session.signal,
-    onProgress: session.terminal.progress,
-    ...(source !== undefined && { source }),
-  });
+  const client = registryFor(session, name, flags);
+  try {
+    return await pushLayout(layout, client, name.tag ?? 'latest', {
+      signal: session.signal,
+      onProgress: session.terminal.progress,
+      ...(source !== undefined && { source }),
+    });
+  } finally {
+    await client.close();
+  }
 }
 
 /** The same into a folder: every blob that is missing there, then its index.json. */

@@ -23,26 +23,30 @@ export const verifyCommand = defineCommand({
     const sample = flags.sample === undefined ? undefined : parseCount(flags.sample, 'sample');
     const { platform: wanted } = flags;
     const platform = wanted === undefined ? undefined : typed(() => parsePlatform(wanted));
-    let store: BlobStore;
-    let tag: string | undefined;
+    const check = (store: BlobStore, tag?: string): Promise<VerifyReport> =>
+      verifyLayout(store, {
+        scan: session.scanLayer,
+        signal: session.signal,
+        onProgress: session.terminal.progress,
+        ...(tag !== undefined && { reference: tag }),
+        ...(sample !== undefined && { sample }),
+        ...(platform && { platform }),
+      });
+    let report: VerifyReport;
     if (source.transport === 'oci') {
-      store = await openLayout(source.path);
-      tag = source.tag;
+      report = await check(await openLayout(source.path), source.tag);
     } else if (source.transport === 'docker') {
       const { registry } = source;
-      const name = registry.digest ?? registry.tag ?? 'latest';
-      store = registryStore(registryFor(session, registry, flags), name, session.signal);
+      const client = registryFor(session, registry, flags);
+      try {
+        const name = registry.digest ?? registry.tag ?? 'latest';
+        report = await check(registryStore(client, name, session.signal));
+      } finally {
+        await client.close();
+      }
     } else {
       throw new UsageError(`verify takes oci:FOLDER or docker://HOST/NAME:TAG, not ${reference}.`);
     }
-    const report = await verifyLayout(store, {
-      scan: session.scanLayer,
-      signal: session.signal,
-      onProgress: session.terminal.progress,
-      ...(tag !== undefined && { reference: tag }),
-      ...(sample !== undefined && { sample }),
-      ...(platform && { platform }),
-    });
     const document = { version: 1 as const, reference, ...report };
     if (flags.json) session.terminal.json(document);
     else session.terminal.result(describe(reference, report));

@@ -1,12 +1,13 @@
+import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { Writable } from 'node:stream';
-import type { ExitCode } from '../../src/cli/command';
 import { runCli } from '../../src/cli/run';
 import { Terminal } from '../../src/cli/terminal';
 import { repoRoot } from './paths';
 
 export interface CliRun {
-  readonly code: ExitCode;
+  /** `null` when a signal ended the program. */
+  readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
 }
@@ -37,4 +38,23 @@ export async function runInProcess(
     path.join(repoRoot, 'dist/layer-worker.js'),
   );
   return { code, stdout: stdout.text, stderr: stderr.text };
+}
+
+/** Runs the built program as a person does. */
+export async function runProgram(
+  argv: readonly string[],
+  options: { readonly script?: string; readonly env?: NodeJS.ProcessEnv } = {},
+): Promise<CliRun> {
+  const child = spawn(process.execPath, [options.script ?? 'dist/cli.js', ...argv], {
+    cwd: repoRoot,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...options.env },
+  });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject).once('close', resolve);
+  });
+  return { code, stdout, stderr };
 }

@@ -8,17 +8,15 @@ import path from 'node:path';
 import { before, suite, test, type TestContext } from 'node:test';
 import { runInProcess } from '../../support/cli';
 import { temporaryFolder } from '../../support/folders';
-import { imageCases, writeInput } from '../../support/golden-images';
+import { goldenImage, writeGoldenLayout } from '../../support/golden';
 import { repoRoot } from '../../support/paths';
 
 /** A golden image as an OCI layout, and a folder for what comes of it. */
 async function layout(t: TestContext, name = 'one-layer'): Promise<{ input: string; dir: string }> {
   const dir = await temporaryFolder(t);
   process.env['SOCI_LENS_CACHE'] = path.join(dir, 'cache');
-  const image = imageCases().find((one) => one.name === name);
-  assert.ok(image);
   const input = path.join(dir, 'in');
-  await writeInput(image, input);
+  await writeGoldenLayout(input, goldenImage(name));
   return { input, dir };
 }
 
