@@ -14,6 +14,7 @@ const DEBIAN = [
   ['debootstrap', 'debootstrap', 'the fixture images'],
   ['gcc', 'gcc libc6-dev', 'the fixture images'],
   ['musl-gcc', 'musl-tools', 'a tracer where zig cannot be had'],
+  ['openssl', 'openssl', 'a registry behind TLS'],
   ['ip', 'iproute2', "the test engine's own bridge"],
 ];
 

@@ -20,9 +20,11 @@ const BINARY = '/usr/bin/docker-registry';
 
 /**
  * Starts a registry on a free port of the loopback, with an empty folder. `htpasswd` asks for a user and password then
- * (bcrypt lines). The one who starts it stops it.
+ * (bcrypt lines); `tls` names the files of a certificate and its key. The one who starts it stops it.
  */
-export async function startRegistry(options: { readonly htpasswd?: string } = {}): Promise<TestRegistry> {
+export async function startRegistry(
+  options: { readonly htpasswd?: string; readonly tls?: { certificate: string; key: string } } = {},
+): Promise<TestRegistry> {
   const dir = await mkdtemp(path.join(tmpdir(), 'soci-lens-registry-'));
   const port = await freePort();
   const passwords = path.join(dir, 'htpasswd');
@@ -31,12 +33,13 @@ export async function startRegistry(options: { readonly htpasswd?: string } = {}
     options.htpasswd === undefined
       ? []
       : ['auth:', '  htpasswd:', '    realm: test', `    path: ${passwords}`];
+  const tls = options.tls ? `, tls: {certificate: ${options.tls.certificate}, key: ${options.tls.key}}` : '';
   const config = path.join(dir, 'config.yml');
   const lines = [
     'version: 0.1',
     'log: {level: error, accesslog: {disabled: true}}',
     `storage: {filesystem: {rootdirectory: ${dir}/data}, delete: {enabled: true}}`,
-    `http: {addr: "127.0.0.1:${port}"}`,
+    `http: {addr: "127.0.0.1:${port}"${tls}}`,
     ...auth,
   ];
   await writeFile(config, `${lines.join('\n')}\n`);
