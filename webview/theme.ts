@@ -33,7 +33,8 @@ export function readTheme(): Theme {
   return {
     text,
     faint: token('descriptionForeground') || text,
-    touched: token('charts-orange') || token('progressBar-background') || text,
+    // VS Code's orange is translucent; its yellow is the colour of warnings, made to be seen on any background.
+    touched: token('charts-yellow') || token('progressBar-background') || text,
     untouched: contrast || token('charts-foreground') || text,
     focus: token('focusBorder') || text,
     background: token('editor-background') || style.backgroundColor,

@@ -367,7 +367,7 @@ function notes(
   const whole = layers.filter((layer) => !layer.indexed && layer.touchedFiles > 0);
   if (whole.length > 0 && layers.some((layer) => layer.indexed)) {
     result.push(
-      `The start also reads from ${formatCount(whole.length)} layers outside the index (${formatBytes(whole.reduce((sum, layer) => sum + layer.size, 0))}), which are pulled whole before it.`,
+      `The start also reads from ${formatCount(whole.length)} ${whole.length === 1 ? 'layer' : 'layers'} outside the index (${formatBytes(whole.reduce((sum, layer) => sum + layer.size, 0))}), pulled whole before it.`,
     );
   }
   return result;
