@@ -28,6 +28,8 @@ export type ScanLayer = (
     readonly onProgress: (bytesDone: number) => void;
     /** For which the scan best keeps what a ztoc needs, in bytes. */
     readonly spanSize: number;
+    /** True where the digest of the unpacked layer is needed too. */
+    readonly diffId?: boolean;
   },
 ) => Promise<LayerScan>;
 

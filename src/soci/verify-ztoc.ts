@@ -4,12 +4,15 @@ import { inflateSpan } from '../layer/pako-span';
 import { checkpoints } from '../layer/spans';
 import type { LayerScan } from '../layer/types';
 import { sha256 } from '../oci/digest';
+import type { Digest } from '../oci/types';
 import { WINDOW_SIZE } from './zinfo';
 import type { Ztoc, ZtocFile } from './ztoc';
 
 export interface ZtocCheck {
   /** What our own pass over the layer found; without it only a sample is checked. */
   readonly scan?: LayerScan;
+  /** The digest that the whole layer must have when it is unpacked, where the image's config tells. */
+  readonly diffId?: Digest | undefined;
   /** How many spans to check; all where not given. */
   readonly sample?: number;
   readonly signal: AbortSignal;
@@ -25,7 +28,7 @@ const BLOCK = 512;
 
 /**
  * Checks a ztoc against the bytes of its layer: the digest of each span, that pako decodes it from its checkpoint to the
- * length it must have, and that all spans together are the tar that the scan saw. With a scan, the table of contents and the
+ * length it must have, and that all spans together are what the image's config says. With a scan, the table of contents and the
  * checkpoints must be the same as well; without one, the tar headers that lie in the sampled spans must be where the table
  * says. Returns how many spans were checked.
  */
@@ -69,8 +72,10 @@ export async function checkZtoc(ztoc: Ztoc, blob: Bytes, check: ZtocCheck): Prom
     if (scan) before = lastWindow(window, tar);
     else checkHeaders(ztoc.files, span.tar.start, tar, problems);
   }
-  if (scan && problems.length === 0 && `sha256:${whole.digest('hex')}` !== scan.diffId) {
-    problems.push('The spans decode to other bytes than the layer.');
+  const expected = check.diffId ?? scan?.diffId;
+  const unpacked = `sha256:${whole.digest('hex')}`;
+  if (scan && problems.length === 0 && expected !== undefined && unpacked !== expected) {
+    problems.push(`The spans unpack to ${unpacked}, but the image's config says ${expected}.`);
   }
   return chosen.length;
 }
@@ -100,15 +105,15 @@ function spansOf(
       return { compressed: range, tar: range };
     }
     const start = zinfo.in[index] ?? 0;
+    const out = zinfo.out[index] ?? 0;
+    // A checkpoint can even stand in the padding after the archive.
+    const end = zinfo.out[index + 1] ?? scan?.streamSize ?? Math.max(out, uncompressedSize);
     return {
       compressed: {
         start: zinfo.bits[index] ? start - 1 : start,
         end: zinfo.in[index + 1] ?? compressedSize,
       },
-      tar: {
-        start: zinfo.out[index] ?? 0,
-        end: zinfo.out[index + 1] ?? scan?.streamSize ?? uncompressedSize,
-      },
+      tar: { start: out, end },
     };
   });
 }

@@ -75,7 +75,11 @@ export async function buildZtoc(options: {
   const builder = new Builder(size);
   const head = writeHead(builder, scan, options.buildTool ?? BUILD_TOOL);
   writeTail<Uint8Array>(builder, scan, head, digests.map(ascii), zinfo);
-  return builder.asUint8Array();
+  const bytes = builder.asUint8Array();
+  // A scan that contradicts itself, as one from a damaged cache would, shall not become an index.
+  if (bytes.length !== size)
+    throw new Error(`The ztoc of ${scan.digest} has ${bytes.length} bytes, not ${size}.`);
+  return bytes;
 }
 
 /** Exactly how many bytes `buildZtoc` would give. For many span sizes of one layer, `ztocSizer` is faster. */

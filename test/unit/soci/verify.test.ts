@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { createLayout, openLayout, type OciLayout } from '../../../src/image/layout';
+import { scanLayer } from '../../../src/layer/scan';
 import { sha256 } from '../../../src/oci/digest';
 import { encodeIndex, encodeManifest } from '../../../src/oci/json';
 import { parseIndex, parseManifest } from '../../../src/oci/parse';
@@ -12,6 +13,8 @@ import { type ConvertOptions, convertLayout } from '../../../src/soci/convert';
 import { ANNOTATIONS } from '../../../src/soci/index';
 import { encodePrefetch } from '../../../src/soci/prefetch';
 import { verifyLayout } from '../../../src/soci/verify';
+import { checkZtoc } from '../../../src/soci/verify-ztoc';
+import { parseZtoc } from '../../../src/soci/ztoc';
 import { temporaryFolder } from '../../support/folders';
 import { goldenImage, goldenImages, scanHere, writeGoldenLayout } from '../../support/golden';
 
@@ -174,6 +177,23 @@ describe('an index that is wrong in one place', () => {
     assert.match(await problemsOf(wrong, 5), /Span 0/);
   });
 
+  test('a layer that is not what the config says', async (t) => {
+    const dir = await temporaryFolder(t);
+    const layout = await converted(dir, 'one-layer');
+    const { layer, ztoc } = await firstLayer(layout);
+    const problems: string[] = [];
+    const parsed = parseZtoc(await layout.readBlob(ztoc));
+    const blob = await layout.blob(layer);
+    const scan = await scanLayer(blob, 'gzip');
+    const { signal } = new AbortController();
+    const diffId = `sha256:${'0'.repeat(64)}`;
+    assert.equal(
+      await checkZtoc(parsed, blob, { scan, diffId, problems, signal }),
+      parsed.spanDigests.length,
+    );
+    assert.match(problems.join(), /unpack to sha256:[0-9a-f]+, but the image's config says sha256:0+/);
+  });
+
   test('offsets that claim a huge span', async (t) => {
     const dir = await temporaryFolder(t);
     const wrong = await replaceBlob(dir, await converted(dir, 'one-layer'), (bytes) => {
@@ -209,8 +229,7 @@ describe('an index that is wrong in one place', () => {
 
   test('a layer that changed on disk', async (t) => {
     const layout = await converted(await temporaryFolder(t), 'one-layer');
-    const { root, layer } = await firstLayer(layout);
-    assert.ok(root);
+    const { layer } = await firstLayer(layout);
     const file = path.join(layout.dir, 'blobs/sha256', layer.digest.slice(7));
     const bytes = await readFile(file);
     bytes[5000] = (bytes[5000] ?? 0) ^ 0xff;
@@ -238,12 +257,14 @@ describe('an index that is wrong in one place', () => {
   });
 });
 
-async function firstLayer(layout: OciLayout): Promise<{ root: Descriptor; layer: Descriptor }> {
+async function firstLayer(layout: OciLayout): Promise<{ layer: Descriptor; ztoc: Descriptor }> {
   const root = await layout.root();
   assert.ok(root.kind === 'index');
   const image = root.index.manifests[0];
   assert.ok(image);
-  const layer = parseManifest(await layout.readBlob(image)).layers[0];
-  assert.ok(layer);
-  return { root: root.descriptor, layer };
+  const { layers, annotations } = parseManifest(await layout.readBlob(image));
+  const index = parseManifest(await layout.document(annotations?.[ANNOTATIONS.indexDigest] ?? ''));
+  const [[layer], [ztoc]] = [layers, index.layers];
+  assert.ok(layer && ztoc);
+  return { layer, ztoc };
 }
