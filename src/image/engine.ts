@@ -270,11 +270,13 @@ async function identify(docker: Docker, signal: AbortSignal | undefined): Promis
   const abortSignal = signal ? AbortSignal.any([signal, timeout]) : timeout;
   const pong = await dial(docker, { method: 'GET', path: '/_ping', abortSignal });
   pong.destroy();
-  const version = await docker.version();
-  if (compareVersions(version.ApiVersion, MIN_API) < 0) {
+  const version: Partial<Docker.DockerVersion> = await docker.version();
+  const { ApiVersion: apiVersion, Version: release = '', Os: os = '', Arch: architecture = '' } = version;
+  if (typeof apiVersion !== 'string') throw new Error('what answers there is no Docker engine');
+  if (compareVersions(apiVersion, MIN_API) < 0) {
     throw new LensError(
       'image/old-engine',
-      `The engine speaks API ${version.ApiVersion}, and ${MIN_API} is the oldest that works here.`,
+      `The engine speaks API ${apiVersion}, and ${MIN_API} is the oldest that works here.`,
       'Update to Docker 20.10 or newer, or Podman 4 or newer.',
     );
   }
@@ -283,10 +285,10 @@ async function identify(docker: Docker, signal: AbortSignal | undefined): Promis
     info !== null && typeof info === 'object' && 'DriverStatus' in info ? info.DriverStatus : [],
   );
   return {
-    version: version.Version,
-    apiVersion: version.ApiVersion,
-    os: version.Os,
-    architecture: version.Arch,
+    version: release,
+    apiVersion,
+    os,
+    architecture,
     store: status.includes('io.containerd.snapshotter') ? 'containerd' : 'classic',
   };
 }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import http from 'node:http';
-import { Duplex } from 'node:stream';
+import { Duplex, Readable, Writable } from 'node:stream';
 
 /**
  * An HTTP agent whose every connection is `ssh HOST docker system dial-stdio`, as the Docker CLI itself connects to
@@ -22,13 +22,34 @@ export function sshAgent(url: URL, program = 'ssh'): http.Agent {
   return new (class extends http.Agent {
     override createConnection(): Duplex {
       const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], windowsHide: true });
-      const socket = Duplex.from({ readable: child.stdout, writable: child.stdin });
       let complaint = '';
       child.stderr.on('data', (chunk: Buffer) => (complaint = (complaint + chunk.toString()).slice(-500)));
-      child.once('error', (error) => socket.destroy(error));
-      child.once('exit', (code) => {
-        if (code !== 0)
-          socket.destroy(new Error(complaint.trim() || `ssh ended with exit code ${String(code)}`));
+      const ended = new Promise<number | null>((resolve, reject) => {
+        child.once('error', reject);
+        child.once('close', resolve);
+      });
+      ended.catch(() => undefined);
+      // The end of the output alone would look like an engine that hangs up; ssh knows better what went wrong.
+      const output = async function* (): AsyncGenerator<Uint8Array> {
+        yield* child.stdout as AsyncIterable<Uint8Array>;
+        const code = await ended;
+        if (code !== 0) throw new Error(complaint.trim() || `ssh ended with exit code ${String(code)}`);
+      };
+      // Nor does it help that an ssh which is gone takes no more input.
+      child.stdin.on('error', () => undefined);
+      const input = new Writable({
+        write: (chunk: Uint8Array, _, done) => {
+          child.stdin.write(chunk, () => {
+            done();
+          });
+        },
+        final: (done) => {
+          child.stdin.end(done);
+        },
+      });
+      const socket = Duplex.from({
+        readable: Readable.from(output(), { objectMode: false }),
+        writable: input,
       });
       socket.once('close', () => child.kill());
       return socket;

@@ -46,9 +46,7 @@ const buildkit: HistoryEntry[] = [
 ];
 
 const lines = (text: string, history: HistoryEntry[], target?: string) =>
-  matchLayers(parseDockerfile(text), history, target).map(
-    (instruction) => instruction?.startLine,
-  );
+  matchLayers(parseDockerfile(text), history, target).map((instruction) => instruction?.startLine);
 
 test('stages, variables in FROM, ranges', () => {
   const model = parseDockerfile(file);
