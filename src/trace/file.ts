@@ -1,15 +1,10 @@
 /** Reading and writing trace files (docs/trace-format.md), as streams: a trace may hold millions of events. */
-import { createReadStream } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { pipeline, Readable } from 'node:stream';
-import { constants, createGunzip } from 'node:zlib';
 import { LensError, messageOf } from '../errors';
+import { textLines } from './lines';
 import { checkEvent, checkFooter, checkHeader, Malformed } from './schema';
 import type { StartupTrace, TraceEvent, TraceFooter, TraceHeader } from './types';
-
-/** No line of a trace is longer, in bytes: what is, is no trace. */
-const MAX_LINE = 4 << 20;
 
 /** What a trace says around its events. */
 export interface TraceFrame {
@@ -39,7 +34,8 @@ export async function scanTrace(
   let header: TraceHeader | undefined;
   let footer: TraceFooter | undefined;
   let number = 0;
-  for await (const { text, whole } of lines(source, name, signal)) {
+  const bad = (why: string, cause?: unknown) => badFile(name, why, cause);
+  for await (const { text, whole } of textLines(source, name, bad, signal)) {
     number++;
     if (text === '') continue;
     try {
@@ -58,12 +54,12 @@ export async function scanTrace(
     } catch (error) {
       if (!whole && error instanceof SyntaxError) break;
       if (error instanceof SyntaxError || error instanceof Malformed) {
-        throw badFile(name, `line ${number}: ${error.message}`, error);
+        throw bad(`line ${number}: ${error.message}`, error);
       }
       throw error;
     }
   }
-  if (header === undefined) throw badFile(name, 'it is empty');
+  if (header === undefined) throw bad('it is empty');
   return { header, footer };
 }
 
@@ -133,75 +129,4 @@ function badFile(name: string, why: string, cause?: unknown): LensError {
     'Record one with "soci-lens trace", or convert one with "soci-lens import-trace".',
     { cause },
   );
-}
-
-/** The lines of a file; `whole` is false for the last one when no newline ended it. */
-async function* lines(
-  source: string | AsyncIterable<Uint8Array>,
-  name: string,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<{ text: string; whole: boolean }> {
-  let rest = Buffer.alloc(0);
-  for await (const chunk of plain(source, name, signal)) {
-    const nul = chunk.indexOf(0);
-    const part = nul < 0 ? chunk : chunk.subarray(0, nul);
-    const end = part.lastIndexOf(10);
-    if (end >= 0) {
-      // Cut at a newline, so that no character is torn.
-      const block = Buffer.concat([rest, part.subarray(0, end)]).toString('utf8');
-      rest = Buffer.from(part.subarray(end + 1));
-      for (const text of block.split('\n')) yield { text, whole: true };
-    } else {
-      rest = Buffer.concat([rest, part]);
-      if (rest.length > MAX_LINE) throw badFile(name, `a line is longer than ${MAX_LINE} bytes`);
-    }
-    if (nul >= 0) break;
-  }
-  if (rest.length > 0) yield { text: rest.toString('utf8'), whole: false };
-}
-
-/** The bytes themselves, unpacked where they are gzip. */
-async function* plain(
-  source: string | AsyncIterable<Uint8Array>,
-  name: string,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Buffer> {
-  const raw = typeof source === 'string' ? createReadStream(source, { highWaterMark: 1 << 20 }) : source;
-  const iterator: AsyncIterator<Uint8Array> = raw[Symbol.asyncIterator]();
-  try {
-    const first = await iterator.next();
-    if (first.done) return;
-    const all = (async function* () {
-      yield first.value;
-      yield* { [Symbol.asyncIterator]: () => iterator };
-    })();
-    const packed = first.value[0] === 0x1f && first.value[1] === 0x8b;
-    for await (const chunk of packed ? unpacked(all) : all) {
-      signal?.throwIfAborted();
-      yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-    }
-  } catch (error) {
-    signal?.throwIfAborted();
-    if (error instanceof LensError) throw error;
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'ENOENT' || code === 'EISDIR' || code === 'EACCES') {
-      throw new LensError(
-        'trace/not-found',
-        `The trace ${name} cannot be opened: ${messageOf(error)}.`,
-        'Name a file that "soci-lens trace" or "soci-lens import-trace" wrote.',
-        { cause: error },
-      );
-    }
-    throw badFile(name, messageOf(error), error);
-  } finally {
-    await iterator.return?.();
-  }
-}
-
-/** A gzip stream that is cut is read as far as it goes, like a cut trace. */
-function unpacked(packed: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-  const gunzip = createGunzip({ finishFlush: constants.Z_SYNC_FLUSH });
-  // Its errors come out of the iteration, since pipeline() ends the last stream with them.
-  pipeline(Readable.from(packed, { objectMode: false }), gunzip, () => undefined);
-  return gunzip;
 }

@@ -1,0 +1,92 @@
+/** Tools that tell which files were opened, and no more: one line, one file, taken as read whole. */
+import type { DropReason, ImportedEvent } from './import';
+
+type Outcome = readonly ImportedEvent[] | DropReason;
+
+function whole(path: string, pid: number, t?: number): ImportedEvent[] {
+  const at = { pid, path, ...(t !== undefined && { t }) };
+  return [
+    { op: 'open', ...at },
+    { op: 'read', ...at, off: 0, len: -1 },
+  ];
+}
+
+/** `fatrace -tt`: `1795296277.284464 sleep(11829): RO  /usr/bin/sleep`; also without a time. Paths are the host's. */
+export function readFatrace(line: string): Outcome {
+  const [, time, pid = '0', types = '', path = ''] =
+    /^(?:(\d+\.\d+|[\d:.]+) )?.*?\((\d+)\): ([A-Z<>+]+)\s+(.*)$/.exec(line) ?? [];
+  if (types === '') return 'not-understood';
+  if (!path.startsWith('/')) return 'relative';
+  // fatrace(8): O opened, R read; W written, C closed, + created, D deleted, < > moved.
+  if (!/[OR]/.test(types)) return 'no-content';
+  const t = time !== undefined && /^\d+\.\d+$/.test(time) ? Math.round(Number(time) * 1e6) : undefined;
+  return whole(path, Number(pid), t);
+}
+
+/** BCC's and bpftrace's opensnoop: `PID COMM FD ERR PATH`, with `TIME(s)` before it where `-T` was given. */
+export function readOpensnoop(line: string): Outcome {
+  const [, time, pid = '', error = '', path = ''] =
+    /^\s*(?:(\d+\.\d+)\s+)?(\d+)\s+.+?\s+-?\d+\s+(\d+)\s(.*)$/.exec(line) ?? [];
+  if (pid === '') return 'not-understood';
+  if (error !== '0') return 'failed';
+  if (!path.startsWith('/')) return 'relative';
+  return whole(path, Number(pid), time === undefined ? undefined : Math.round(Number(time) * 1e6));
+}
+
+/** A bpftrace program that prints `comm path` or `pid comm path`, as text or by `-f json`. */
+export function readBpftrace(line: string): Outcome {
+  const text = line.startsWith('{') ? jsonField(line, 'data') : line;
+  if (text === undefined || /^Attach(ing|ed) /.test(text)) return 'not-understood';
+  const [, pid = '0', path] = /^\s*(?:(\d+)\s+)?(?:[^/]*\s)?(\/.*?)\s*$/.exec(text) ?? [];
+  return path === undefined ? 'relative' : whole(path, Number(pid));
+}
+
+/** `ctr-remote image optimize --record-out` (stargz-snapshotter, recorder.Entry): `{"path":"usr/bin/x","layerIndex":3}`. */
+export function readStargz(line: string): Outcome {
+  const path = jsonField(line, 'path');
+  return path === undefined ? 'not-understood' : whole(rooted(path), 0);
+}
+
+/** One path in a line, as nydus takes for its prefetch; a `#` begins a remark. */
+export function readPaths(line: string): Outcome {
+  const path = line.trim();
+  return path.startsWith('#') ? 'no-content' : whole(rooted(path), 0);
+}
+
+/**
+ * The SOCI snapshotter's log with `[fuse] log_fuse_operations` and level debug (fs/layer/node.go, `logOperation`): JSON, or
+ * logrus' text. It names the path within the layer and no range.
+ */
+export function readSociLog(line: string): Outcome {
+  const from = line.indexOf('{"');
+  const field = (name: string) => (from >= 0 ? jsonField(line.slice(from), name) : logrusField(line, name));
+  const operation = field('operation');
+  const path = field('path');
+  if (field('msg') !== 'FUSE operation' || operation === undefined || path === undefined)
+    return 'not-understood';
+  const time = Date.parse(field('time') ?? '');
+  const at = { pid: 0, path: rooted(path), ...(!Number.isNaN(time) && { t: time * 1000 }) };
+  if (operation === 'node.Open') return [{ op: 'open', ...at }];
+  return operation === 'file.Read' ? [{ op: 'read', ...at, off: 0, len: -1 }] : 'no-content';
+}
+
+function rooted(path: string): string {
+  return path.startsWith('/') ? path : `/${path.replace(/^\.\//, '')}`;
+}
+
+function jsonField(line: string, name: string): string | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    if (typeof value !== 'object' || value === null) return undefined;
+    const field: unknown = (value as Record<string, unknown>)[name];
+    return typeof field === 'string' ? field.replace(/\n$/, '') : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function logrusField(line: string, name: string): string | undefined {
+  const [, quoted, plain] =
+    new RegExp(`(?:^|\\s)${name}=(?:"((?:[^"\\\\]|\\\\.)*)"|(\\S*))`).exec(line) ?? [];
+  return quoted === undefined ? plain : quoted.replace(/\\(.)/g, '$1');
+}

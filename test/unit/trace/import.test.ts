@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { gunzipSync } from 'node:zlib';
+import { importTrace, type ImportFormat } from '../../../src/trace/import';
+import { readTrace } from '../../../src/trace/file';
+import type { TraceEvent } from '../../../src/trace/types';
+import { lensError } from '../../support/errors';
+import { fixture } from '../../support/paths';
+
+const from = (format: ImportFormat, ...lines: string[]) =>
+  importTrace(
+    (async function* () {
+      yield await Promise.resolve(Buffer.from(lines.join('\n') + '\n'));
+    })(),
+    format,
+  );
+const opened = (events: readonly TraceEvent[]): Set<string> =>
+  new Set(
+    events.flatMap((event) =>
+      event.op === 'open' && (event.ret ?? 0) >= 0 ? [event.real ?? event.path] : [],
+    ),
+  );
+
+test('strace: the real log of fx-py, against what another script made of it and against the tracer', async () => {
+  const file = fixture('traces', 'py-strace.log.gz');
+  const { trace, used, dropped } = await importTrace(file, 'strace');
+  assert.equal(trace.header.mode, 'import:strace');
+  assert.ok(trace.header.t0_unix_ns.startsWith('1795294819'));
+  assert.equal(used + Object.values(dropped).reduce((sum, count) => sum + count, 0), 9457);
+  assert.equal(dropped['not-understood'], 0);
+  assert.equal(dropped.relative, 0);
+
+  // The script's lines: { t, pid, op, path, real?, off?, len? }. It is ours, and of this shape.
+  const other = gunzipSync(readFileSync(fixture('traces', 'py-strace.jsonl.gz')))
+    .toString()
+    .trim()
+    .split('\n')
+    .map(
+      (line) =>
+        JSON.parse(line) as {
+          op: string;
+          path: string;
+          real?: string;
+          ret?: number;
+          off: number;
+          len: number;
+        },
+    );
+  const wanted = new Set(
+    other.flatMap(({ op, path, real, ret = 0 }) => (op === 'open' && ret >= 0 ? [real ?? path] : [])),
+  );
+  assert.deepEqual(opened(trace.events), wanted);
+  const reads = (list: readonly { op: string; path?: string; off?: number }[]) =>
+    list.flatMap(({ op, path, off }) => (op === 'read' ? [`${path} ${off}`] : []));
+  const [ours, theirs] = [new Set(reads(trace.events)), new Set(reads(other))];
+  // The script kept the reads at the end of a file, which return nothing.
+  assert.deepEqual(
+    [...ours].filter((one) => !theirs.has(one)),
+    [],
+  );
+  const readFiles = (set: Set<string>) => new Set([...set].map((one) => one.replace(/ \d+$/, '')));
+  assert.deepEqual(readFiles(ours), readFiles(theirs));
+
+  const traced = await readTrace(fixture('traces', 'py-l2new.jsonl.gz'));
+  const bindMounts = new Set(['/etc/hosts', '/etc/resolv.conf', '/etc/hostname']);
+  const image = (set: Set<string>) =>
+    [...set].filter((path) => !/^\/(proc|sys|dev)\//.test(path) && !bindMounts.has(path)).sort();
+  assert.deepEqual(image(opened(trace.events)), image(opened(traced.events)));
+});
+
+test('strace: positions, duplicates, children, threads and calls in two pieces', async () => {
+  const { trace, dropped } = await from(
+    'strace',
+    '10 100.000000 execve("/bin/a", ["a"], 0x7ff /* 3 vars */) = 0',
+    '10 100.000001 openat(AT_FDCWD</app>, "x\\303\\266.txt", O_RDWR|O_CLOEXEC) = 3</app/xö.txt>',
+    '10 100.000002 read(3</app/xö.txt>, "a) = 7, \\"b"..., 100) = 60',
+    '10 100.000003 dup2(3</app/xö.txt>, 7) = 7</app/xö.txt>',
+    '10 100.000004 clone(child_stack=NULL, flags=CLONE_VM|CLONE_FILES|CLONE_THREAD) = 11',
+    '10 100.000005 vfork( <unfinished ...>',
+    '12 100.000006 read(7</app/xö.txt>, "", 10) = 10',
+    '10 100.000007 <... vfork resumed>) = 12',
+    '11 100.000008 read(7</app/xö.txt>, "...", 10) = 5',
+    '11 100.000009 lseek(3</app/xö.txt>, 1000, SEEK_SET) = 1000',
+    '10 100.000010 read(3</app/xö.txt>,  <unfinished ...>',
+    '10 100.000011 <... read resumed>"y", 4) = 4',
+    '10 100.000012 pread64(3</app/xö.txt>, "y", 4, 5000) = 4',
+    '10 100.000013 mmap(NULL, 8192, PROT_READ|PROT_EXEC, MAP_PRIVATE, 3</app/xö.txt>, 0x1000) = 0x7f00',
+    '10 100.000014 openat(AT_FDCWD</app>, "none", O_RDONLY) = -1 ENOENT (No such file or directory)',
+    '10 100.000015 fchmodat(AT_FDCWD</app>, "x", 0600) = 0',
+    '10 100.000016 write(1</dev/null>, "openat(\\"/x\\") = 3", 5) = 5',
+    '10 100.000017 +++ exited with 0 +++',
+    '10 100.000018 rubbish',
+    '10 100.000019 open("rel", O_RDONLY) = 9',
+  );
+  assert.deepEqual(
+    trace.events.map(({ t, pid, op, ...rest }) => [
+      t,
+      op,
+      'off' in rest ? [rest.off, rest.len] : 'path' in rest ? rest.path : pid,
+    ]),
+    [
+      [0, 'exec', '/bin/a'],
+      [1, 'open', '/app/xö.txt'],
+      [2, 'read', [0, 60]],
+      [4, 'fork', 10],
+      [6, 'read', [0, 10]],
+      [5, 'fork', 10],
+      [8, 'read', [60, 5]],
+      [10, 'read', [1000, 4]],
+      [12, 'read', [5000, 4]],
+      [13, 'mmap', [4096, 8192]],
+      [15, 'meta', '/app/x'],
+    ],
+  );
+  const [open] = trace.events.filter((event) => event.op === 'open');
+  assert.equal(open?.fl, 2);
+  assert.deepEqual(dropped, { failed: 1, 'no-content': 6, relative: 1, 'not-understood': 1 });
+});
+
+test('fatrace, opensnoop: the real samples', async () => {
+  const fatrace = await importTrace(fixture('traces', 'fatrace.txt'), 'fatrace');
+  const lines = readFileSync(fixture('traces', 'fatrace.txt'), 'utf8').trim().split('\n');
+  assert.equal(fatrace.used + fatrace.dropped['no-content'], lines.length);
+  assert.ok(opened(fatrace.trace.events).has('/usr/lib/x86_64-linux-gnu/libc.so.6'));
+  assert.equal(fatrace.trace.events[0]?.t, 0);
+  assert.ok(fatrace.trace.events.some((event) => event.op === 'read' && event.len === -1));
+
+  const opensnoop = await importTrace(fixture('traces', 'opensnoop.txt'), 'opensnoop');
+  assert.ok(opened(opensnoop.trace.events).has('/etc/ssl/openssl.cnf'));
+  assert.equal(opensnoop.dropped['not-understood'], 2, 'two lines of heading');
+});
+
+test('opensnoop and bpftrace: failures, relative paths, names with spaces, JSON', async () => {
+  const snoop = await from(
+    'opensnoop',
+    'PID    COMM               FD ERR PATH',
+    '12     Web Content        17   0 /usr/share/a b',
+    '12     node               -1   2 /none',
+    '12     node                3   0 rel/x',
+    '1.25  12     node                3   0 /timed',
+  );
+  assert.deepEqual([...opened(snoop.trace.events)], ['/usr/share/a b', '/timed']);
+  assert.deepEqual(snoop.dropped, { failed: 1, 'no-content': 0, relative: 1, 'not-understood': 1 });
+  const text = await from('bpftrace', 'Attaching 1 probe...', 'node /etc/a', '7 my app /etc/b', 'node rel');
+  assert.deepEqual([...opened(text.trace.events)], ['/etc/a', '/etc/b']);
+  const json = await from(
+    'bpftrace',
+    '{"type": "attached_probes", "data": {"probes": 1}}',
+    '{"type": "printf", "data": "node /etc/a\\n"}',
+  );
+  assert.deepEqual([...opened(json.trace.events)], ['/etc/a']);
+});
+
+test('stargz, nydus, plain paths and the log of the SOCI snapshotter', async () => {
+  const stargz = await from('stargz', '{"path":"usr/bin/x","manifestDigest":"sha256:1","layerIndex":3}', 'x');
+  assert.deepEqual([...opened(stargz.trace.events)], ['/usr/bin/x']);
+  assert.equal(stargz.dropped['not-understood'], 1);
+  for (const format of ['nydus', 'paths'] as const) {
+    const list = await from(format, '# start', '/usr/bin/a', './etc/b', '', ' etc/c ');
+    assert.deepEqual([...opened(list.trace.events)], ['/usr/bin/a', '/etc/b', '/etc/c']);
+    assert.equal(list.used, 3);
+  }
+  const log = await from(
+    'soci-log',
+    '{"level":"debug","msg":"FUSE operation","operation":"node.Open","path":"usr/bin/python3.11","time":"2026-11-22T02:00:00.5Z"}',
+    'node1 soci[3]: {"level":"debug","msg":"FUSE operation","operation":"file.Read","path":"usr/bin/python3.11","time":"2026-11-22T02:00:01Z"}',
+    'time="2026-11-22T02:00:02Z" level=debug msg="FUSE operation" operation=file.Read path="app/a b"',
+    '{"level":"debug","msg":"FUSE operation","operation":"node.Lookup","path":"usr/bin"}',
+    '{"level":"info","msg":"starting"}',
+  );
+  assert.deepEqual(
+    log.trace.events.map(({ t, op, ...rest }) => [t, op, 'path' in rest ? rest.path : '']),
+    [
+      [0, 'open', '/usr/bin/python3.11'],
+      [500_000, 'read', '/usr/bin/python3.11'],
+      [1_500_000, 'read', '/app/a b'],
+    ],
+  );
+  assert.deepEqual(log.dropped, { failed: 0, 'no-content': 1, relative: 0, 'not-understood': 1 });
+});
+
+test('a file of another form is refused', async () => {
+  for (const format of ['strace', 'fatrace', 'opensnoop', 'stargz', 'soci-log'] as const) {
+    await assert.rejects(from(format, 'hello', 'world'), lensError('trace/bad-import', new RegExp(format)));
+  }
+  await assert.rejects(from('paths', ''), lensError('trace/bad-import', /empty/));
+  await assert.rejects(importTrace('/no/such', 'paths'), lensError('trace/not-found'));
+});
