@@ -81,7 +81,11 @@ export const traceCommand = defineCommand({
     await writeTrace(output, trace, session.signal);
 
     const files = new Set(
-      trace.events.flatMap((event) => ('path' in event && event.op === 'open' ? [event.path] : [])),
+      trace.events.flatMap((event) =>
+        (event.op === 'open' || event.op === 'exec') && (event.ret ?? 0) >= 0
+          ? [event.real ?? event.path]
+          : [],
+      ),
     );
     const read = trace.events.reduce(
       (sum, event) => sum + (event.op === 'read' && event.len > 0 ? event.len : 0),
@@ -101,7 +105,7 @@ export const traceCommand = defineCommand({
     if (flags.json) session.terminal.json(document);
     else {
       session.terminal.result(
-        `${output}: ${formatCount(files.size)} paths opened, ${formatBytes(read)} asked for by read calls${readyMs === null ? '' : `, ready after ${formatSeconds(readyMs / 1000)}`} (${document.reason}).`,
+        `${output}: ${formatCount(files.size)} files and folders opened, ${formatBytes(read)} asked for by read calls${readyMs === null ? '' : `, ready after ${formatSeconds(readyMs / 1000)}`} (${document.reason}).`,
       );
     }
     const failure = reason === undefined ? 'its end is missing' : NOT_READY[reason];

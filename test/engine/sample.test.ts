@@ -46,6 +46,7 @@ test(
       assert.equal(trace.footer?.reason, 'ready:log');
       const { touches, coverage } = mapTrace(trace, { layers, config: image.config });
       const ranges = touches.map(({ layer, entry, start, end }) => ({
+        layer,
         path: layers[layer]?.name(entry) ?? '',
         bytes: `${start}-${end}`,
         size: end - start,
@@ -55,7 +56,7 @@ test(
       return {
         unmapped: coverage.unmapped,
         server: server.reduce((sum, { size }) => sum + size, 0),
-        ranges: rest.map(({ path: name_, bytes }) => `${name_} ${bytes}`).sort(),
+        ranges: rest.map(({ layer, path: name_, bytes }) => `${layer} ${name_} ${bytes}`).sort(),
       };
     };
     const committed = await read(path.join(repoRoot, 'sample/start.soci-trace.jsonl'));
@@ -67,8 +68,12 @@ test(
       Math.abs(again.server / committed.server - 1) < 0.25,
       `${again.server} against ${committed.server} bytes of the server`,
     );
-    const catalogue = committed.ranges.filter((range) => range.startsWith('data/releases/'));
+    const catalogue = committed.ranges.filter((range) => range.startsWith('3 data/releases/'));
     assert.ok(catalogue.length >= 3, 'the data file is read in parts');
-    assert.ok(!committed.ranges.some((range) => range.includes('.wh.') || range.includes('settings.ts 0-0')));
+    const settings = committed.ranges.filter((range) => range.includes('settings.ts'));
+    assert.ok(
+      settings.length > 0 && settings.every((range) => range.startsWith('5 ')),
+      'the topmost layer wins',
+    );
   },
 );
