@@ -258,7 +258,14 @@ const requests: {
       end: count,
       limit: number(1, 4096, true),
     }),
-    reply: object<Cells>({ layer: count, spanSize, spans: count, cells: list(cell) }),
+    reply: object<Cells>({
+      layer: count,
+      spanSize,
+      spans: count,
+      touched: count,
+      fetchedBytes: count,
+      cells: list(cell),
+    }),
   },
   span: {
     ask: object<Requests['span']['ask']>({ layer: count, spanSize, span: count }),

@@ -151,16 +151,15 @@ export function slider(
       input,
     ),
     show(wanted) {
-      say(format(wanted));
+      // While the person moves it, the answer to an earlier place must not pull it back.
+      if (document.activeElement === input) return;
       let nearest = 0;
       steps.forEach((step, index) => {
         const best = steps[nearest] ?? 1;
         if (Math.abs(Math.log(step / wanted)) < Math.abs(Math.log(best / wanted))) nearest = index;
       });
-      // While the person drags, the answer to an earlier place must not pull the knob back.
-      if (document.activeElement !== input || steps[input.valueAsNumber] === undefined) {
-        input.valueAsNumber = nearest;
-      }
+      input.valueAsNumber = nearest;
+      say(format(wanted));
     },
   };
 }

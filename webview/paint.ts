@@ -102,8 +102,7 @@ export function paintRows(
 
 function figuresOf(layer: PlanLayer, cells: Cells | undefined): string {
   if (!layer.indexed || cells === undefined) return formatBytes(layer.size);
-  const touched = cells.cells.reduce((sum, cell) => sum + cell.touched, 0);
-  return `${formatBytes(layer.size)} · ${touched}/${cells.spans}`;
+  return `${formatBytes(layer.size)} · ${cells.touched}/${cells.spans}`;
 }
 
 /** The part of the selected layer that is in view, full width. */

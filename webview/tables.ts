@@ -1,7 +1,7 @@
 /** The tables under the map: span sizes, ways to pull, layers, notes. The layer table is the map's twin for reading. */
 import { formatBytes, formatCount, formatSeconds, formatShare, formatSize } from '../src/plan/format';
 import { assumptions, MODE_NAMES } from '../src/plan/words';
-import type { Cells, Overview } from '../src/plan/types';
+import type { Cells, Overview, PlanLayer } from '../src/plan/types';
 import { button, grid } from './controls';
 import { byId, h } from './dom';
 
@@ -47,7 +47,8 @@ export function createTables(events: TableEvents): Tables {
       { title: 'Files', width: 'minmax(5em, .7fr)', numeric: true },
       { title: 'Files read', width: 'minmax(5.5em, .7fr)', numeric: true },
       { title: 'Bytes read', width: 'minmax(6em, .8fr)', numeric: true },
-      { title: 'Spans', width: 'minmax(8em, 1fr)', numeric: true },
+      { title: 'Spans fetched', width: 'minmax(8em, 1fr)', numeric: true },
+      { title: 'Bytes fetched', width: 'minmax(10em, 1fr)', numeric: true },
     ],
     (key) => {
       events.pickLayer(Number(key));
@@ -72,10 +73,13 @@ export function createTables(events: TableEvents): Tables {
   function showLayers(): void {
     if (shown === undefined) return;
     const { overview, layer: selected } = shown;
+    const traced = overview.plan.trace !== null;
+    const fetched = (layer: PlanLayer): number | undefined =>
+      layer.indexed ? known.get(layer.index)?.fetchedBytes : layer.size;
+    const most = Math.max(0, ...overview.plan.layers.map((layer) => fetched(layer) ?? 0));
     layers.show(
       overview.plan.layers.map((layer) => {
         const spans = known.get(layer.index);
-        const touched = spans?.cells.reduce((sum, cell) => sum + cell.touched, 0);
         return {
           key: String(layer.index),
           current: layer.index === selected,
@@ -95,7 +99,8 @@ export function createTables(events: TableEvents): Tables {
               ? 'whole layer'
               : spans === undefined
                 ? '…'
-                : `${formatCount(touched ?? 0)} of ${formatCount(spans.spans)}`,
+                : `${formatCount(spans.touched)} of ${formatCount(spans.spans)}`,
+            traced ? fetchedCell(fetched(layer), fetched(layer) === most) : '–',
           ],
         };
       }),
@@ -153,6 +158,13 @@ export function createTables(events: TableEvents): Tables {
       showLayers();
     },
   };
+}
+
+function fetchedCell(bytes: number | undefined, isMost: boolean): string | Node {
+  if (bytes === undefined) return '…';
+  return isMost && bytes > 0
+    ? h('span', {}, h('em', { class: 'best' }, 'most'), ' ', formatBytes(bytes))
+    : formatBytes(bytes);
 }
 
 /** A bar per way to pull, at the span size that the map shows. */

@@ -95,7 +95,7 @@ export function createPicture(input: PlanInput, options: PlanOptions = {}, pendi
 
   function cells({ layer, spanSize, start, end, limit }: CellsQuery): Cells {
     const spans = spansOf(layer, spanSize);
-    if (spans === undefined) return { layer, spanSize, spans: 0, cells: [] };
+    if (spans === undefined) return { layer, spanSize, spans: 0, touched: 0, fetchedBytes: 0, cells: [] };
     const { table, first } = spans;
     const from = spanAtByte(table, start);
     const to = spanAtByte(table, end - 1);
@@ -109,7 +109,13 @@ export function createPicture(input: PlanInput, options: PlanOptions = {}, pendi
       result.push(cellOf(table, first, span, last));
       span = last + 1;
     }
-    return { layer, spanSize, spans: table.length, cells: result };
+    let [touched, fetchedBytes] = [0, 0];
+    first.forEach((at, one) => {
+      if (at === Infinity) return;
+      touched++;
+      fetchedBytes += table.compressed(one).end - table.compressed(one).start;
+    });
+    return { layer, spanSize, spans: table.length, touched, fetchedBytes, cells: result };
   }
 
   function span({ layer, spanSize, span }: { layer: number; spanSize: number; span: number }): SpanDetail {

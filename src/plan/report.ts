@@ -92,7 +92,7 @@ function map({ layers, choice }: Plan, picture: Picture): string {
   const limit = Math.max(1, Math.floor(CELLS / Math.max(1, layers.length)));
   const lines = layers.map((layer) => {
     const width = Math.max(NARROWEST, (layer.size / largest) * WIDTH);
-    const { cells, spans } = layer.indexed
+    const { cells, spans, touched, fetchedBytes } = layer.indexed
       ? picture.cells({
           layer: layer.index,
           spanSize: choice.spanSize,
@@ -100,15 +100,14 @@ function map({ layers, choice }: Plan, picture: Picture): string {
           end: layer.size,
           limit: Math.min(limit, Math.ceil(width / CELL_WIDTH)),
         })
-      : { cells: [], spans: 0 };
-    const touched = cells.reduce((sum, cell) => sum + cell.touched, 0);
+      : { cells: [], spans: 0, touched: 0, fetchedBytes: layer.size };
     return `<tr><td class="number">${formatCount(layer.index)}</td><td class="instruction"><bdi>${escapeHtml(layer.instruction ?? layer.digest.slice(0, 19))}</bdi>${
       layer.notIndexed === null ? '' : `<small>${escapeHtml(layer.notIndexed)}</small>`
     }</td><td>${bar(layer, cells, width)}</td><td class="number">${formatBytes(layer.size)}</td><td class="number">${
       layer.indexed ? `${formatCount(touched)} of ${formatCount(spans)}` : 'whole layer'
-    }</td><td class="number">${formatCount(layer.touchedFiles)}</td><td class="number">${formatBytes(layer.touchedBytes)}</td></tr>`;
+    }</td><td class="number">${formatBytes(fetchedBytes)}</td><td class="number">${formatCount(layer.touchedFiles)}</td><td class="number">${formatBytes(layer.touchedBytes)}</td></tr>`;
   });
-  return `<table><thead><tr><th class="number">Layer</th><th>Made by</th><th>Spans</th><th class="number">Size</th><th class="number">Fetched</th><th class="number">Files read</th><th class="number">Bytes read</th></tr></thead><tbody>${lines.join('')}</tbody></table>`;
+  return `<table><thead><tr><th class="number">Layer</th><th>Made by</th><th>Spans</th><th class="number">Size</th><th class="number">Spans fetched</th><th class="number">Bytes fetched</th><th class="number">Files read</th><th class="number">Bytes read</th></tr></thead><tbody>${lines.join('')}</tbody></table>`;
 }
 
 /** Two paths instead of hundreds of rectangles: the low line of all spans, and the touched ones that stand up. */

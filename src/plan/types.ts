@@ -155,8 +155,10 @@ export interface Cell {
 export interface Cells {
   readonly layer: number;
   readonly spanSize: number;
-  /** Spans of the layer in all. */
+  /** Spans of the layer in all, those that the start fetches, and their bytes as they travel. */
   readonly spans: number;
+  readonly touched: number;
+  readonly fetchedBytes: number;
   readonly cells: readonly Cell[];
 }
 

@@ -90,6 +90,13 @@ describe('with a recorded start', () => {
     assert.match((await best.textContent()) ?? '', /best/);
   });
 
+  test('the layer table says which instruction costs the start most', async () => {
+    const page = await open(picture);
+    const most = page.locator('#layers vscode-data-grid-row', { hasText: 'most' });
+    assert.equal(await most.count(), 1);
+    assert.match((await most.textContent()) ?? '', /RUN apt-get/);
+  });
+
   test('draws touched spans tall', async () => {
     const page = await open(picture);
     assert.ok((await touchedPixels(page)) > 1000);
@@ -292,7 +299,7 @@ describe('odd images', () => {
     await page.locator('#detail', { hasText: '<img src=x' }).waitFor();
     assert.equal(await page.evaluate('window.hacked'), undefined);
     assert.equal(await page.locator('img').count(), 0);
-    assert.match((await page.locator('#files').textContent()) ?? '', /<script>window\.hacked=1<\/script>/);
+    await page.locator('#files', { hasText: '<script>window.hacked=1</script>' }).waitFor();
   });
 
   test('no layer', async () => {

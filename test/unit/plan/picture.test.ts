@@ -15,8 +15,22 @@ describe('the picture of a service', () => {
   const table = spanTable(scan, MIB);
 
   test('cells are the spans where there is room for them', () => {
-    const { cells, spans } = picture.cells({ layer: 1, spanSize: MIB, start: 0, end: size, limit: 4096 });
+    const { cells, spans, touched, fetchedBytes } = picture.cells({
+      layer: 1,
+      spanSize: MIB,
+      start: 0,
+      end: size,
+      limit: 4096,
+    });
     assert.equal(spans, table.length);
+    assert.equal(
+      cells.reduce((sum, cell) => sum + cell.touched, 0),
+      touched,
+    );
+    const fetched = cells
+      .filter((cell) => cell.touched > 0)
+      .reduce((sum, { start, end }) => sum + end - start, 0);
+    assert.equal(fetchedBytes, fetched);
     assert.equal(cells.length, table.length);
     cells.forEach((cell, span) => {
       assert.deepEqual([cell.first, cell.last], [span, span]);
