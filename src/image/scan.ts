@@ -63,6 +63,7 @@ export async function scanImage(
       }
       const key = `${digest} ${compression}`;
       const kept = await cache?.get(key);
+      signal?.throwIfAborted();
       const scan =
         kept ??
         (await pool.scan(blob, compression, {
