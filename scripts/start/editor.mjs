@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { packExtension } from '../package.mjs';
 import { ensureHost, installExtension, startServer } from '../vscode-host.mjs';
 import { finish } from './children.mjs';
 
@@ -10,16 +11,14 @@ import { finish } from './children.mjs';
 export async function openEditor({ root, workspace, stopped }) {
   if (onPath('code')) {
     console.log('\nOpening VS Code on the sample.');
+    const args = [`--extensionDevelopmentPath=${root}`, workspace];
+    // On Windows `code` is a batch file, which only a shell starts.
     const shell = process.platform === 'win32';
-    await finish('code', [`--extensionDevelopmentPath=${root}`, workspace], { cwd: root, shell });
+    await finish('code', shell ? args.map((arg) => `"${arg}"`) : args, { cwd: root, shell });
     return;
   }
   await ensureHost({ log: console.log });
-  const vsix = path.join(root, '.cache/start/soci-lens.vsix');
-  const packed = await finish(process.execPath, [path.join(root, 'scripts/package.mjs'), vsix], {
-    cwd: root,
-  });
-  if (packed.code !== 0) throw new Error('The extension could not be packed; see the lines above.');
+  const vsix = await packExtension(path.join(root, '.cache/start/soci-lens.vsix'));
   const extensionsDir = await mkdtemp(path.join(tmpdir(), 'soci-lens-extensions-'));
   try {
     await installExtension(vsix, { extensionsDir });

@@ -47,7 +47,8 @@ export async function runLine({ root, work, log }) {
     trace = file('start.soci-trace.jsonl');
     await soci(
       ['trace', image, '--ready', READY, '--output', trace],
-      (it) => `${it.files} files and folders opened, ready after ${seconds(it.readyMs / 1000)} by ${it.reason}`,
+      (it) =>
+        `${it.files} files and folders opened, ready after ${seconds(it.readyMs / 1000)} by ${it.reason}`,
     );
   } else {
     log(

@@ -1,9 +1,9 @@
 // A real registry for the demonstration, where one is installed: Debian's docker-registry on a free loopback port.
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from '../vscode-host.mjs';
 import { start } from './children.mjs';
 
 /** Starts a registry that keeps its blobs in `folder`; resolves with `host:port`, or nothing where none is installed. */
@@ -32,12 +32,4 @@ export async function startRegistry(folder) {
   }
   registry.kill();
   return undefined;
-}
-
-async function freePort() {
-  const server = createServer();
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
