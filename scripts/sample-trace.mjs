@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { finished } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import tar from 'tar-stream';
 import { makeSample, samplePaths } from './sample.mjs';
@@ -12,7 +13,7 @@ const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const NAME = 'soci-lens-sample:embedded';
 
 /** How the sample says that it is ready. */
-export const READY = 'log=build finished';
+const READY = 'log=build finished';
 
 /** The layout as `docker save` would write it; the engine takes compressed layers too. */
 async function dockerArchive(layout, name) {
@@ -34,9 +35,8 @@ await makeSample();
 const { connectEngine } = createRequire(import.meta.url)('../dist/line.js');
 const { docker } = await connectEngine();
 const output = path.resolve(process.argv[2] ?? samplePaths.trace);
-await docker.loadImage(await dockerArchive(samplePaths.layout, NAME)).then(async (answer) => {
-  for await (const _ of answer);
-});
+const answer = await docker.loadImage(await dockerArchive(samplePaths.layout, NAME));
+await finished(answer.resume());
 try {
   const args = [
     'trace',
