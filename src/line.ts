@@ -3,7 +3,14 @@
  * (`await import('../line')`), so that activation stays small; scripts/start.mjs loads the same bundle.
  */
 export { parseDestination, parseReference, type Destination, type Reference } from './image/reference';
-export { connectEngine, buildImage, imageHistory, inspectEngineImage, listImages, type Engine } from './image/engine';
+export {
+  connectEngine,
+  buildImage,
+  imageHistory,
+  inspectEngineImage,
+  listImages,
+  type Engine,
+} from './image/engine';
 export { exportImage } from './image/export';
 export { openImage } from './image/open';
 export { scanImage, type LayerResult } from './image/scan';
@@ -18,7 +25,7 @@ export { readTrace, writeTrace } from './trace/file';
 export { mapTrace } from './trace/map';
 export { parseReadyRule } from './trace/ready';
 export { recordStart } from './trace/record';
-export { createPlanner, planImage, DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE } from './plan/plan';
+export { createPlanner, planImage } from './plan/plan';
 export { parseNetwork, parseNode } from './plan/network';
 export { createPicture } from './plan/picture';
 export { layerTouches } from './plan/touches';

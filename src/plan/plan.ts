@@ -3,6 +3,7 @@ import { LensError } from '../errors';
 import { spanTable } from '../layer/spans';
 import type { LayerScan, SpanTable } from '../layer/types';
 import type { Descriptor } from '../oci/types';
+import { DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE } from '../soci/layers';
 import { ztocSizer } from '../soci/ztoc';
 import type { Touch, TraceMapping } from '../trace/types';
 import { clientReads } from './client-reads';
@@ -17,11 +18,6 @@ import type { LayerTouches } from './touches';
 import type { Forecast, LayerSpans, Network, Node, Plan, PlanLayer, PlanTrace, SpanSizeRow } from './types';
 
 const KIB = 1024;
-const MIB = 1024 * KIB;
-
-/** The defaults of the `soci` command line. */
-export const DEFAULT_SPAN_SIZE = 4 * MIB;
-export const DEFAULT_MIN_LAYER_SIZE = 10 * MIB;
 
 /** Span sizes that are compared when nobody says which. */
 export const DEFAULT_SPAN_SIZES: readonly number[] = [64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384].map(
@@ -68,7 +64,6 @@ export interface Laid {
 
 /** Answers for one image as often as asked: what does not depend on the question is worked out once. */
 export interface Planner {
-  readonly input: PlanInput;
   readonly touches: readonly LayerTouches[];
   laid(spanSize: number): Laid;
   /** The spans that a start fetches of each layer the index covers: what an exact prefetch artifact lists. */
@@ -169,7 +164,7 @@ export function createPlanner(input: PlanInput): Planner {
     };
   }
 
-  return { input, touches: byLayer, laid, prefetch, plan };
+  return { touches: byLayer, laid, prefetch, plan };
 }
 
 /** Measuring the files of a ztoc takes time, and the same scan comes again in each new picture of a growing image. */

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { DEFAULT_SPAN_SIZE, createPlanner, planImage } from '../../../src/plan/plan';
+import { createPlanner, planImage } from '../../../src/plan/plan';
 import type { PlanInput } from '../../../src/plan/plan';
 import type { Forecast, Plan } from '../../../src/plan/types';
+import { DEFAULT_SPAN_SIZE } from '../../../src/soci/layers';
 import { empty, manyLayers, service, untraced } from '../../support/pictures';
 
 const KIB = 1024;
