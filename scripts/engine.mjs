@@ -53,6 +53,8 @@ export async function startEngine({ signal }) {
     await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 15_000).unref())]);
     daemon.kill('SIGKILL');
     ip('link', 'del', BRIDGE);
+    // dockerd leaves its network namespace mounted there.
+    spawnSync('umount', ['-l', path.join(dir, 'exec/netns/default')], { stdio: 'ignore' });
     await rm(dir, { recursive: true, force: true });
   };
   signal.addEventListener('abort', () => void daemon.kill('SIGTERM'), { once: true });

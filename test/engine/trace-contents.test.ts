@@ -78,16 +78,14 @@ test('fx-scratch: from the engine to the touched bytes of each layer', async (t)
   const blob = mapping.touches.filter(({ layer, entry, kind }) => {
     return layers[layer]?.name(entry) === 'data/blob.bin' && kind !== 'open';
   });
-  assert.deepEqual(
-    blob.map(({ kind, executable }) => ({ kind, executable })),
-    [
-      { kind: 'read', executable: false },
-      { kind: 'page', executable: false },
-    ],
-  );
-  const [read, page] = blob;
-  assert.deepEqual([read?.start, read?.end], [8388608, 8392704]);
-  assert.ok(page && page.start <= 12582912 && page.end >= 12587008 && page.end - page.start <= 64 << 10);
+  assert.ok(blob.every(({ executable }) => !executable));
+  const [read, ...others] = blob.filter(({ kind }) => kind === 'read');
+  assert.deepEqual([read?.start, read?.end, others.length], [8388608, 8392704, 0]);
+  const pages = blob.filter(({ kind }) => kind === 'page');
+  assert.equal(pages.length, blob.length - 1);
+  assert.ok(pages.some(({ start, end }) => start <= 12582912 && end >= 12587008));
+  // One fault maps its neighbours too where the page cache has them, in one piece or in several.
+  assert.ok(pages.every(({ start, end }) => start >= 12582912 - (64 << 10) && end <= 12582912 + (64 << 10)));
 });
 
 test('the same from registers, without a filter, and without page maps', async () => {

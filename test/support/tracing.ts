@@ -124,7 +124,7 @@ export function assertPages(recorded: Recorded, path: string, wanted: readonly n
     );
   }
   for (const [off, len] of runs) {
-    const near = wanted.filter((offset) => off > offset - AROUND && off + len <= offset + AROUND);
+    const near = wanted.filter((offset) => off >= offset - AROUND && off + len <= offset + AROUND);
     assert.ok(near.length > 0, `${path}: [${off}, ${len}] was not touched`);
   }
 }
