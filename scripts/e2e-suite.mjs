@@ -27,36 +27,37 @@ export async function runE2eSuite({ signal, filters = [], dockerHost } = {}) {
   const files = bundles.filter((file) => filters.length === 0 || filters.some((part) => file.includes(part)));
 
   await rm(work, { recursive: true, force: true });
-  await mkdir(work, { recursive: true });
+  await mkdir(path.join(work, 'tmp'), { recursive: true });
   await ensureHost();
   await makeSample();
   await cp(samplePaths.context, workspace, { recursive: true, filter: (file) => !file.endsWith('.jsonl') });
   const vsix = await packExtension(path.join(work, 'soci-lens.vsix'));
   const extensionsDir = path.join(work, 'extensions');
-  const userDataDir = path.join(work, 'data');
   await installExtension(vsix, { extensionsDir });
-  const server = await startServer({
-    workspace,
-    extensionsDir,
-    userDataDir,
-    settings: {
-      'workbench.colorTheme': 'Dark Modern',
-      'window.dialogStyle': 'custom',
-      // A panel that has just come up takes the focus; what a test is typing into shall stay open.
-      'workbench.quickOpen.closeOnFocusLost': false,
-    },
-    env: { DOCKER_HOST: dockerHost },
-  });
+  const settings = {
+    'workbench.colorTheme': 'Dark Modern',
+    'window.dialogStyle': 'custom',
+    // A panel that has just come up takes the focus; what a test is typing into shall stay open.
+    'workbench.quickOpen.closeOnFocusLost': false,
+    'security.workspace.trust.startupPrompt': 'never',
+  };
+  const options = { workspace, extensionsDir, settings, env: { DOCKER_HOST: dockerHost } };
+  const server = await startServer(options);
+  const restricted = await startServer({ ...options, workspaceTrust: true });
   try {
     await run(files, signal, {
       CHROMIUM: chromium,
+      // What tests that were interrupted leave behind goes with the next run.
+      TMPDIR: path.join(work, 'tmp'),
       SOCI_LENS_URL: server.url,
+      SOCI_LENS_RESTRICTED_URL: restricted.url,
+      SOCI_LENS_LAYOUT: samplePaths.layout,
       SOCI_LENS_WORKSPACE: workspace,
       SOCI_LENS_VSIX: vsix,
       SOCI_LENS_TEST_ENGINE: dockerHost,
     });
   } finally {
-    await server.stop();
+    await Promise.all([server.stop(), restricted.stop()]);
   }
   signal?.throwIfAborted();
   const { failures = [], ...result } = JSON.parse(await readFile(counts, 'utf8'));

@@ -1,7 +1,7 @@
 // A real VS Code without a display: code-server (the real workbench and the real Node extension host) in a folder of its
 // own, started on a free loopback port. Used by `npm start` where no desktop `code` is found, and by the suites `host` and `e2e`.
 import { spawn, spawnSync } from 'node:child_process';
-import { createWriteStream, existsSync, readFileSync } from 'node:fs';
+import { createWriteStream, existsSync, readFileSync, rmSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
@@ -47,9 +47,14 @@ const QUIET = {
   'git.enabled': false,
 };
 
-/** What this process started; whatever ends the process ends these too. */
-const running = new Set();
-process.on('exit', () => running.forEach((child) => killGroup(child, 'SIGKILL')));
+/** What this process started, with its folder; whatever ends the process ends these too. */
+const running = new Map();
+process.on('exit', () => {
+  for (const [child, run] of running) {
+    killGroup(child, 'SIGKILL');
+    rmSync(run, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  }
+});
 
 /**
  * Installs code-server and its Node from npm unless they are there and work: 40 s the first time, then 1 s.
@@ -150,7 +155,7 @@ export async function startServer({
       detached: true,
     },
   );
-  running.add(child);
+  running.set(child, run);
   const log = createWriteStream(logFile);
   child.stdout.pipe(log, { end: false });
   child.stderr.pipe(log, { end: false });

@@ -44,8 +44,9 @@ export class Actions implements PanelActions {
     const reference = `docker-daemon:${name}`;
     const title = vscode.l10n.t('Building {0}', name);
     await this.#services.tasks.run('build', reference, title, async (task) => {
-      await work.build(this.#services, dockerfile, name, task);
-      this.#services.store.update(reference, { dockerfile: dockerfile.toString() });
+      // The engine reads the file, so what is typed has to be there.
+      await vscode.workspace.save(dockerfile);
+      await work.build(this.#services, dockerfile, reference, task);
       await work.inspect(this.#services, reference, task);
     });
     return reference;

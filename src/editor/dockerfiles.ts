@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
 
@@ -37,6 +38,13 @@ export function imageName(dockerfile: vscode.Uri): string {
     .replace(/[^a-z0-9]+/g, '-')
     .replace(/^-+|-+$/g, '');
   return `${name || 'image'}:soci-lens`;
+}
+
+/** Tells whether a Dockerfile is still the same text, however its lines end. */
+export function fingerprint(text: string): string {
+  return createHash('sha256')
+    .update(text.replace(/^\ufeff/, '').replace(/\r\n?/g, '\n'))
+    .digest('hex');
 }
 
 /** How a reference is shown where there is little room: without the transport that everybody expects. */

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import * as vscode from 'vscode';
+import { isAbort } from '../errors';
 import { pageHtml } from '../plan/page';
 import { serve, type Handlers, type HostEnd, type IndexOrder } from '../protocol';
 import { shortName } from './dockerfiles';
@@ -102,9 +103,9 @@ export class SpanMaps implements vscode.WebviewPanelSerializer, vscode.Disposabl
       cells: async (query) => (await picture()).cells(query),
       span: async (query) => (await picture()).span(query),
       entries: async (query) => (await picture()).entries(query),
-      createIndex: async (order) => ({ done: await actions.createIndex(reference, order) }),
-      recordStart: async () => ({ done: await actions.profile(reference) }),
-      exportReport: async () => ({ done: await actions.exportReport(reference) }),
+      createIndex: (order) => outcome(actions.createIndex(reference, order)),
+      recordStart: () => outcome(actions.profile(reference)),
+      exportReport: () => outcome(actions.exportReport(reference)),
       openEntry: async ({ layer, entry }) => {
         const result = (await actions.open(reference)).layers[layer];
         if (!result || !('scan' in result) || entry >= result.scan.entries.length) return { done: null };
@@ -113,6 +114,16 @@ export class SpanMaps implements vscode.WebviewPanelSerializer, vscode.Disposabl
         return { done: uri.path };
       },
     };
+  }
+}
+
+/** Leaving a question and cancelling the task are the same to the page: nothing was done, and nothing is wrong. */
+async function outcome(work: Promise<string | null>): Promise<{ done: string | null }> {
+  try {
+    return { done: await work };
+  } catch (error) {
+    if (isAbort(error)) return { done: null };
+    throw error;
   }
 }
 

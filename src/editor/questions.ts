@@ -7,7 +7,7 @@ import { findDockerfiles, shortName } from './dockerfiles';
 import { describeAnalysis } from './lens';
 import type { Services } from './services';
 import type { Opened } from './store';
-import { connect } from './work';
+import { connect, readDestination } from './work';
 
 /** Destinations by reference of the image, and the one that was used last for any. */
 const DESTINATIONS = 'destinations';
@@ -112,7 +112,7 @@ export async function destinationFor(
   reference: string,
   { image }: Opened,
 ): Promise<string | undefined> {
-  const { parseDestination } = await line();
+  const rooms = await line();
   const before = answers.get<Record<string, string>>(DESTINATIONS, {});
   const text = await vscode.window.showInputBox({
     title: vscode.l10n.t('Create and Push Index'),
@@ -120,7 +120,7 @@ export async function destinationFor(
     placeHolder: 'docker://registry.example/team/service:1.0-soci',
     value: before[reference] ?? (image.source === 'registry' ? reference : ''),
     ignoreFocusOut: true,
-    validateInput: (value) => problem(() => parseDestination(value.trim())),
+    validateInput: (value) => problem(() => readDestination(rooms, value.trim())),
   });
   const destination = text && anchored(text.trim());
   if (destination !== undefined) await answers.update(DESTINATIONS, { ...before, [reference]: destination });

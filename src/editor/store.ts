@@ -12,6 +12,8 @@ export interface Opened {
   readonly layers: readonly LayerResult[];
   /** The step of the build that made each layer, where it is known. */
   readonly steps: readonly (string | undefined)[];
+  /** The line of that step, where it stands in the Dockerfile that the image was built from. */
+  readonly lines: readonly (number | undefined)[];
   readonly picture: Picture;
   /** What the picture says with the settings of the editor. */
   readonly plan: Plan;
@@ -26,14 +28,26 @@ export interface Facts {
   readonly layers: number;
   /** Set when a start was recorded. `share` is the part of `size` that it reads, 0–1. */
   readonly start?: { readonly share: number; readonly touchedSpans: number; readonly spans: number };
+  /** The layers that an instruction of the Dockerfile made. */
+  readonly instructions?: readonly InstructionFacts[];
+}
+
+export interface InstructionFacts {
+  /** 0-based, of the Dockerfile as it was built. */
+  readonly line: number;
+  /** Bytes, unpacked. */
+  readonly size: number;
+  readonly files: number;
+  /** Bytes that the start reads; missing without a recorded start. */
+  readonly touched?: number;
 }
 
 /** What is known about one image. */
 export interface Analysis {
   /** How the image is named, see `parseReference`. */
   readonly reference: string;
-  /** URI of the Dockerfile that it was built from here. */
-  readonly dockerfile?: string;
+  /** The Dockerfile that it was built from here: its URI, and `fingerprint` of its text at the time. */
+  readonly dockerfile?: { readonly uri: string; readonly text: string };
   /** Path of the file with its recorded start. */
   readonly trace?: string;
   readonly facts?: Facts;
@@ -71,7 +85,7 @@ export class AnalysisStore implements vscode.Disposable {
 
   /** The image that was built last from a Dockerfile. */
   builtFrom(dockerfile: vscode.Uri): Analysis | undefined {
-    return this.all.findLast((analysis) => analysis.dockerfile === dockerfile.toString());
+    return this.all.findLast((analysis) => analysis.dockerfile?.uri === dockerfile.toString());
   }
 
   /** Adds an image or replaces what is named in `change`; the rest stays. */
@@ -101,8 +115,8 @@ export class AnalysisStore implements vscode.Disposable {
   }
 }
 
-/** The facts of a plan. */
-export function factsOf(plan: Plan): Facts {
+/** The facts of an image; `lines` are those of the instructions that made its layers, where they are known. */
+export function factsOf({ plan, lines }: Pick<Opened, 'plan' | 'lines'>): Facts {
   const size = plan.layers.reduce((sum, layer) => sum + (layer.uncompressedSize ?? layer.size), 0);
   const touched = plan.layers.reduce((sum, layer) => sum + layer.touchedBytes, 0);
   const row = plan.rows.find((one) => one.spanSize === plan.choice.spanSize);
@@ -113,5 +127,10 @@ export function factsOf(plan: Plan): Facts {
       row && {
         start: { share: size > 0 ? touched / size : 0, touchedSpans: row.touchedSpans, spans: row.spans },
       }),
+    instructions: plan.layers.flatMap(({ index, uncompressedSize, files, touchedBytes }) => {
+      const line = lines[index];
+      if (line === undefined || uncompressedSize === null || files === null) return [];
+      return [{ line, size: uncompressedSize, files, ...(plan.trace && { touched: touchedBytes }) }];
+    }),
   };
 }

@@ -3,15 +3,16 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
-import { LensError } from '../errors';
+import { LensError, messageOf } from '../errors';
 import type { Engine } from '../image/engine';
 import type { LayerResult } from '../image/scan';
 import { formatPlatform } from '../oci/platform';
 import type { PlanInput } from '../plan/plan';
 import type { IndexOrder } from '../protocol';
 import type { EndReason } from '../trace/types';
+import { fingerprint, shortName } from './dockerfiles';
 import { isLensError } from './errors';
-import type { Services } from './services';
+import type { Line, Services } from './services';
 import { readSettings, type Settings } from './settings';
 import { factsOf, type Analysis, type Opened } from './store';
 import type { Task } from './tasks';
@@ -42,34 +43,38 @@ export async function inspect(services: Services, reference: string, task: Task)
   }
   const known = services.store.get(reference);
   const trace = known?.trace ?? (await existing(traceFile(services, reference)));
-  const opened = await draw(services, { image, layers, trace, dockerfile: known?.dockerfile });
-  services.store.update(reference, {
-    opened,
-    facts: factsOf(opened.plan),
-    ...(trace !== undefined && { trace }),
-  });
-  return opened;
+  const parts = { image, layers, dockerfile: known?.dockerfile };
+  try {
+    return keep(services, reference, trace, await draw(services, { ...parts, trace }));
+  } catch (error) {
+    if (trace === undefined || !isLensError(error)) throw error;
+    // A start that was recorded from another image must not keep anybody from looking at this one.
+    services.log.warn(`The recorded start ${trace} is left out: ${error.message}`);
+    return keep(services, reference, undefined, await draw(services, { ...parts, trace: undefined }));
+  }
 }
 
-/** Builds the image of a Dockerfile in its own folder. Its output goes to the log. */
+/** Builds the image of a Dockerfile in its own folder, and notes which text it was built from. Its output goes to the log. */
 export async function build(
   services: Services,
   dockerfile: vscode.Uri,
-  tag: string,
+  reference: string,
   task: Task,
 ): Promise<void> {
   const line = await services.line();
   const engine = await connect(services, task.signal);
   const contextDir = path.dirname(dockerfile.fsPath);
+  const text = fingerprint(await readFile(dockerfile.fsPath, 'utf8'));
   await line.buildImage(engine, {
     contextDir,
     dockerfile: dockerfile.fsPath,
-    tag,
-    onLog: (text) => {
-      services.log.info(text);
+    tag: shortName(reference),
+    onLog: (line) => {
+      services.log.info(line);
     },
     ...task,
   });
+  services.store.update(reference, { dockerfile: { uri: dockerfile.toString(), text } });
 }
 
 /**
@@ -121,7 +126,7 @@ export async function createIndex(
 ): Promise<IndexResult> {
   const { opened } = known(services, reference);
   const line = await services.line();
-  const target = line.parseDestination(destination);
+  const target = readDestination(line, destination);
   const { image } = opened;
   if (image.layout === undefined) {
     throw new LensError(
@@ -168,6 +173,17 @@ export async function createIndex(
   }
 }
 
+/** @throws LensError for what is no destination, or none that can be written to from here */
+export function readDestination(line: Line, text: string) {
+  const target = line.parseDestination(text);
+  if (target.transport !== 'oci-archive') return target;
+  throw new LensError(
+    'editor/no-archive',
+    vscode.l10n.t('An image with its index cannot be written to an archive yet.'),
+    vscode.l10n.t('Write oci:FOLDER or docker://HOST/NAME:TAG.'),
+  );
+}
+
 /** Asks the engine who it is, and notes for the view whether it answered. */
 export async function connect(services: Services, signal: AbortSignal): Promise<Engine> {
   const { connectEngine } = await services.line();
@@ -196,11 +212,14 @@ export function traceFile({ folders }: Services, reference: string): string {
 
 async function draw(
   services: Services,
-  parts: Pick<Opened, 'image' | 'layers'> & { trace: string | undefined; dockerfile: string | undefined },
+  parts: Pick<Opened, 'image' | 'layers'> & { trace: string | undefined; dockerfile: Analysis['dockerfile'] },
 ): Promise<Opened> {
   const { image, layers } = parts;
   const line = await services.line();
-  const steps = line.layerSteps(image, await dockerfileModel(services, parts.dockerfile));
+  const source = await readDockerfile(services, parts.dockerfile);
+  const model = source && line.parseDockerfile(source.text);
+  const steps = line.layerSteps(image, model);
+  const made = model && source.unchanged ? line.matchLayers(model, image.config.history ?? []) : [];
   const scans = layers.map((result) => ('scan' in result ? result.scan : undefined));
   const mapping =
     parts.trace === undefined
@@ -228,30 +247,36 @@ async function draw(
     image,
     layers,
     steps,
+    lines: layers.map((_, index) => (made[index]?.keyword === 'FROM' ? undefined : made[index]?.startLine)),
     picture,
     plan: picture.overview(null).plan,
     touches: line.layerTouches(mapping?.touches ?? [], scans),
   };
 }
 
-function keep(services: Services, reference: string, trace: string, opened: Opened): Opened {
-  services.store.update(reference, { trace, opened, facts: factsOf(opened.plan) });
+function keep(services: Services, reference: string, trace: string | undefined, opened: Opened): Opened {
+  services.store.update(reference, {
+    opened,
+    facts: factsOf(opened),
+    ...(trace !== undefined && { trace }),
+  });
   return opened;
 }
 
-function known(services: Services, reference: string): { opened: Opened; dockerfile: string | undefined } {
+function known(services: Services, reference: string): Pick<Analysis, 'dockerfile'> & { opened: Opened } {
   const analysis: Analysis | undefined = services.store.get(reference);
   if (!analysis?.opened) throw new Error(`${reference} has not been read.`);
-  return { opened: analysis.opened, dockerfile: analysis.dockerfile };
+  return { ...analysis, opened: analysis.opened };
 }
 
 /** A Dockerfile that was moved or removed only costs the names of the layers. */
-async function dockerfileModel({ log, line }: Services, dockerfile: string | undefined) {
+async function readDockerfile({ log }: Services, dockerfile: Analysis['dockerfile']) {
   if (dockerfile === undefined) return undefined;
   try {
-    return (await line()).parseDockerfile(await readFile(vscode.Uri.parse(dockerfile).fsPath, 'utf8'));
+    const text = await readFile(vscode.Uri.parse(dockerfile.uri).fsPath, 'utf8');
+    return { text, unchanged: fingerprint(text) === dockerfile.text };
   } catch (error) {
-    log.warn(`The Dockerfile ${dockerfile} cannot be read: ${String(error)}`);
+    log.warn(`The Dockerfile ${dockerfile.uri} cannot be read: ${messageOf(error)}`);
     return undefined;
   }
 }

@@ -3,16 +3,17 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import type { Browser } from 'playwright-core';
 import { launchBrowser } from '../support/browser-page';
 import { startRegistry, type TestRegistry } from '../support/registry';
-import { Workbench } from './workbench';
-
-function given(name: string): string {
-  const value = process.env[name];
-  if (value === undefined) throw new Error(`${name} is not set; run npm run test:e2e.`);
-  return value;
-}
+import { given, Workbench } from './workbench';
 
 /** The name that the extension gives to what it builds from the workspace `shop`. */
 const IMAGE = 'shop:soci-lens';
+
+/** Containers that carry our label, by the engine's own list. */
+async function tracedContainers(): Promise<unknown> {
+  const { connectEngine } = await import('../../src/image/engine');
+  const { docker } = await connectEngine({ host: given('SOCI_LENS_TEST_ENGINE') });
+  return docker.listContainers({ all: true, filters: { label: ['soci-lens.trace'] } });
+}
 
 describe('the way from the lens to the registry', () => {
   let browser: Browser;
@@ -52,6 +53,7 @@ describe('the way from the lens to the registry', () => {
     await bench.openFile('Dockerfile');
     await bench.lens('start not profiled').waitFor();
     assert.equal(await bench.lens('Create index').count(), 1);
+    await bench.lens(/^31\.\d MB · [\d,]+ files$/).waitFor();
   });
 
   test('the palette profiles the start, after asking, and the lens shows what it reads', async () => {
@@ -116,6 +118,26 @@ describe('the way from the lens to the registry', () => {
       headers: { accept: 'application/vnd.oci.image.manifest.v1+json' },
     });
     assert.equal(stored.status, 200);
+  });
+
+  test('Cancel ends a running profile at once, says nothing, and leaves no container', async () => {
+    await bench.command('SOCI: Profile Start of Image');
+    const toast = bench.toast('Profiling the start of shop');
+    await toast.getByRole('button', { name: 'Cancel' }).click();
+    await toast.waitFor({ state: 'detached', timeout: 5000 });
+    assert.equal(await bench.page.locator('.notification-toast .codicon-error').count(), 0);
+    assert.deepEqual(await tracedContainers(), []);
+  });
+
+  test('the panel itself records and pushes, with the same questions', async () => {
+    await bench.command('SOCI: Show Span Map');
+    const panel = await bench.panel();
+    await panel.getByRole('button', { name: 'Create and push index' }).click();
+    await bench.type(`docker://${registry.host}/team/panel:1.0`);
+    await bench.choose('Create and Push');
+    await panel.getByText('holds the image with its index').first().waitFor();
+    const answer = await fetch(`http://${registry.host}/v2/team/panel/tags/list`);
+    assert.deepEqual(await answer.json(), { name: 'team/panel', tags: ['1.0'] });
   });
 
   test('cancelling the question for the destination pushes nothing', async () => {

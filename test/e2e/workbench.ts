@@ -8,6 +8,13 @@ import { repoRoot } from '../support/paths';
 const COLD = 60_000;
 const WARM = 30_000;
 
+/** What the runner of the suite says by the environment. */
+export function given(name: string): string {
+  const value = process.env[name];
+  if (value === undefined) throw new Error(`${name} is not set; run npm run test:e2e.`);
+  return value;
+}
+
 export class Workbench {
   constructor(
     readonly page: Page,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
-import { imageName } from '../../src/editor/dockerfiles';
+import { fingerprint, imageName } from '../../src/editor/dockerfiles';
 import { describeFacts } from '../../src/editor/lens';
 import { AnalysisStore } from '../../src/editor/store';
 import { DockerfileLenses } from '../../src/editor/lens';
@@ -12,6 +12,11 @@ const file = (name: string) => vscode.Uri.file(path.join(workspace, name));
 async function lenses(uri: vscode.Uri): Promise<vscode.CodeLens[]> {
   await vscode.workspace.openTextDocument(uri);
   return vscode.commands.executeCommand<vscode.CodeLens[]>('vscode.executeCodeLensProvider', uri, 10);
+}
+
+/** A document as it is after a change that was not saved. */
+function changedCopy(document: vscode.TextDocument, text: string): vscode.TextDocument {
+  return Object.create(document, { getText: { value: () => text } }) as vscode.TextDocument;
 }
 
 const titles = (found: readonly vscode.CodeLens[]) => found.map(({ command }) => command?.title);
@@ -45,8 +50,13 @@ suite('code lenses', () => {
     const listening = provider.onDidChangeCodeLenses(() => fired++);
     try {
       store.update('docker-daemon:shop:soci-lens', {
-        dockerfile: document.uri.toString(),
-        facts: { size: 1_470_000_000, layers: 7, start: { share: 0.06, touchedSpans: 64, spans: 362 } },
+        dockerfile: { uri: document.uri.toString(), text: fingerprint(document.getText()) },
+        facts: {
+          size: 1_470_000_000,
+          layers: 7,
+          start: { share: 0.06, touchedSpans: 64, spans: 362 },
+          instructions: [{ line: 9, size: 31_700_000, files: 1204, touched: 3_804_000 }],
+        },
       });
       assert.equal(fired, 1);
       const found = provider.provideCodeLenses(document);
@@ -55,8 +65,21 @@ suite('code lenses', () => {
         'Build and inspect',
         'Profile start',
         'Create index',
+        '31.7 MB · 1,204 files · 12 % read at start',
       ]);
+      assert.deepEqual(
+        found.map(({ range }) => range.start.line),
+        [8, 8, 8, 8, 9],
+      );
       assert.deepEqual(found[0]?.command?.arguments, ['docker-daemon:shop:soci-lens']);
+
+      const changed = changedCopy(document, `# New.\n${document.getText()}`);
+      assert.deepEqual(titles(provider.provideCodeLenses(changed)), [
+        'Before the last change: 1.47 GB · 6 % read at start · 64 of 362 spans',
+        'Build and inspect',
+        'Profile start',
+        'Create index',
+      ]);
     } finally {
       listening.dispose();
       provider.dispose();
