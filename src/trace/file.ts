@@ -35,28 +35,31 @@ export async function scanTrace(
   let footer: TraceFooter | undefined;
   let number = 0;
   const bad = (why: string, cause?: unknown) => badFile(name, why, cause);
-  for await (const { text, whole } of textLines(source, name, bad, signal)) {
-    number++;
-    if (text === '') continue;
-    try {
-      const value: unknown = JSON.parse(text);
-      if (header === undefined) {
-        header = checkHeader(value);
-        continue;
+  for await (const { lines, whole } of textLines(source, name, bad, signal)) {
+    for (const text of lines) {
+      number++;
+      if (text === '') continue;
+      try {
+        const value: unknown = JSON.parse(text);
+        if (header === undefined) {
+          header = checkHeader(value);
+          continue;
+        }
+        const event = checkEvent(value);
+        if (event !== undefined) {
+          if (visit(event, header) === false) return { header, footer };
+          continue;
+        }
+        footer = checkFooter(value);
+        if (footer) return { header, footer };
+      } catch (error) {
+        // A line that the writer did not end.
+        if (!whole && error instanceof SyntaxError) break;
+        if (error instanceof SyntaxError || error instanceof Malformed) {
+          throw bad(`line ${number}: ${error.message}`, error);
+        }
+        throw error;
       }
-      const event = checkEvent(value);
-      if (event !== undefined) {
-        if (visit(event, header) === false) break;
-        continue;
-      }
-      footer = checkFooter(value);
-      if (footer) break;
-    } catch (error) {
-      if (!whole && error instanceof SyntaxError) break;
-      if (error instanceof SyntaxError || error instanceof Malformed) {
-        throw bad(`line ${number}: ${error.message}`, error);
-      }
-      throw error;
     }
   }
   if (header === undefined) throw bad('it is empty');

@@ -68,13 +68,11 @@ export async function importTrace(
   const events: TraceEvent[] = [];
   let used = 0;
   let started: number | undefined;
-  for await (const { text } of textLines(source, name, bad, signal)) {
-    const line = text.replace(/\r$/, '');
-    if (line.trim() === '') continue;
+  const take = (line: string): void => {
     const outcome = read(line);
     if (typeof outcome === 'string') {
       dropped[outcome]++;
-      continue;
+      return;
     }
     used++;
     for (const event of outcome) {
@@ -83,6 +81,9 @@ export async function importTrace(
       if (event.t !== undefined) started ??= event.t;
       events.push({ ...event, t: Math.max(0, t - (event.t === undefined ? 0 : (started ?? 0))) });
     }
+  };
+  for await (const { lines } of textLines(source, name, bad, signal)) {
+    for (const line of lines) if (line.trim() !== '') take(line.replace(/\r$/, ''));
   }
   if (used === 0)
     throw bad(

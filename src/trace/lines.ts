@@ -11,7 +11,7 @@ const MAX_LINE = 4 << 20;
 export type BadFile = (why: string, cause?: unknown) => LensError;
 
 /**
- * The lines up to the end or the first NUL (a file that its writer did not get to cut); `whole` is false for the last one when no newline ended it.
+ * Many at once, since a file may hold millions: the lines up to the end or the first NUL (a file that its writer did not get to cut); `whole` is false for the last one when no newline ended it.
  *
  * @throws LensError `trace/not-found`, and what `badFile` makes
  */
@@ -20,7 +20,7 @@ export async function* textLines(
   name: string,
   badFile: BadFile,
   signal: AbortSignal | undefined,
-): AsyncGenerator<{ text: string; whole: boolean }> {
+): AsyncGenerator<{ lines: readonly string[]; whole: boolean }> {
   let rest = Buffer.alloc(0);
   for await (const chunk of plain(source, name, badFile, signal)) {
     const nul = chunk.indexOf(0);
@@ -30,14 +30,14 @@ export async function* textLines(
       // Cut at a newline, so that no character is torn.
       const block = Buffer.concat([rest, part.subarray(0, end)]).toString('utf8');
       rest = Buffer.from(part.subarray(end + 1));
-      for (const text of block.split('\n')) yield { text, whole: true };
+      yield { lines: block.split('\n'), whole: true };
     } else {
       rest = Buffer.concat([rest, part]);
       if (rest.length > MAX_LINE) throw badFile(`a line is longer than ${MAX_LINE} bytes`);
     }
     if (nul >= 0) break;
   }
-  if (rest.length > 0) yield { text: rest.toString('utf8'), whole: false };
+  if (rest.length > 0) yield { lines: [rest.toString('utf8')], whole: false };
 }
 
 /** The bytes themselves, unpacked where they are gzip. */
@@ -47,7 +47,7 @@ async function* plain(
   badFile: BadFile,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Buffer> {
-  const raw = typeof source === 'string' ? createReadStream(source, { highWaterMark: 1 << 20 }) : source;
+  const raw = typeof source === 'string' ? createReadStream(source, { highWaterMark: 1 << 18 }) : source;
   const iterator: AsyncIterator<Uint8Array> = raw[Symbol.asyncIterator]();
   try {
     const first = await iterator.next();
