@@ -63,7 +63,7 @@ export function openScanCache(dir: string, maxBytes = DEFAULT_MAX_BYTES): ScanCa
         await rename(temporary, fileOf(key));
         await prune(dir, maxBytes);
       } catch (error) {
-        await rm(temporary, { force: true });
+        await rm(temporary, { force: true }).catch(() => undefined);
         if (!isSystemError(error)) throw error;
       }
     },

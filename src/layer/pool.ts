@@ -86,8 +86,7 @@ class Pool implements ScanPool {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    for (const job of this.#waiting) job.reject(closedError());
-    this.#waiting.clear();
+    this.#rejectWaiting(closedError());
     await Promise.all(
       [...this.#threads].map((thread) => {
         thread.job?.reject(closedError());
@@ -96,17 +95,24 @@ class Pool implements ScanPool {
     );
   }
 
+  #rejectWaiting(error: LensError): void {
+    for (const job of this.#waiting) job.reject(error);
+    this.#waiting.clear();
+  }
+
   /** Gives waiting jobs to idle threads, and starts threads as long as there are fewer than jobs. */
   #dispatch(): void {
     for (const thread of this.#threads) if (thread.isIdle) this.#next(thread);
-    const starting = [...this.#threads].filter((thread) => !thread.isReady).length;
-    for (let i = starting; i < this.#waiting.size && this.#threads.size < this.#limit; i++) {
+    const free = [...this.#threads].filter((thread) => thread.job === undefined).length;
+    for (let i = free; i < this.#waiting.size && this.#threads.size < this.#limit; i++) {
       const thread = new Thread(this.#workerFile, {
         onIdle: () => {
           this.#next(thread);
         },
-        onExit: () => {
+        onExit: (error) => {
           this.#threads.delete(thread);
+          // A thread that cannot even start would be followed by others without end.
+          if (error) this.#rejectWaiting(error);
           if (!this.#isClosed) this.#dispatch();
         },
       });
@@ -129,18 +135,22 @@ class Pool implements ScanPool {
 /** One worker and the job that it has. */
 class Thread {
   job: Job | undefined;
-  isReady = false;
+  /** True from the moment that the worker asks for a job until it gets one. */
+  isIdle = false;
   readonly #worker: Worker;
   readonly #onIdle: () => void;
   /** Chunks that may still be sent, and who waits for one more. */
   #credit = 0;
   #wake: (() => void) | undefined;
 
-  constructor(file: string, events: { onIdle: () => void; onExit: () => void }) {
+  /** @param events `onExit` gets the error of a thread that ended before it was ready. */
+  constructor(file: string, events: { onIdle: () => void; onExit: (error: LensError | undefined) => void }) {
     this.#onIdle = events.onIdle;
     this.#worker = new Worker(file, { resourceLimits: { maxOldGenerationSizeMb: WORKER_HEAP } });
     let crash: unknown;
+    let hasStarted = false;
     this.#worker.on('message', (message: FromWorker) => {
+      hasStarted = true;
       this.#receive(message);
     });
     this.#worker.on('error', (error) => {
@@ -149,18 +159,15 @@ class Thread {
     this.#worker.on('exit', () => {
       const { job } = this;
       this.#finish();
-      this.isReady = false;
+      this.isIdle = false;
       job?.reject(crashError(crash));
-      events.onExit();
+      events.onExit(hasStarted ? undefined : crashError(crash));
     });
-  }
-
-  get isIdle(): boolean {
-    return this.isReady && this.job === undefined;
   }
 
   start(job: Job): void {
     this.job = job;
+    this.isIdle = false;
     this.#worker.ref();
     const { blob, compression, options } = job;
     const { expectedDigest, spanSize, diffId } = options;
@@ -172,16 +179,18 @@ class Thread {
         ...(spanSize !== undefined && { spanSize }),
         ...(diffId !== undefined && { diffId }),
       },
-      ...(blob.file !== undefined && { file: { path: blob.file, size: blob.size } }),
+      size: blob.size,
+      file: blob.file,
     });
     if (blob.file === undefined) void this.#stream(job);
   }
 
   /** Ends the thread at once, whatever it does. */
   async end(): Promise<void> {
-    this.isReady = false;
+    this.isIdle = false;
     this.#finish();
-    // Who waits for the end of a thread must live to see it.
+    // Who waits for the end of a thread must live to see it: a last message would let the program go.
+    this.#worker.removeAllListeners('message');
     this.#worker.ref();
     await this.#worker.terminate();
   }
@@ -189,7 +198,6 @@ class Thread {
   #finish(): void {
     this.job = undefined;
     this.#wake?.();
-    this.#worker.unref();
   }
 
   #send(message: ToWorker, transfer: ArrayBuffer[] = []): void {
@@ -227,10 +235,10 @@ class Thread {
     const { job } = this;
     switch (message.kind) {
       case 'ready':
-        this.isReady = true;
+        this.isIdle = true;
         this.#onIdle();
-        // A pool that waits for nothing must not keep the program alive; until now a job waits for this thread.
-        if (this.isIdle) this.#worker.unref();
+        // A pool that waits for nothing must not keep the program alive; until here a job may wait for this thread.
+        if (this.job === undefined) this.#worker.unref();
         break;
       case 'more':
         this.#credit++;

@@ -14,8 +14,10 @@ export type ToWorker =
       readonly kind: 'scan';
       readonly compression: LayerCompression;
       readonly options: WorkerOptions;
+      /** Bytes of the blob, where known. */
+      readonly size: number | undefined;
       /** The blob where it is a file of this machine; else its bytes follow as chunks. */
-      readonly file?: { readonly path: string; readonly size: number | undefined };
+      readonly file: string | undefined;
     }
   | { readonly kind: 'chunk'; readonly bytes: Uint8Array }
   | { readonly kind: 'end' };

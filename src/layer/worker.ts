@@ -1,13 +1,20 @@
-// The entry of dist/layer-worker.js: scans one layer after the other in a thread of its own.
+// The entry of dist/layer-worker.js: scans one layer after the other in a thread of its own. Started in the role HASHING, it
+// takes digests for another such thread instead.
 
 import { LensError } from '../errors';
 import { fileBytes, type Bytes } from './bytes';
+import type { BlobHasher } from './hasher';
 import { arraysOf, packScan } from './packed';
 import { scanLayer } from './scan';
 import type { FromWorker, ToWorker } from './worker-protocol';
+import { HashThread, serveHashing } from './thread-hasher';
 import { on } from 'node:events';
-import { parentPort } from 'node:worker_threads';
+import { availableParallelism } from 'node:os';
+import { parentPort, workerData } from 'node:worker_threads';
 
+const HASHING = 'hashing';
+/** Smaller blobs are hashed before a second thread has started. */
+const MIN_THREADED = 8 << 20;
 /** Milliseconds between two reports of progress. */
 const PROGRESS_INTERVAL = 50;
 
@@ -27,9 +34,9 @@ async function* messages(): AsyncGenerator<ToWorker, void, void> {
 const inbox = messages();
 
 /** The chunks that the pool sends; each one that is used up asks for another. */
-function streamedBytes(): Bytes {
+function streamedBytes(size: number | undefined): Bytes {
   return {
-    size: undefined,
+    size,
     ranged: false,
     async *read() {
       for (;;) {
@@ -42,6 +49,15 @@ function streamedBytes(): Bytes {
   };
 }
 
+let hashThread: HashThread | undefined;
+
+/** A hasher in a second thread, where there is a core for it and enough to do. */
+function threadedHasher(size: number | undefined): BlobHasher | undefined {
+  if (availableParallelism() < 2 || (size ?? Infinity) < MIN_THREADED) return undefined;
+  hashThread ??= new HashThread(__filename, HASHING);
+  return hashThread.start();
+}
+
 async function scan(job: ToWorker & { kind: 'scan' }): Promise<void> {
   let reported = 0;
   const onProgress = (bytes: number): void => {
@@ -51,8 +67,9 @@ async function scan(job: ToWorker & { kind: 'scan' }): Promise<void> {
     send({ kind: 'progress', bytes });
   };
   try {
-    const blob = job.file ? await fileBytes(job.file.path, job.file.size) : streamedBytes();
-    const packed = packScan(await scanLayer(blob, job.compression, { ...job.options, onProgress }));
+    const blob = job.file === undefined ? streamedBytes(job.size) : await fileBytes(job.file, job.size);
+    const hasher = threadedHasher(blob.size);
+    const packed = packScan(await scanLayer(blob, job.compression, { ...job.options, onProgress }, hasher));
     send({ kind: 'done', scan: packed }, [
       ...new Set(arraysOf(packed).map((array) => array.buffer as ArrayBuffer)),
     ]);
@@ -73,4 +90,5 @@ async function work(): Promise<void> {
   }
 }
 
-void work();
+if (workerData === HASHING) serveHashing(port);
+else void work();

@@ -3,6 +3,7 @@
 import { LensError } from '../../src/errors';
 import type { Bytes } from '../../src/layer/bytes';
 import { scanLayer } from '../../src/layer/scan';
+import { spanDigests, spanTable } from '../../src/layer/spans';
 import type { LayerScan } from '../../src/layer/types';
 import { mutate, randomMember } from './deflate';
 import { Random } from './random';
@@ -32,7 +33,7 @@ export function chunked(random: Random, data: Uint8Array): Bytes {
 
 async function verdict(blob: Bytes, compression: 'gzip' | 'tar'): Promise<LayerScan | LensError> {
   try {
-    return await scanLayer(blob, compression, { spanSize: 1000 });
+    return await scanLayer(blob, compression, { spanSize: 1000, diffId: true });
   } catch (error) {
     if (error instanceof LensError) return error;
     throw error;
@@ -67,6 +68,15 @@ export async function gzipCase(random: Random): Promise<void> {
     return;
   }
   compare(scan, reference);
+  // The digests were taken while the stream went by in pieces.
+  const table = spanTable(scan, 1000);
+  const ranges = Array.from({ length: table.length }, (_, span) => table.compressed(span));
+  assert.deepEqual(
+    await spanDigests(scan, 1000, undefined),
+    ranges.map(
+      ({ start, end }) => `sha256:${createHash('sha256').update(stream.subarray(start, end)).digest('hex')}`,
+    ),
+  );
 }
 
 function compare(scan: LayerScan, reference: NonNullable<ReturnType<typeof referenceInflate>>): void {

@@ -14,7 +14,6 @@ interface Engine {
   inputShift(): number;
   inputAdded(length: number): void;
   inputEnded(): void;
-  inputConsumed(): number;
   inputTotal(): number;
   outputAddress(): number;
   outputEnd(): number;
@@ -47,8 +46,6 @@ export class Inflater {
   readonly #history: number;
   /** Where the output begins that was not taken yet, in `memory`. */
   #outputTaken = 0;
-  /** The same for the consumed input. */
-  #inputTaken = 0;
 
   constructor() {
     compiled ??= new WebAssembly.Module(wasm);
@@ -74,7 +71,6 @@ export class Inflater {
   start(): void {
     this.engine.start();
     this.#outputTaken = this.outputStart;
-    this.#inputTaken = this.#input;
   }
 
   /**
@@ -85,12 +81,11 @@ export class Inflater {
     this.memory.set(window, this.#history);
     this.engine.resume(input, output, bits, byte);
     this.#outputTaken = this.outputStart;
-    this.#inputTaken = this.#input;
   }
 
   /**
-   * Decodes `chunk` and yields each event. `Input` comes when the part of it that fitted is used up, so that the caller
-   * can look at the consumed bytes; `Done` and `Fault` are the last ones. The caller acts on an event before it goes on.
+   * Decodes `chunk` and yields each event. `Input` comes when the part of it that fitted is used up; `Done` and
+   * `Fault` are the last ones. The caller acts on an event before it goes on.
    */
   *decode(chunk: Uint8Array): Generator<Event, void, void> {
     for (let at = 0; at < chunk.length;) {
@@ -135,18 +130,7 @@ export class Inflater {
       this.#input + rest,
     );
     this.engine.inputAdded(length);
-    this.#inputTaken = this.#input;
     return length;
-  }
-
-  /**
-   * Input that was consumed since the last call, as a part of `memory`. It has to be taken before the next piece is fed,
-   * which moves it away. The byte before `from` is there too.
-   */
-  takeInput(): { from: number; to: number } {
-    const part = { from: this.#inputTaken, to: this.#input + this.engine.inputConsumed() };
-    this.#inputTaken = part.to;
-    return part;
   }
 
   /** The last 32 KiB of output, a copy; padded with zeros in front where there is less. */

@@ -34,8 +34,7 @@ const BLOCK_HEADER: u32 = 512;
 /** Go's gzip reader gives up on a name or comment that has no NUL among its first 512 bytes; so must we. */
 const HEADER_TEXT: u32 = 512;
 
-// The byte before INPUT is the last one that was shifted out: the span after a checkpoint may share it.
-const INPUT: usize = memory.data(16 + INPUT_CAPACITY + 1024, 16) + 16;
+const INPUT: usize = memory.data(INPUT_CAPACITY + 1024, 16);
 const OUTPUT: usize = memory.data(WINDOW + OUTPUT_CAPACITY + OUTPUT_SLACK, 16);
 
 /** Codes of up to this many bits are decoded by one look-up; longer ones by a second, in a table behind the first. */
@@ -123,10 +122,6 @@ export function boundaryIn(): f64 {
 export function boundaryBits(): u32 {
   return atBits;
 }
-/** Where the unread input begins in INPUT; the byte before it is there too. */
-export function inputConsumed(): u32 {
-  return inputPos;
-}
 export function trailerCrc(): u32 {
   return crcPromised;
 }
@@ -175,7 +170,7 @@ function begin(input: u64, output: u64): void {
 /** Moves the unread rest to the front of INPUT and tells its length; the host may write behind it. */
 export function inputShift(): u32 {
   const rest = inputLen - inputPos;
-  memory.copy(INPUT - 1, INPUT + inputPos - 1, rest + 1);
+  memory.copy(INPUT, INPUT + inputPos, rest);
   inputBase += inputPos;
   inputPos = 0;
   inputLen = rest;

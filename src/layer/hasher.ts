@@ -1,0 +1,90 @@
+import { createHash, type Hash } from 'node:crypto';
+
+/** A place in the blob where a span begins (soci-format §2.4). */
+export interface Cut {
+  /** Bytes of the blob before it. */
+  readonly at: number;
+  /** True when the byte before it belongs to both spans. */
+  readonly shared: boolean;
+}
+
+export interface BlobDigests {
+  /** Of the whole blob, `sha256:…`. */
+  readonly digest: string;
+  /** SHA-256 of each span, 32 bytes each. */
+  readonly spans: Uint8Array;
+}
+
+/** Takes the digests of a blob and of its spans while it goes by. */
+export interface BlobHasher {
+  /**
+   * The next chunk, and the cuts that became known with it. The hasher owns the chunk from here on. Wait for what it
+   * returns, if anything, before the next one.
+   */
+  add(chunk: Uint8Array, cuts: readonly Cut[]): Promise<void> | undefined;
+  /** The blob has ended; `cuts` became known since the last chunk. */
+  finish(cuts: readonly Cut[]): BlobDigests | Promise<BlobDigests>;
+}
+
+/** A decoder reads this far ahead at most, so a cut is known at the latest when so many bytes behind it have been added. */
+const LAG = 4096;
+
+/** Hashes in this thread. */
+export class InlineHasher implements BlobHasher {
+  readonly #blob = createHash('sha256');
+  readonly #digests: Buffer[] = [];
+  #span: Hash | undefined;
+  /** Chunks that still may be cut, the first of which begins at `#heldAt`, and the cuts in them. */
+  #held: Uint8Array[] = [];
+  #heldAt = 0;
+  #size = 0;
+  #cuts: Cut[] = [];
+
+  add(chunk: Uint8Array, cuts: readonly Cut[]): undefined {
+    this.#blob.update(chunk);
+    this.#held.push(chunk);
+    this.#cuts.push(...cuts);
+    this.#size += chunk.length;
+    this.#hashUpTo(this.#size - LAG);
+  }
+
+  finish(cuts: readonly Cut[]): BlobDigests {
+    this.#cuts.push(...cuts);
+    this.#hashUpTo(this.#size);
+    if (this.#span) this.#digests.push(this.#span.digest());
+    return {
+      digest: `sha256:${this.#blob.digest('hex')}`,
+      spans: new Uint8Array(Buffer.concat(this.#digests)),
+    };
+  }
+
+  /** Hashes the held chunks that end at or before `limit`. */
+  #hashUpTo(limit: number): void {
+    let done = 0;
+    for (const chunk of this.#held) {
+      if (this.#heldAt + chunk.length > limit) break;
+      this.#hashChunk(chunk);
+      this.#heldAt += chunk.length;
+      done++;
+    }
+    this.#held.splice(0, done);
+  }
+
+  #hashChunk(chunk: Uint8Array): void {
+    let from = 0;
+    let used = 0;
+    for (const { at, shared } of this.#cuts) {
+      const to = at - this.#heldAt;
+      if (to > chunk.length) break;
+      this.#span?.update(chunk.subarray(from, to));
+      if (this.#span) this.#digests.push(this.#span.digest());
+      this.#span = createHash('sha256');
+      if (shared) this.#span.update(chunk.subarray(to - 1, to));
+      from = to;
+      used++;
+    }
+    this.#cuts.splice(0, used);
+    // What comes before the first span, the header of the first gzip member, belongs to none.
+    this.#span?.update(chunk.subarray(from));
+  }
+}

@@ -1,0 +1,214 @@
+import { LensError } from '../../../src/errors';
+import { fileBytes, memoryBytes, type Bytes } from '../../../src/layer/bytes';
+import { packScan } from '../../../src/layer/packed';
+import { createScanPool, type ScanPool } from '../../../src/layer/pool';
+import { scanLayer } from '../../../src/layer/scan';
+import { fixture, repoRoot } from '../../support/paths';
+import { Random } from '../../support/random';
+import { header, padded } from '../../support/tars';
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
+
+const workerFile = path.join(repoRoot, 'dist', 'layer-worker.js');
+const golden = (name: string): string => fixture('golden', 'layers', name);
+
+describe('the scan pool', { timeout: 60_000 }, () => {
+  let pool: ScanPool;
+  let dir: string;
+
+  before(async () => {
+    dir = await mkdtemp(path.join(tmpdir(), 'soci-lens-pool-'));
+  });
+  after(() => rm(dir, { recursive: true, force: true }));
+  afterEach(() => pool.close());
+
+  /** A layer of `size` random bytes in a gzip, above the size from which a second thread hashes. */
+  function bigLayer(size: number): Buffer {
+    const data = Buffer.alloc(size);
+    const random = new Random(7);
+    for (let i = 0; i < size; i += 4) data.writeUInt32LE(Math.floor(random.next() * 2 ** 32), i);
+    const tar = Buffer.concat([header({ name: 'big', size }), padded(data), Buffer.alloc(1024)]);
+    return gzipSync(tar, { level: 1 });
+  }
+
+  it('finds what the same scan in this thread finds, from a file and from a stream', async () => {
+    pool = createScanPool({ workers: 2, workerFile });
+    const big = bigLayer(10 << 20);
+    await writeFile(path.join(dir, 'big.tar.gz'), big);
+    const options = { spanSize: 300_000, diffId: true };
+    for (const blob of [
+      await fileBytes(golden('mixed-gzip6.tar.gz')),
+      await fileBytes(golden('members-3.tar.gz')),
+      await fileBytes(path.join(dir, 'big.tar.gz')),
+      memoryBytes(big),
+    ]) {
+      const here = packScan(await scanLayer(blob, 'gzip', options));
+      const there = packScan(await pool.scan(blob, 'gzip', options));
+      assert.deepEqual(there, here);
+    }
+  });
+
+  it('begins the largest of the waiting layers first', async () => {
+    pool = createScanPool({ workers: 1, workerFile });
+    const order: string[] = [];
+    const names = ['vector-B.tar.gz', 'mixed-stored.tar.gz', 'tar-xattrs.tar.gz', 'mixed-gzip6.tar.gz'];
+    const blobs = await Promise.all(names.map((name) => fileBytes(golden(name))));
+    await Promise.all(blobs.map((blob, i) => pool.scan(blob, 'gzip').then(() => order.push(names[i] ?? ''))));
+    assert.deepEqual(order, [
+      'mixed-gzip6.tar.gz',
+      'mixed-stored.tar.gz',
+      'vector-B.tar.gz',
+      'tar-xattrs.tar.gz',
+    ]);
+  });
+
+  it('gives the typed error of a broken layer, and goes on with the others', async () => {
+    pool = createScanPool({ workers: 1, workerFile });
+    const broken = pool.scan(await fileBytes(golden('bad-crc.tar.gz')), 'gzip');
+    const sound = pool.scan(await fileBytes(golden('vector-B.tar.gz')), 'gzip');
+    await assert.rejects(
+      broken,
+      (error: unknown) => error instanceof LensError && error.code === 'layer/bad-gzip',
+    );
+    assert.equal((await sound).entries.length, 2);
+  });
+
+  it('stops reading a stream whose layer turned out broken', async () => {
+    pool = createScanPool({ workers: 1, workerFile });
+    let sent = 0;
+    const endless: Bytes = {
+      size: undefined,
+      ranged: false,
+      async *read() {
+        for (;;) {
+          sent++;
+          yield new Uint8Array(1 << 20).fill(1);
+          await new Promise(setImmediate);
+        }
+      },
+    };
+    await assert.rejects(pool.scan(endless, 'gzip'), { code: 'layer/bad-gzip' });
+    assert.ok(sent < 20, `${sent} MiB were read of a stream whose first byte is wrong`);
+  });
+
+  it('does not read ahead of a worker that is busy', async () => {
+    const busy = path.join(dir, 'busy.js');
+    await writeFile(
+      busy,
+      `const { parentPort } = require('node:worker_threads');
+       parentPort.on('message', () => {});
+       parentPort.postMessage({ kind: 'ready' });`,
+    );
+    pool = createScanPool({ workers: 1, workerFile: busy });
+    let given = 0;
+    const blob: Bytes = {
+      size: undefined,
+      ranged: false,
+      // eslint-disable-next-line @typescript-eslint/require-await -- this source is at hand
+      async *read() {
+        for (;;) {
+          given++;
+          yield new Uint8Array(1 << 20);
+        }
+      },
+    };
+    const scan = assert.rejects(pool.scan(blob, 'tar'), { code: 'layer/pool-closed' });
+    while (given === 0) await setTimeout(10);
+    await setTimeout(100);
+    assert.ok(given <= 8, `${given} MiB were read for a worker that took none`);
+    await pool.close();
+    await scan;
+  });
+
+  it('ends a worker at once on an abort, with the reason given', async () => {
+    pool = createScanPool({ workers: 1, workerFile });
+    // A bomb of 13 GB of zeros.
+    const member = gzipSync(Buffer.alloc(64 << 20));
+    const bomb = Buffer.concat(Array.from({ length: 200 }, () => member));
+    await writeFile(path.join(dir, 'bomb.gz'), bomb);
+    const abort = new AbortController();
+    let aborted = 0;
+    const reason = new Error('enough');
+    const scan = pool.scan(await fileBytes(path.join(dir, 'bomb.gz')), 'gzip', {
+      signal: abort.signal,
+      onProgress: () => {
+        aborted ||= performance.now();
+        abort.abort(reason);
+      },
+    });
+    await assert.rejects(scan, (error: unknown) => error === reason);
+    const next = await pool.scan(await fileBytes(golden('vector-B.tar.gz')), 'gzip');
+    assert.equal(next.entries.length, 2);
+    // 13 GB of zeros take seconds; the machine may be slow, but not that slow.
+    assert.ok(performance.now() - aborted < 1500);
+  });
+
+  it('never begins a layer that is aborted while it waits', async () => {
+    pool = createScanPool({ workers: 1, workerFile });
+    const abort = new AbortController();
+    const first = pool.scan(await fileBytes(golden('mixed-gzip6.tar.gz')), 'gzip');
+    const second = pool.scan(await fileBytes(golden('vector-B.tar.gz')), 'gzip', { signal: abort.signal });
+    abort.abort();
+    await assert.rejects(second, { name: 'AbortError' });
+    await first;
+    await assert.rejects(pool.scan(memoryBytes(new Uint8Array()), 'gzip', { signal: abort.signal }), {
+      name: 'AbortError',
+    });
+  });
+
+  it('fails a layer whose worker crashes, and only that one', async () => {
+    const crashing = path.join(dir, 'crash.js');
+    await writeFile(
+      crashing,
+      `const { parentPort } = require('node:worker_threads');
+       parentPort.on('message', (m) => { if (m.kind === 'scan') throw new Error('out of luck'); });
+       parentPort.postMessage({ kind: 'ready' });`,
+    );
+    pool = createScanPool({ workers: 1, workerFile: crashing });
+    const blob = memoryBytes(new Uint8Array(10));
+    for (let i = 0; i < 2; i++) {
+      await assert.rejects(pool.scan(blob, 'gzip'), (error: unknown) => {
+        assert.ok(error instanceof LensError);
+        assert.equal(error.code, 'layer/worker-crashed');
+        assert.match(error.message, /out of luck/);
+        return true;
+      });
+    }
+  });
+
+  it('says so when there is no worker to start', async () => {
+    pool = createScanPool({ workerFile: path.join(dir, 'missing.js') });
+    await assert.rejects(pool.scan(memoryBytes(new Uint8Array(10)), 'gzip'), {
+      code: 'layer/worker-crashed',
+    });
+  });
+
+  it('passes on the error of a stream that breaks off', async () => {
+    pool = createScanPool({ workers: 1, workerFile });
+    const reset = new Error('connection reset');
+    const blob: Bytes = {
+      size: 100,
+      ranged: false,
+      // eslint-disable-next-line @typescript-eslint/require-await -- this source is at hand
+      async *read() {
+        yield Uint8Array.of(0x1f, 0x8b);
+        throw reset;
+      },
+    };
+    await assert.rejects(pool.scan(blob, 'gzip'), (error: unknown) => error === reset);
+  });
+
+  it('fails what is not finished when it is closed', async () => {
+    pool = createScanPool({ workers: 1, workerFile });
+    const scan = pool.scan(await fileBytes(golden('mixed-gzip6.tar.gz')), 'gzip');
+    const failed = assert.rejects(scan, { code: 'layer/pool-closed' });
+    await pool.close();
+    await failed;
+    await assert.rejects(pool.scan(memoryBytes(new Uint8Array()), 'gzip'), { code: 'layer/pool-closed' });
+  });
+});
