@@ -109,6 +109,17 @@ export function matchLayers(
   return made.filter((_, index) => history[index]?.empty_layer !== true);
 }
 
+/** True when the Dockerfile uses what the classic builder does not know: here-documents, mounts, links. */
+export function needsBuildKit(model: DockerfileModel): boolean {
+  return model.instructions.some(({ keyword, args }) => {
+    const flags = /^(?:--[a-z][a-z-]*(?:=\S*)?\s+)*/.exec(args)?.[0] ?? '';
+    if (keyword === 'RUN') return flags !== '' || /^<<|\n/.test(args);
+    return (
+      /^(COPY|ADD)$/.test(keyword) && (/--(?!from=|chown=)/.test(flags) || /(?:^|\s)<<-?["']?\w/.test(args))
+    );
+  });
+}
+
 function readInstruction(parsed: Instruction, escape: string, stage: number): DockerfileInstruction {
   const range = parsed.getRange();
   const [first = '', ...more] = parsed.getTextContent().split('\n');

@@ -1,10 +1,14 @@
 import Docker from 'dockerode';
+import { readFile } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { LensError, messageOf } from '../errors';
 import type { HistoryEntry } from '../oci/types';
 import type { OnProgress } from '../progress';
 import { packContext } from './build-context';
+import { parseBuildMessage } from './build-progress';
+import { needsBuildKit, parseDockerfile } from './dockerfile';
 import { engineHosts, type EngineChoice, type EngineHost } from './engine-hosts';
 import { sshAgent } from './ssh-agent';
 
@@ -29,6 +33,8 @@ export interface EngineInfo {
   readonly architecture: string;
   /** The containerd store keeps the real, compressed blobs; the classic one keeps plain tars. */
   readonly store: 'classic' | 'containerd';
+  /** What it builds with when not told; Podman has one builder of its own for everything. */
+  readonly builder: 'classic' | 'buildkit' | 'own';
 }
 
 /** One image of the engine's list. */
@@ -77,8 +83,8 @@ export async function connectEngine(choice: EngineChoice & { signal?: AbortSigna
   const failures: string[] = [];
   for (const host of engineHosts(choice)) {
     choice.signal?.throwIfAborted();
-    const docker = openDocker(host);
     try {
+      const docker = openDocker(host);
       return { docker, host, info: await identify(docker, choice.signal) };
     } catch (error) {
       choice.signal?.throwIfAborted();
@@ -160,6 +166,7 @@ export async function buildImage(engine: Engine, options: BuildOptions): Promise
     );
   }
   const query = new URLSearchParams({ dockerfile, rm: '1', forcerm: '1' });
+  if (await usesBuildKit(engine, path.resolve(contextDir, dockerfile))) query.set('version', '2');
   if (options.tag) query.set('t', options.tag);
   if (options.target) query.set('target', options.target);
   if (options.network) query.set('networkmode', options.network);
@@ -182,9 +189,8 @@ export async function buildImage(engine: Engine, options: BuildOptions): Promise
       const message = parseBuildMessage(line);
       if (message.error !== undefined) throw buildFailed(message.error);
       imageId = message.imageId ?? imageId;
-      if (message.text === undefined) continue;
-      onLog?.(message.text);
-      if (/^(Step|#)\d* ?\d+/.test(message.text)) onProgress?.({ step: message.text });
+      for (const logged of message.lines) onLog?.(logged);
+      if (message.step !== undefined) onProgress?.({ step: message.step });
     }
   } catch (error) {
     if (contextError instanceof LensError) throw contextError;
@@ -196,6 +202,15 @@ export async function buildImage(engine: Engine, options: BuildOptions): Promise
   }
   if (imageId === undefined) throw unexpected(engine, 'the build ended without the ID of an image');
   return { imageId };
+}
+
+/** BuildKit where the engine prefers it, and where the Dockerfile asks for what only BuildKit can. */
+async function usesBuildKit({ info }: Engine, dockerfile: string): Promise<boolean> {
+  if (info.builder === 'own') return false;
+  if (info.builder === 'buildkit') return true;
+  // A Dockerfile that cannot be read is for the engine to complain about.
+  const text = await readFile(dockerfile, 'utf8').catch(() => '');
+  return needsBuildKit(parseDockerfile(text));
 }
 
 /**
@@ -231,6 +246,7 @@ async function* guarded(
 }
 
 function openDocker(host: EngineHost): Docker {
+  if (!URL.canParse(host.url)) throw new Error('not an address');
   const url = new URL(host.url);
   // docker-modem mixes its options with those of DOCKER_HOST; naming each of them keeps the environment out.
   const none = {
@@ -269,6 +285,7 @@ async function identify(docker: Docker, signal: AbortSignal | undefined): Promis
   const timeout = AbortSignal.timeout(CONNECT_TIMEOUT);
   const abortSignal = signal ? AbortSignal.any([signal, timeout]) : timeout;
   const pong = await dial(docker, { method: 'GET', path: '/_ping', abortSignal });
+  const { 'builder-version': builder, 'libpod-api-version': libpod } = pong.headers;
   pong.destroy();
   const version: Partial<Docker.DockerVersion> = await docker.version();
   const { ApiVersion: apiVersion, Version: release = '', Os: os = '', Arch: architecture = '' } = version;
@@ -290,6 +307,7 @@ async function identify(docker: Docker, signal: AbortSignal | undefined): Promis
     os,
     architecture,
     store: status.includes('io.containerd.snapshotter') ? 'containerd' : 'classic',
+    builder: libpod !== undefined ? 'own' : builder === '2' ? 'buildkit' : 'classic',
   };
 }
 
@@ -306,11 +324,11 @@ interface Dial {
 
 /** docker-modem as far as we use it beyond dockerode, whose `get()` and `buildImage()` cannot be aborted before the answer. */
 interface Modem {
-  dial(options: unknown, callback: (error: unknown, stream: Readable) => void): void;
+  dial(options: unknown, callback: (error: unknown, stream: IncomingMessage) => void): void;
 }
 
 /** Sends a request whose answer is a stream. The signal aborts the request and, later, the stream. */
-function dial(docker: Docker, request: Dial): Promise<Readable> {
+function dial(docker: Docker, request: Dial): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const modem = docker.modem as Modem;
     modem.dial({ ...request, isStream: true, statusCodes: { 200: true } }, (error, stream) => {
@@ -368,34 +386,6 @@ async function* lines(stream: AsyncIterable<Uint8Array>): AsyncGenerator<string>
     yield* found;
   }
   yield rest + decoder.decode();
-}
-
-interface BuildMessage {
-  readonly text?: string;
-  readonly error?: string;
-  readonly imageId?: string;
-}
-
-/** One line of the build's answer (Docker Engine API, `POST /build`; jsonmessage.JSONMessage). */
-function parseBuildMessage(line: string): BuildMessage {
-  if (line.trim() === '') return {};
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    return { text: line };
-  }
-  if (typeof value !== 'object' || value === null) return {};
-  if ('error' in value) return { error: text(value.error) };
-  if ('aux' in value && typeof value.aux === 'object' && value.aux !== null && 'ID' in value.aux) {
-    return { imageId: text(value.aux.ID) };
-  }
-  if ('stream' in value) {
-    const output = text(value.stream).trimEnd();
-    return output === '' ? {} : { text: output };
-  }
-  if ('status' in value) return { text: text(value.status) };
-  return {};
 }
 
 function buildFailed(why: string): LensError {

@@ -97,7 +97,7 @@ describe('building', () => {
       ),
     );
     assert.ok(
-      log.some((line) => line.startsWith("Step 4/4 : COPY")),
+      log.some((line) => line.startsWith('Step 4/4 : COPY')),
       log.join('\n'),
     );
     assert.equal((await imageHistory(engine, second.imageId)).filter((step) => !step.empty_layer).length, 1);
@@ -116,6 +116,37 @@ describe('building', () => {
       names.filter((name) => !name.endsWith('/')),
       ['ctx/.dockerignore', 'ctx/a.txt', 'ctx/empty', 'ctx/sub/deep/d.txt', 'ctx/sub/kept.log'],
     );
+  });
+
+  test('BuildKit where the Dockerfile needs it: its output, its image, its history', async (t) => {
+    const dir = await temporaryFolder(t);
+    const text =
+      'FROM fx-scratch AS base\nARG WHO=nobody\nFROM base\nCOPY --chmod=600 f /f\nLABEL who=$WHO\n';
+    await writeFile(path.join(dir, 'Dockerfile'), text);
+    await writeFile(path.join(dir, 'f'), 'f');
+    await ensureImage('fx-scratch');
+    const log: string[] = [];
+    const steps: string[] = [];
+    const { imageId } = await buildImage(engine, {
+      contextDir: dir,
+      dockerfile: 'Dockerfile',
+      onLog: (line) => log.push(line),
+      onProgress: ({ step }) => steps.push(step),
+    });
+    t.after(() => engine.docker.getImage(imageId).remove({ force: true }));
+    assert.ok(
+      log.some((line) => line.includes('COPY --chmod=600 f /f')),
+      log.join('\n'),
+    );
+    assert.ok(steps.length > 1);
+    const history = await imageHistory(engine, imageId);
+    assert.match(history.at(-1)?.comment ?? '', /^buildkit/);
+    const lines = matchLayers(parseDockerfile(text), history).map((step) => step?.startLine);
+    assert.deepEqual(lines, [0, 0, 0, 3]);
+
+    await writeFile(path.join(dir, 'Dockerfile'), 'FROM fx-scratch\nCOPY --chmod=600 missing /f\n');
+    const failing = buildImage(engine, { contextDir: dir, dockerfile: 'Dockerfile' });
+    await assert.rejects(failing, lensError('image/build-failed', /missing/));
   });
 
   test('a failing step, an unknown instruction, a missing Dockerfile', async (t) => {

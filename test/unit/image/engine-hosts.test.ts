@@ -87,6 +87,7 @@ test('an engine that is too old, one that is none, and one that never answers', 
   version = 'I am something else';
   await assert.rejects(connectEngine({ host }), lensError('image/no-engine', /no Docker engine/));
   await assert.rejects(connectEngine({ host: 'gopher://x' }), lensError('image/no-engine', /scheme/));
+  await assert.rejects(connectEngine({ host: 'tcp://[' }), lensError('image/no-engine', /not an address/));
 
   const silent = createServer(() => undefined);
   const deaf = path.join(dir, 'deaf.sock');
