@@ -76,11 +76,11 @@ describe('the way from the lens to the registry', () => {
     await bench.item('COPY app /app').click();
     await bench.item(/^app/).first().click();
     await bench.item(/^src/).first().click();
-    await bench.item('main.tsx').first().waitFor();
+    await bench.item('main.css').first().waitFor();
     await bench.screenshot('tree-dark');
-    await bench.item('main.tsx').first().click();
-    await bench.tab('main.tsx').waitFor();
-    await bench.page.locator('.monaco-editor .view-line', { hasText: 'import' }).first().waitFor();
+    await bench.item('main.css').first().click();
+    await bench.tab('main.css').waitFor();
+    await bench.page.locator('.monaco-editor .view-line', { hasText: 'font' }).first().waitFor();
   });
 
   test('the panel marks what the start touches and lists the span sizes', async () => {
