@@ -84,7 +84,7 @@ const REF_NAME = 'org.opencontainers.image.ref.name';
 const INDEX_FILE = 'index.json';
 const VERSION_FILE = 'oci-layout';
 /** image-layout.md, "oci-layout file". */
-const VERSION = '{"imageLayoutVersion":"1.0.0"}';
+export const LAYOUT_VERSION = '{"imageLayoutVersion":"1.0.0"}';
 /** A manifest or index above this is refused, as registries do; other documents are bounded by their reader. */
 export const DOCUMENT_LIMIT = 4 * 1024 * 1024;
 /** An index in an index in an index is nobody's image. */
@@ -269,7 +269,7 @@ class Writer implements LayoutWriter {
       }
       const file = path.join(this.dir, VERSION_FILE);
       if (await stat(file).catch(() => undefined)) await checkVersion(this.dir);
-      else await this.place(file, (handle) => handle.writeFile(VERSION));
+      else await this.place(file, (handle) => handle.writeFile(LAYOUT_VERSION));
     });
   }
 
@@ -384,7 +384,8 @@ function onlyLeftovers(names: readonly string[]): boolean {
   return names.every((name) => name === 'blobs' || name.startsWith(TEMPORARY));
 }
 
-async function writeFile(file: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
+/** Writes a new file and has it on disk before it returns. */
+export async function writeFile(file: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
   const handle = await open(file, 'wx', 0o644);
   try {
     await write(handle);
@@ -396,7 +397,7 @@ async function writeFile(file: string, write: (handle: FileHandle) => Promise<vo
 }
 
 /** `write` may take a part only, as a full disk does on its last block. */
-async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+export async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length;) done += (await handle.write(bytes, done)).bytesWritten;
 }
 
@@ -478,11 +479,13 @@ function badLayout(dir: string, why: string): LensError {
   );
 }
 
-function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+/** True for what the operating system refuses. */
+export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && 'syscall' in error && 'code' in error;
 }
 
-function cannotWrite(dir: string, cause: NodeJS.ErrnoException): LensError {
+/** The one sentence for a disk that is full or forbidden; `dir` is what was to be written. */
+export function cannotWrite(dir: string, cause: NodeJS.ErrnoException): LensError {
   const full = cause.code === 'ENOSPC' || cause.code === 'EDQUOT' || cause.code === 'EFBIG';
   return new LensError(
     'image/cannot-write',

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { createLayout, openLayout, type OciLayout } from '../../../src/image/layout';
+import { memoryBytes } from '../../../src/layer/bytes';
 import { scanLayer } from '../../../src/layer/scan';
 import { sha256 } from '../../../src/oci/digest';
 import { encodeIndex, encodeManifest } from '../../../src/oci/json';
@@ -14,9 +17,10 @@ import { ANNOTATIONS } from '../../../src/soci/index';
 import { encodePrefetch } from '../../../src/soci/prefetch';
 import { verifyLayout } from '../../../src/soci/verify';
 import { checkZtoc } from '../../../src/soci/verify-ztoc';
-import { parseZtoc } from '../../../src/soci/ztoc';
+import { buildZtoc, parseZtoc } from '../../../src/soci/ztoc';
 import { temporaryFolder } from '../../support/folders';
 import { goldenImage, goldenImages, scanHere, writeGoldenLayout } from '../../support/golden';
+import { fixture } from '../../support/paths';
 
 const options: ConvertOptions = { spanSize: 65536, minLayerSize: 0, platforms: 'all', scan: scanHere };
 
@@ -111,6 +115,20 @@ describe('an index that is right', () => {
     assert.ok(layers.some(({ spans }) => spans > 2));
     const none = await verifyLayout(layout, { platform: parsePlatform('linux/s390x') });
     assert.deepEqual([none.ok, none.problems.length], [false, 1]);
+  });
+
+  test('a checkpoint in the padding after the archive is no fault', async () => {
+    const tar = Buffer.concat([readFileSync(fixture('golden/layers/vector-A.tar')), Buffer.alloc(300_000)]);
+    const blob = memoryBytes(gzipSync(tar, { level: 0 }));
+    const scan = await scanLayer(blob, 'gzip');
+    const ztoc = parseZtoc(await buildZtoc({ scan, spanSize: 65536, blob }));
+    assert.ok(ztoc.spanDigests.length > 2);
+    const { signal } = new AbortController();
+    for (const how of [{ scan, diffId: sha256(tar) }, {}]) {
+      const problems: string[] = [];
+      assert.equal(await checkZtoc(ztoc, blob, { ...how, problems, signal }), ztoc.spanDigests.length);
+      assert.deepEqual(problems, []);
+    }
   });
 
   test('an image without one is told apart from a broken one', async (t) => {
