@@ -173,7 +173,7 @@ export class TracedContainer {
       }),
     );
     const rests = ['', '', ''];
-    for await (const { channel, data } of frames(asReadable(stream), signal)) {
+    for await (const { channel, data } of frames(this.engine, asReadable(stream), signal)) {
       const lines = ((rests[channel] ?? '') + data.toString('utf8')).split('\n');
       rests[channel] = lines.pop() ?? '';
       for (const line of lines) {
@@ -186,7 +186,7 @@ export class TracedContainer {
   /** The trace as it grows, in the tracer's own format. */
   async *follow(signal: AbortSignal): AsyncGenerator<Uint8Array> {
     const { stream } = await this.#exec(['-F', OUTPUT], signal);
-    for await (const { channel, data } of frames(stream, signal)) if (channel === 1) yield data;
+    for await (const { channel, data } of frames(this.engine, stream, signal)) if (channel === 1) yield data;
   }
 
   /** Records which pages are touched by now. False when the container has ended or the tracer does not answer. */
@@ -221,7 +221,7 @@ export class TracedContainer {
       if (statusOf(error) === 404) return undefined;
       throw failed(this.engine, `read ${path} from the container`, error);
     }
-    return onlyFile(asReadable(archive));
+    return onlyFile(this.engine, asReadable(archive));
   }
 
   /** Ends the container politely, and removes it with everything that was made for it. Never fails. */
@@ -248,11 +248,24 @@ export class TracedContainer {
   async #run(args: string[], signal: AbortSignal): Promise<{ code: number | null; text: string }> {
     const { exec, stream } = await this.#exec(args, signal);
     let text = '';
-    for await (const { data } of frames(stream, signal)) text += data.toString('utf8');
+    for await (const { data } of frames(this.engine, stream, signal)) text += data.toString('utf8');
     const { ExitCode: code } = await call(this.engine, 'run the tracer in the container', () =>
       exec.inspect(),
     );
     return { code, text };
+  }
+}
+
+/** What the engine says of an image, `undefined` where it has none of this name. */
+export async function inspectImage(
+  engine: Engine,
+  name: string,
+): Promise<Docker.ImageInspectInfo | undefined> {
+  try {
+    return await engine.docker.getImage(name).inspect();
+  } catch (error) {
+    if (statusOf(error) === 404) return undefined;
+    throw failed(engine, 'inspect the image', error);
   }
 }
 
@@ -316,7 +329,7 @@ function asReadable(stream: NodeJS.ReadableStream): Readable {
 }
 
 /** The content of an archive of one regular file; `undefined` for a link or a folder in its place. */
-async function onlyFile(archive: Readable): Promise<AsyncIterable<Uint8Array> | undefined> {
+async function onlyFile(engine: Engine, archive: Readable): Promise<AsyncIterable<Uint8Array> | undefined> {
   const extract = tar.extract();
   archive.on('error', (error) => {
     extract.destroy(error);
@@ -336,6 +349,8 @@ async function onlyFile(archive: Readable): Promise<AsyncIterable<Uint8Array> | 
     try {
       // An archive streams bytes; the type of its chunks is unknown to tar-stream.
       yield* content as AsyncIterable<Uint8Array>;
+    } catch (error) {
+      throw engineGone(engine, error);
     } finally {
       end();
     }
@@ -344,6 +359,7 @@ async function onlyFile(archive: Readable): Promise<AsyncIterable<Uint8Array> | 
 
 /** Docker Engine API, "Attach to a container", stream format: a byte of channel, three of nothing, four of length. */
 async function* frames(
+  engine: Engine,
   stream: Readable,
   signal: AbortSignal,
 ): AsyncGenerator<{ channel: number; data: Buffer }> {
@@ -361,7 +377,7 @@ async function* frames(
     }
   } catch (error) {
     // Our own destroy() above ends the iteration with an error that says nothing.
-    if (!signal.aborted) throw error;
+    if (!signal.aborted) throw engineGone(engine, error);
   } finally {
     signal.removeEventListener('abort', end);
     stream.destroy();

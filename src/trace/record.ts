@@ -9,7 +9,13 @@ import type { Image } from '../image/types';
 import { formatPlatform } from '../oci/platform';
 import type { ImageConfig } from '../oci/types';
 import type { OnProgress } from '../progress';
-import { nanoseconds, TracedContainer, type ContainerSettings, type Injection } from './container';
+import {
+  inspectImage,
+  nanoseconds,
+  TracedContainer,
+  type ContainerSettings,
+  type Injection,
+} from './container';
 import { scanTrace } from './file';
 import { readySigns, type ReadyRule, type ReadySigns } from './ready';
 import { resolveUser } from './users';
@@ -130,13 +136,7 @@ async function findSubject(engine: Engine, image: Image | EngineSubject): Promis
       ? [image.id]
       : [image.manifest.config.digest, image.descriptor.digest, ...engineName(image.reference)];
   for (const name of names) {
-    const found = await engine.docker
-      .getImage(name)
-      .inspect()
-      .catch((error: unknown) => {
-        if (error instanceof Error && 'statusCode' in error && error.statusCode === 404) return undefined;
-        throw error;
-      });
+    const found = await inspectImage(engine, name);
     if (!found) continue;
     const layers = found.RootFS.Layers ?? [];
     if (layers.join() !== config.rootfs.diff_ids.join()) continue;

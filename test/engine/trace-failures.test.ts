@@ -1,8 +1,10 @@
 /** Starts that come to nothing: each has a clear outcome, and no container stays. */
 import assert from 'node:assert/strict';
 import { cp, mkdir } from 'node:fs/promises';
+import { connect, createServer, type Socket } from 'node:net';
 import path from 'node:path';
 import { afterEach, before, test } from 'node:test';
+import { connectEngine } from '../../src/image/engine';
 import { findLeftovers, removeLeftovers } from '../../src/trace/container';
 import { recordStart } from '../../src/trace/record';
 import { ensureImage, testEngine } from '../support/engine';
@@ -179,6 +181,51 @@ test('no tracer for the engine’s machine', async (t) => {
 
 test('the image has no health check to wait for', async () => {
   await assert.rejects(record('fx-edge', { ready: 'health' }), lensError('trace/bad-rule', /HEALTHCHECK/));
+});
+
+test('the engine is lost in the middle: what was seen is kept, what stays is found later', async (t) => {
+  const target = new URL(process.env['DOCKER_HOST'] ?? '');
+  assert.equal(target.protocol, 'unix:', 'the tests talk to an engine of this machine');
+  const socket = path.join(await temporaryFolder(t), 'engine.sock');
+  const connections = new Set<Socket>();
+  const proxy = createServer((client) => {
+    const engine = connect(target.pathname);
+    for (const [one, other] of [
+      [client, engine],
+      [engine, client],
+    ] as const) {
+      connections.add(one);
+      one.on('error', () => other.destroy());
+      one.pipe(other);
+    }
+  });
+  await new Promise<void>((resolve) => proxy.listen(socket, resolve));
+  const lose = () => {
+    proxy.close();
+    for (const connection of connections) connection.destroy();
+  };
+  t.after(lose);
+
+  const { docker } = await testEngine();
+  const trace = await recordStart(
+    await connectEngine({ host: `unix://${socket}` }),
+    await subject('fx-edge'),
+    {
+      tracerDir: await tracerDir(),
+      ready: { kind: 'exit' },
+      timeoutMs: 60_000,
+      command: ['/bin/sh', '-c', 'cat /etc/debian_version; sleep 1; cat /etc/issue; sleep 60'],
+      onProgress: ({ done = 0 }) => {
+        if (done > 5) setTimeout(lose, 300);
+      },
+    },
+  );
+  assert.equal(trace.footer?.reason, 'engine-lost');
+  const paths = new Set(trace.events.flatMap((event) => ('path' in event ? [event.path] : [])));
+  assert.ok(paths.has('/etc/debian_version') && !paths.has('/etc/issue'));
+  assert.ok(trace.header.image);
+  assert.equal((await docker.listContainers({ filters: { label: ['soci-lens.trace'] } })).length, 1);
+  await removeLeftovers(await testEngine());
 });
 
 test('leftovers of a killed program are found and removed', async () => {
