@@ -26,6 +26,7 @@ export const indexCommand = defineCommand({
     'span-size': { type: 'string', value: 'BYTES', help: 'Bytes per span, or auto with --trace (4M).' },
     trace: {
       type: 'string',
+      multiple: true,
       value: 'FILE',
       help: 'The recorded start, for --span-size auto and --prefetch-from-trace.',
     },
@@ -109,7 +110,7 @@ export const indexCommand = defineCommand({
 /** `undefined` stands for `auto`. */
 function readSpanSize(flags: {
   readonly 'span-size'?: string | undefined;
-  readonly trace?: string | undefined;
+  readonly trace?: readonly string[] | undefined;
   readonly 'prefetch-from-trace'?: boolean | undefined;
 }): number | undefined {
   const { 'span-size': text, trace } = flags;
@@ -148,10 +149,13 @@ async function sourceLayout(
 async function readPlanner(
   session: Session,
   reference: string,
-  flags: { readonly trace?: string | undefined; readonly platform?: readonly string[] | undefined },
+  flags: {
+    readonly trace?: readonly string[] | undefined;
+    readonly platform?: readonly string[] | undefined;
+  },
 ): Promise<Planner> {
   const image = await session.open(reference, flags.platform?.[0]);
-  return createPlanner(await planInput(image, await session.scan(image), { traceFile: flags.trace }));
+  return createPlanner(await planInput(image, await session.scan(image), { traceFiles: flags.trace }));
 }
 
 function tunedSpanSize(session: Session, planner: Planner | undefined, options: PlanOptions): number {

@@ -13,6 +13,7 @@ import { renderReport } from '../plan/report';
 import type { Forecast, Plan, PullMode } from '../plan/types';
 import { readTrace } from '../trace/file';
 import { mapTrace } from '../trace/map';
+import { uniteRuns } from '../trace/runs';
 import { defineCommand, EXIT, parseBytes, required, typed } from './command';
 import { DOCKERFILE_FLAG, readSteps } from './instruction';
 import type { Session } from './session';
@@ -29,10 +30,16 @@ const MODES: Readonly<Record<PullMode, string>> = {
 export async function planInput(
   image: Image,
   results: readonly LayerResult[],
-  options: { readonly traceFile?: string | undefined; readonly steps?: readonly (string | undefined)[] },
+  options: {
+    readonly traceFiles?: readonly string[] | undefined;
+    readonly steps?: readonly (string | undefined)[];
+  },
 ): Promise<PlanInput> {
   const scans = results.map((result) => ('scan' in result ? result.scan : undefined));
-  const trace = options.traceFile === undefined ? undefined : await readTrace(options.traceFile);
+  const target = { layers: scans.map((scan) => scan?.entries), config: image.config };
+  const mappings = await Promise.all(
+    (options.traceFiles ?? []).map(async (file) => mapTrace(await readTrace(file), target)),
+  );
   return {
     image: {
       reference: image.reference,
@@ -45,7 +52,8 @@ export async function planInput(
       instruction: options.steps?.[index],
       problem: 'skipped' in result ? result.skipped : 'error' in result ? result.error.message : undefined,
     })),
-    mapping: trace && mapTrace(trace, { layers: scans.map((scan) => scan?.entries), config: image.config }),
+    // Several starts of one image: what any of them touched.
+    mapping: mappings.length > 1 ? uniteRuns(mappings).mapping : mappings[0],
   };
 }
 
@@ -78,7 +86,12 @@ export const planCommand = defineCommand({
   usage: 'plan IMAGE --trace FILE [flags]',
   positionals: 1,
   flags: {
-    trace: { type: 'string', value: 'FILE', help: 'The recorded start (see `soci-lens trace`).' },
+    trace: {
+      type: 'string',
+      multiple: true,
+      value: 'FILE',
+      help: 'The recorded start (see `soci-lens trace`), or several of one image.',
+    },
     'span-sizes': { type: 'string', value: 'LIST', help: 'Span sizes to compare, such as 64k,1M,4M.' },
     'min-layer-size': { type: 'string', value: 'BYTES', help: 'Smaller layers stay out of the index (10M).' },
     network: {
@@ -96,7 +109,7 @@ export const planCommand = defineCommand({
     ...DOCKERFILE_FLAG,
   },
   async run(session, { flags, positionals: [reference = ''] }) {
-    const traceFile = required(flags.trace, 'trace');
+    const traceFiles = required(flags.trace, 'trace');
     const { 'min-layer-size': minimum, 'span-sizes': sizes } = flags;
     const options = {
       ...readCircumstances(flags),
@@ -105,7 +118,7 @@ export const planCommand = defineCommand({
     };
     const image = await session.open(reference, flags.platform);
     const steps = await readSteps(image, flags.dockerfile);
-    const input = await planInput(image, await session.scan(image), { traceFile, steps });
+    const input = await planInput(image, await session.scan(image), { traceFiles, steps });
     const picture = createPicture(input, options);
     const { plan } = picture.overview(null);
     if (flags.html !== undefined) await writeReport(session, flags.html, renderReport(plan, picture));

@@ -3,6 +3,7 @@ import { formatRegistryName, parseDestination, parseReference, type RegistryName
 import { formatBytes, formatCount } from '../plan/format';
 import { connectRegistry, type RegistryClient } from '../registry/client';
 import { pushLayout, type PushResult } from '../soci/push';
+import { registryStore, type BlobStore } from '../soci/store';
 import { defineCommand, EXIT, typed, UsageError } from './command';
 import type { Session } from './session';
 
@@ -21,12 +22,34 @@ interface RegistryFlagValues {
 }
 
 /** A client for one repository, with the credentials of the Docker configuration. */
-export function registryFor(session: Session, name: RegistryName, flags: RegistryFlagValues): RegistryClient {
+function registryFor(session: Session, name: RegistryName, flags: RegistryFlagValues): RegistryClient {
   return connectRegistry(name.host, name.repository, {
     ...(flags['plain-http'] && { plainHttp: true }),
     ...(flags['ca-file'] !== undefined && { caFile: flags['ca-file'] }),
     signal: session.signal,
   });
+}
+
+/** Lets `work` read an image where it lies: an OCI layout or a repository of a registry. */
+export async function withStore<T>(
+  session: Session,
+  reference: string,
+  flags: RegistryFlagValues,
+  work: (store: BlobStore, tag: string | undefined) => Promise<T>,
+): Promise<T> {
+  const source = typed(() => parseReference(reference));
+  if (source.transport === 'oci') return work(await openLayout(source.path), source.tag);
+  if (source.transport !== 'docker') {
+    throw new UsageError(`This verb takes oci:FOLDER or docker://HOST/NAME:TAG, not ${reference}.`);
+  }
+  const { registry } = source;
+  const client = registryFor(session, registry, flags);
+  try {
+    const name = registry.digest ?? registry.tag ?? 'latest';
+    return await work(registryStore(client, name, session.signal), undefined);
+  } finally {
+    await client.close();
+  }
 }
 
 /** Pushes the image of a layout to one tag. */

@@ -1,5 +1,8 @@
 import { messageOf, isAbort, LensError } from '../errors';
 import { commandHelp, EXIT, UsageError, type Command, type ExitCode } from './command';
+import { getCommand } from './get';
+import { importTraceCommand } from './import-trace';
+import { listCommand } from './list';
 import { indexCommand } from './make-index';
 import { inspectCommand } from './inspect';
 import { planCommand } from './plan';
@@ -12,10 +15,13 @@ import { verifyCommand } from './verify';
 const COMMANDS: readonly Command[] = [
   inspectCommand,
   traceCommand,
+  importTraceCommand,
   planCommand,
   indexCommand,
   pushCommand,
   verifyCommand,
+  listCommand,
+  getCommand,
 ];
 
 /** Runs one command line to its exit code. Nothing is thrown: every failure becomes a sentence on stderr. */

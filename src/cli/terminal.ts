@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { formatBytes, formatCount } from '../plan/format';
 import type { OnProgress, Progress } from '../progress';
 
@@ -35,6 +36,12 @@ export class Terminal {
   /** The result of a `--json` run: one document. */
   json(document: { readonly version: 1 }): void {
     this.result(JSON.stringify(document, null, 2));
+  }
+
+  /** A part of a result that is no text; resolves when there is room for more. */
+  async write(bytes: Uint8Array): Promise<void> {
+    this.clear();
+    if (!this.stdout.write(bytes)) await once(this.stdout, 'drain');
   }
 
   error(text: string): void {

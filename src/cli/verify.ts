@@ -1,11 +1,8 @@
-import { openLayout } from '../image/layout';
-import { parseReference } from '../image/reference';
 import { formatPlatform, parsePlatform } from '../oci/platform';
 import { formatCount } from '../plan/format';
-import { registryStore, type BlobStore } from '../soci/store';
 import { verifyLayout, type VerifyReport } from '../soci/verify';
-import { defineCommand, EXIT, parseCount, typed, UsageError } from './command';
-import { REGISTRY_FLAGS, registryFor } from './push';
+import { defineCommand, EXIT, parseCount, typed } from './command';
+import { REGISTRY_FLAGS, withStore } from './push';
 
 export const verifyCommand = defineCommand({
   name: 'verify',
@@ -19,11 +16,10 @@ export const verifyCommand = defineCommand({
     ...REGISTRY_FLAGS,
   },
   async run(session, { flags, positionals: [reference = ''] }) {
-    const source = typed(() => parseReference(reference));
     const sample = flags.sample === undefined ? undefined : parseCount(flags.sample, 'sample');
     const { platform: wanted } = flags;
     const platform = wanted === undefined ? undefined : typed(() => parsePlatform(wanted));
-    const check = (store: BlobStore, tag?: string): Promise<VerifyReport> =>
+    const report = await withStore(session, reference, flags, (store, tag) =>
       verifyLayout(store, {
         scan: session.scanLayer,
         signal: session.signal,
@@ -31,22 +27,8 @@ export const verifyCommand = defineCommand({
         ...(tag !== undefined && { reference: tag }),
         ...(sample !== undefined && { sample }),
         ...(platform && { platform }),
-      });
-    let report: VerifyReport;
-    if (source.transport === 'oci') {
-      report = await check(await openLayout(source.path), source.tag);
-    } else if (source.transport === 'docker') {
-      const { registry } = source;
-      const client = registryFor(session, registry, flags);
-      try {
-        const name = registry.digest ?? registry.tag ?? 'latest';
-        report = await check(registryStore(client, name, session.signal));
-      } finally {
-        await client.close();
-      }
-    } else {
-      throw new UsageError(`verify takes oci:FOLDER or docker://HOST/NAME:TAG, not ${reference}.`);
-    }
+      }),
+    );
     const document = { version: 1 as const, reference, ...report };
     if (flags.json) session.terminal.json(document);
     else session.terminal.result(describe(reference, report));

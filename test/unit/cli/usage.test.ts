@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { runInProcess } from '../../support/cli';
 
-const VERBS = ['inspect', 'trace', 'plan', 'index', 'push', 'verify'];
+const VERBS = ['inspect', 'trace', 'import-trace', 'plan', 'index', 'push', 'verify', 'list', 'get'];
 
 test('without a verb the help goes to stderr, and asked for to stdout', async () => {
   const bare = await runInProcess([]);
@@ -55,6 +55,12 @@ suite('usage errors end with 2, one sentence and no work', () => {
     ['trace docker-daemon:x --ready soon', /"soon"/],
     ['trace docker-daemon:x --timeout never', /--timeout takes a whole number/],
     ['trace docker-daemon:x --env novalue', /--env takes NAME=VALUE/],
+    ['import-trace x', /--from is missing/],
+    ['import-trace x --from dtrace', /--from takes strace, .*, not "dtrace"/],
+    ['get oci:x', /Usage: soci-lens get/],
+    ['get oci:x y --layer top', /--layer takes the number/],
+    ['list docker-daemon:x', /takes oci:FOLDER or docker:/],
+    ['verify docker-daemon:x', /takes oci:FOLDER or docker:/],
     ['verify oci:x --sample few', /--sample takes a whole number/],
   ];
   for (const [line, complaint] of mistakes) {

@@ -6,7 +6,8 @@ import { readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import path from 'node:path';
 import { before, suite, test, type TestContext } from 'node:test';
-import { runInProcess } from '../../support/cli';
+import { gunzipSync } from 'node:zlib';
+import { runInProcess, runProgram } from '../../support/cli';
 import { temporaryFolder } from '../../support/folders';
 import { goldenImage, writeGoldenLayout } from '../../support/golden';
 import { repoRoot } from '../../support/paths';
@@ -180,6 +181,104 @@ suite('index, push and verify', () => {
     assert.match(stderr, /\S\.\n\S.*\.\n$/);
     assert.equal(existsSync(made), false);
   });
+});
+
+suite('list', () => {
+  test('tells of no index before, and of the one that was made after', async (t) => {
+    const { input, dir } = await layout(t);
+    const made = path.join(dir, 'made');
+    const before_ = await runInProcess(['list', `oci:${input}`]);
+    assert.equal(before_.code, 0, before_.stderr);
+    assert.match(before_.stdout, /no SOCI index/);
+    const flags = ['--span-size', '64k', '--min-layer-size', '0', '--json'];
+    const index = await runInProcess(['index', `oci:${input}`, '--output', `oci:${made}`, ...flags]);
+    const { platforms } = JSON.parse(index.stdout) as { platforms: { sociIndex: { digest: string } }[] };
+    const { code, stdout } = await runInProcess(['list', `oci:${made}`, '--json']);
+    assert.equal(code, 0);
+    const { version, images } = JSON.parse(stdout) as {
+      version: number;
+      images: { indexes: { version: number; digest: string; layers: { spanSize: number }[] }[] }[];
+    };
+    assert.equal(version, 1);
+    const found = images[0]?.indexes[0];
+    assert.deepEqual([found?.version, found?.digest], [2, platforms[0]?.sociIndex.digest]);
+    assert.equal(found?.layers[0]?.spanSize, 65536);
+  });
+});
+
+suite('get', () => {
+  test('every regular file of a layer comes out as tar has it', async (t) => {
+    const { input, dir } = await layout(t);
+    const tar = gunzipSync(await readFile(await largestBlob(input)));
+    const list = await runInProcess(['inspect', input, ...PLATFORM, '--json', '--files']);
+    const { layers } = JSON.parse(list.stdout) as {
+      layers: { entries: { path: string; type: string; size: number; offset: number }[] }[];
+    };
+    const files = layers[0]?.entries.filter(({ type, size }) => type === 'reg' && size > 0) ?? [];
+    assert.ok(files.length > 0);
+    for (const file of files.slice(0, 5)) {
+      const output = path.join(dir, 'file');
+      const { code, stderr } = await runInProcess([
+        'get',
+        input,
+        file.path,
+        ...PLATFORM,
+        '-o',
+        output,
+        '--json',
+      ]);
+      assert.equal(code, 0, stderr);
+      assert.deepEqual(await readFile(output), tar.subarray(file.offset, file.offset + file.size));
+    }
+    const [first] = files;
+    assert.ok(first);
+    const piped = await runProgram(['get', input, first.path, ...PLATFORM, '--layer', '0']);
+    assert.equal(Buffer.byteLength(piped.stdout) > 0, true);
+  });
+
+  test('a path that is not there, and a folder', async (t) => {
+    const { input } = await layout(t);
+    const none = await runInProcess(['get', input, '/no/such', ...PLATFORM]);
+    assert.equal(none.code, 1);
+    assert.match(none.stderr, /has no file \/no\/such/);
+    assert.equal((await runInProcess(['get', input, '/', ...PLATFORM])).code, 1);
+    assert.equal((await runInProcess(['get', input, 'x', ...PLATFORM, '--layer', '9'])).code, 1);
+  });
+});
+
+test('import-trace writes a trace that plan takes, together with a second one', async (t) => {
+  const { input, dir } = await layout(t, 'prefetch-one');
+  const list = await runInProcess(['inspect', input, ...PLATFORM, '--json', '--files']);
+  const { layers } = JSON.parse(list.stdout) as {
+    layers: { entries: { path: string; type: string; size: number }[] }[];
+  };
+  const files = layers.flatMap(({ entries }) =>
+    entries.filter(({ type, size }) => type === 'reg' && size > 0),
+  );
+  assert.ok(files.length > 1);
+  const traces: string[] = [];
+  for (const [i, { path: name }] of files.slice(0, 2).entries()) {
+    const source = path.join(dir, `paths-${i}`);
+    await writeFile(source, `/${name.replace(/^\.?\//, '')}\n`);
+    const { code, stdout, stderr } = await runInProcess([
+      'import-trace',
+      source,
+      '--from',
+      'paths',
+      '--json',
+    ]);
+    assert.equal(code, 0, stderr);
+    const document = JSON.parse(stdout) as { version: number; file: string; lines: number };
+    assert.deepEqual([document.version, document.lines], [1, 1]);
+    traces.push(document.file);
+  }
+  const plan = async (...named: string[]): Promise<number | undefined> => {
+    const flags = named.flatMap((name) => ['--trace', name]);
+    const run = await runInProcess(['plan', input, ...flags, '--min-layer-size', '0', ...PLATFORM, '--json']);
+    assert.equal(run.code, 0, run.stderr);
+    return (JSON.parse(run.stdout) as { trace: { files: number } }).trace.files;
+  };
+  assert.deepEqual([await plan(traces[0] ?? ''), await plan(...traces)], [1, 2]);
 });
 
 suite('interrupt', () => {

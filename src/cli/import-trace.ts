@@ -1,0 +1,39 @@
+import { formatCount } from '../plan/format';
+import { writeTrace } from '../trace/file';
+import { importTrace, IMPORT_FORMATS } from '../trace/import';
+import { defineCommand, EXIT, required, UsageError } from './command';
+
+export const importTraceCommand = defineCommand({
+  name: 'import-trace',
+  summary: 'Turns what another tool recorded of a start into a trace file.',
+  usage: 'import-trace FILE --from TOOL [flags]',
+  positionals: 1,
+  flags: {
+    from: { type: 'string', value: 'TOOL', help: `${IMPORT_FORMATS.join(', ')}.` },
+    output: {
+      type: 'string',
+      short: 'o',
+      value: 'FILE',
+      help: 'Where the trace goes (FILE.soci-trace.jsonl).',
+    },
+  },
+  async run(session, { flags, positionals: [file = ''] }) {
+    const from = required(flags.from, 'from');
+    const format = IMPORT_FORMATS.find((one) => one === from);
+    if (format === undefined) {
+      throw new UsageError(`--from takes ${IMPORT_FORMATS.join(', ')}, not "${from}".`);
+    }
+    const output = flags.output ?? `${file}.soci-trace.jsonl`;
+    const { trace, used, dropped } = await importTrace(file, format, { signal: session.signal });
+    await writeTrace(output, trace, session.signal);
+    const document = { version: 1 as const, file: output, events: trace.events.length, lines: used, dropped };
+    if (flags.json) session.terminal.json(document);
+    else {
+      const left = Object.values(dropped).reduce((sum, count) => sum + count, 0);
+      session.terminal.result(
+        `${output}: ${formatCount(trace.events.length)} events from ${formatCount(used)} lines; ${formatCount(left)} lines left out (${formatCount(dropped.failed)} failed calls, ${formatCount(dropped['no-content'])} that read no content, ${formatCount(dropped.relative)} relative paths, ${formatCount(dropped['not-understood'])} not understood).`,
+      );
+    }
+    return EXIT.done;
+  },
+});
