@@ -15,6 +15,7 @@ const DEBIAN = [
   ['gcc', 'gcc libc6-dev', 'the fixture images'],
   ['musl-gcc', 'musl-tools', 'a tracer where zig cannot be had'],
   ['openssl', 'openssl', 'a registry behind TLS'],
+  ['podman', 'podman', 'Podman as an engine'],
   ['ip', 'iproute2', "the test engine's own bridge"],
 ];
 
