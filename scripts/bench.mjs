@@ -1,0 +1,140 @@
+// npm run bench [-- --layer FILE.tar.gz …] [--runs N] [--grow]: how fast the layer engine is, as ratios to what else runs on
+// this machine at the same time: Node's own gunzip, and `igzip -dc` (Debian's isal) where it is installed. Without --layer,
+// the layer is a gzip of node_modules. --grow adds generated layers of 0.1 to 20 GB and one of 500 000 entries.
+import { build } from 'esbuild';
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, rename, stat } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { productBundles, root } from './esbuild.mjs';
+import { wasmPlugin } from './wasm-plugin.mjs';
+
+const { values } = parseArgs({
+  options: {
+    layer: { type: 'string', multiple: true },
+    runs: { type: 'string', default: '5' },
+    grow: { type: 'boolean', default: false },
+  },
+});
+const runs = Number(values.runs);
+
+const out = path.join(root, 'out', 'bench');
+const bench = path.join(out, 'layer.js');
+const worker = path.join(out, 'layer-worker.js');
+await build({
+  absWorkingDir: root,
+  entryPoints: ['test/bench/layer.ts'],
+  outdir: out,
+  bundle: true,
+  platform: 'node',
+  target: 'node20',
+  format: 'cjs',
+  logLevel: 'warning',
+  plugins: [wasmPlugin],
+});
+const workerBundle = productBundles({ minify: true }).find(
+  ({ entryPoints }) => 'layer-worker' in entryPoints,
+);
+await build({ ...workerBundle, outdir: out });
+
+/** One measurement in a process of its own, so that memory and warming up are its own too. */
+function measure(name, file = '') {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [bench, name, file, worker], {
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(`${name}: ${stderr}`);
+  return JSON.parse(stdout);
+}
+
+/** By the shell's clock, which also knows the processor's time of a child. */
+function igzip(file) {
+  const command = 'TIMEFORMAT="%R %U %S"; time igzip -dc "$0" > /dev/null';
+  const { status, stderr } = spawnSync('bash', ['-c', command, file], { encoding: 'utf8' });
+  if (status !== 0) return undefined;
+  const [seconds, user, system] = stderr.trim().split(' ').map(Number);
+  return { seconds, cpu: user + system };
+}
+
+const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
+
+/** A layer to measure with where none is given: what npm installed, packed once. */
+async function ownLayer() {
+  const file = path.join(root, '.cache', 'bench', 'node_modules.tar.gz');
+  if (existsSync(file)) return file;
+  await mkdir(path.dirname(file), { recursive: true });
+  const { status } = spawnSync('tar', ['-czf', `${file}.tmp`, '-C', root, 'node_modules'], {
+    stdio: 'inherit',
+  });
+  if (status !== 0) throw new Error('tar could not pack node_modules; give a layer with --layer.');
+  await rename(`${file}.tmp`, file);
+  return file;
+}
+
+const table = (rows) => {
+  const [head, ...body] = rows;
+  console.log(
+    [head, head.map(() => '---'), ...body].map((row) => `| ${row.join(' | ')} |`).join('\n') + '\n',
+  );
+};
+const s = (value) => (value === undefined ? '–' : value.toFixed(2));
+const mb = (value) => (value / 1e6).toFixed(0);
+
+const commit = spawnSync('git', ['rev-parse', '--short', 'HEAD'], {
+  cwd: root,
+  encoding: 'utf8',
+}).stdout.trim();
+console.log(
+  `${os.cpus()[0].model}, ${os.availableParallelism()} cores, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}, commit ${commit}; load ${os.loadavg()[0].toFixed(1)} at the start; median of ${runs} interleaved runs\n`,
+);
+
+for (const file of values.layer ?? [await ownLayer()]) {
+  const names = ['gunzip', 'scan', 'pool'];
+  const results = Object.fromEntries([...names, 'igzip'].map((name) => [name, []]));
+  for (let run = 0; run < runs; run++) {
+    for (const name of names) results[name].push(measure(name, file));
+    const reference = igzip(file);
+    if (reference) results.igzip.push(reference);
+  }
+  const of = (name, key) =>
+    results[name].length > 0 ? median(results[name].map((result) => result[key])) : undefined;
+  const { bytes, entries } = results.scan[0];
+  console.log(
+    `${path.basename(file).slice(0, 24)}: ${mb((await stat(file)).size)} MB packed, ${mb(bytes)} MB, ${entries} entries\n`,
+  );
+  const ratio = (name, key, base) => (of(base, key) === undefined ? '–' : s(of(name, key) / of(base, key)));
+  const row = (label, name) => [
+    label,
+    s(of(name, 'seconds')),
+    s(of(name, 'cpu')),
+    ratio(name, 'seconds', 'igzip'),
+    ratio(name, 'seconds', 'gunzip'),
+    ratio(name, 'cpu', 'igzip'),
+    results[name][0]?.rss ? mb(of(name, 'rss')) : '–',
+  ];
+  table([
+    ['', 'seconds', 'processor seconds', 'time to igzip', 'time to gunzip', 'processor to igzip', 'peak MB'],
+    row('igzip -dc', 'igzip'),
+    row('Node gunzip stream', 'gunzip'),
+    row('whole pass, one thread', 'scan'),
+    row('whole pass, hashing in a second thread', 'pool'),
+  ]);
+  console.log(
+    `12 span sizes after the scan: ${(measure('spans', file).seconds * 1000).toFixed(0)} ms; from the cache: ${(measure('cache', file).seconds * 1000).toFixed(0)} ms\n`,
+  );
+}
+
+if (values.grow) {
+  const rows = ['grow-0.1', 'grow-1', 'grow-5', 'grow-20', 'entries-500k'].map((name) => {
+    const { seconds, bytes, entries, rss } = measure(name);
+    return [
+      `${(bytes / 1e9).toFixed(1)} GB`,
+      String(entries),
+      s(seconds),
+      s(seconds / (bytes / 1e9)),
+      mb(rss),
+    ];
+  });
+  table([['layer', 'entries', 'seconds', 'seconds per GB', 'peak MB'], ...rows]);
+}

@@ -1,0 +1,133 @@
+// One measurement of the layer room in a process of its own; scripts/bench.mjs runs them and prints the table.
+// node layer.js MEASURE FILE WORKER → one line of JSON.
+
+import { fileBytes, type Bytes } from '../../src/layer/bytes';
+import { openScanCache } from '../../src/layer/cache';
+import { createScanPool } from '../../src/layer/pool';
+import { scanLayer } from '../../src/layer/scan';
+import { checkpoints, spanTable } from '../../src/layer/spans';
+import { Random } from '../support/random';
+import { header, padded } from '../support/tars';
+import { createReadStream } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { Writable } from 'node:stream';
+import { createGunzip, gzipSync } from 'node:zlib';
+
+const [measure = '', file = '', workerFile = ''] = process.argv.slice(2);
+
+/** Seconds that `run` takes. */
+async function seconds(run: () => Promise<unknown>): Promise<number> {
+  const start = process.hrtime.bigint();
+  await run();
+  return Number(process.hrtime.bigint() - start) / 1e9;
+}
+
+/** A gzip layer that never exists as a whole: one member over and over, then the end of the archive. */
+function generated(member: Uint8Array, times: number): Bytes {
+  const end = gzipSync(Buffer.alloc(1024));
+  return {
+    size: member.length * times + end.length,
+    ranged: false,
+    async *read() {
+      for (let i = 0; i < times; i++) {
+        for (let at = 0; at < member.length; at += 1 << 18) yield member.slice(at, at + (1 << 18));
+        await new Promise(setImmediate);
+      }
+      yield end;
+    },
+  };
+}
+
+/** A gzip member with files of text that compresses about 3 : 1. */
+function member(entries: number, size: number): Buffer {
+  const random = new Random(1);
+  const words = Array.from({ length: 2000 }, () =>
+    Buffer.from(random.bytes(random.int(2, 9))).toString('hex'),
+  );
+  const parts: Buffer[] = [];
+  for (let i = 0; i < entries; i++) {
+    const data = Buffer.alloc(size);
+    for (let at = 0; at < size;) at += data.write(`${words[random.int(0, 1999)] ?? ''} `, at);
+    parts.push(
+      header({ name: `usr/share/package-${i}/file-${i}`, size, uname: 'root', gname: 'root' }),
+      padded(data),
+    );
+  }
+  return gzipSync(Buffer.concat(parts));
+}
+
+async function scanned(blob: Bytes): Promise<object> {
+  let scan: Awaited<ReturnType<typeof scanLayer>> | undefined;
+  const time = await seconds(async () => (scan = await scanLayer(blob, 'gzip')));
+  return { seconds: time, bytes: scan?.streamSize, entries: scan?.entries.length };
+}
+
+const measures: Record<string, () => Promise<object>> = {
+  gunzip: async () => ({
+    seconds: await seconds(() =>
+      pipeline(
+        createReadStream(file, { highWaterMark: 1 << 18 }),
+        createGunzip({ chunkSize: 1 << 18 }),
+        new Writable({
+          write: (_chunk, _encoding, done) => {
+            done();
+          },
+        }),
+      ),
+    ),
+  }),
+  scan: async () => scanned(await fileBytes(file)),
+  pool: async () => {
+    const pool = createScanPool({ workerFile });
+    const blob = await fileBytes(file);
+    const time = await seconds(() => pool.scan(blob, 'gzip'));
+    await pool.close();
+    return { seconds: time };
+  },
+  spans: async () => {
+    const scan = await scanLayer(await fileBytes(file), 'gzip');
+    let spans = 0;
+    const time = await seconds(async () => {
+      for (let exponent = 16; exponent < 28; exponent++) {
+        const table = spanTable(scan, 2 ** exponent);
+        for (let i = 0; i < scan.entries.length; i++) spans += table.at(scan.entries.offset(i));
+        spans += checkpoints(scan, 2 ** exponent).in.length;
+      }
+      await Promise.resolve();
+    });
+    return { seconds: time, spans };
+  },
+  cache: async () => {
+    const dir = await mkdtemp(path.join(tmpdir(), 'soci-lens-bench-'));
+    try {
+      const scan = await scanLayer(await fileBytes(file), 'gzip');
+      const cache = openScanCache(dir);
+      await cache.put('layer', scan);
+      return { seconds: await seconds(() => cache.get('layer')) };
+    } finally {
+      await rm(dir, { recursive: true });
+    }
+  },
+  'grow-0.1': () => scanned(generated(member(1000, 16_000), 6)),
+  'grow-1': () => scanned(generated(member(1000, 16_000), 61)),
+  'grow-5': () => scanned(generated(member(1000, 16_000), 304)),
+  'grow-20': () => scanned(generated(member(1000, 16_000), 1216)),
+  'entries-500k': () => scanned(generated(member(5000, 100), 100)),
+};
+
+void (async () => {
+  const run = measures[measure];
+  if (!run) throw new Error(`There is no measure ${measure}.`);
+  const result = await run();
+  const cpu = process.cpuUsage();
+  console.log(
+    JSON.stringify({
+      ...result,
+      cpu: (cpu.user + cpu.system) / 1e6,
+      rss: process.resourceUsage().maxRSS * 1024,
+    }),
+  );
+})();
