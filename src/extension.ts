@@ -35,11 +35,22 @@ export function activate(context: vscode.ExtensionContext): void {
   );
   const maps = new SpanMaps(services, actions, context.extensionUri);
 
-  const noteImages = () =>
-    void vscode.commands.executeCommand('setContext', 'sociLens.hasImage', store.all.length > 0);
+  const note = (key: string, value: boolean) =>
+    void vscode.commands.executeCommand('setContext', `sociLens.${key}`, value);
+  const noteImages = () => {
+    note('hasImage', store.all.length > 0);
+    note(
+      'hasTrace',
+      store.all.some(({ trace }) => trace !== undefined),
+    );
+    note(
+      'hasIndex',
+      store.all.some(({ index }) => index !== undefined),
+    );
+  };
   noteImages();
   // Until an engine has failed to answer, there is one.
-  void vscode.commands.executeCommand('setContext', 'sociLens.hasEngine', true);
+  note('hasEngine', true);
 
   context.subscriptions.push(
     log,

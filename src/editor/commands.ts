@@ -70,6 +70,9 @@ export function commandTable(
     refresh() {
       tree.refresh();
     },
+    async openWalkthrough() {
+      await vscode.commands.executeCommand('workbench.action.openWalkthrough', 'soci-lens.soci-lens#start');
+    },
     showLog() {
       log.show();
     },

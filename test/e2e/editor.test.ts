@@ -8,11 +8,11 @@ import { given, Workbench } from './workbench';
 /** The name that the extension gives to what it builds from the workspace `shop`. */
 const IMAGE = 'shop:soci-lens';
 
-/** Containers that carry our label, by the engine's own list. */
+/** Containers of our image that carry our label, by the engine's own list. */
 async function tracedContainers(): Promise<unknown> {
   const { connectEngine } = await import('../../src/image/engine');
   const { docker } = await connectEngine({ host: given('SOCI_LENS_TEST_ENGINE') });
-  return docker.listContainers({ all: true, filters: { label: ['soci-lens.trace'] } });
+  return docker.listContainers({ all: true, filters: { label: ['soci-lens.trace'], ancestor: [IMAGE] } });
 }
 
 describe('the way from the lens to the registry', () => {
@@ -37,6 +37,12 @@ describe('the way from the lens to the registry', () => {
     if (context.name !== '' && 'passed' in context && context.passed === false) {
       await bench.screenshot(`failed ${context.name}`.replace(/\W+/g, '-'));
     }
+  });
+
+  test('the walkthrough opens, with nothing done', async () => {
+    await bench.command('SOCI: Open Walkthrough');
+    await bench.page.getByText('Get Started with SOCI Lens').first().waitFor();
+    assert.equal(await bench.steps('done').count(), 0);
   });
 
   test('a Dockerfile has a lens, which builds and shows the span map', async () => {
@@ -155,6 +161,13 @@ describe('the way from the lens to the registry', () => {
     await bench.reload();
     const panel = await bench.panel();
     await panel.getByRole('heading', { name: 'Span sizes' }).waitFor();
+  });
+
+  test('the walkthrough has ticked off what was done', async () => {
+    await bench.command('SOCI: Open Walkthrough');
+    await bench.page.getByText('Get Started with SOCI Lens').first().waitFor();
+    await bench.steps('done').nth(3).waitFor();
+    await bench.screenshot('walkthrough');
   });
 
   test('all of it follows a light theme', async () => {

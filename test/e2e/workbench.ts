@@ -119,6 +119,12 @@ export class Workbench {
     await this.page.locator('.sidebar .composite.title', { hasText: 'SOCI Lens: Images' }).waitFor();
   }
 
+  /** The steps of the walkthrough that is open, by their marks. */
+  steps(state: 'done' | 'open'): Locator {
+    const mark = state === 'done' ? 'checked' : 'unchecked';
+    return this.page.locator(`.getting-started-step .codicon-getting-started-step-${mark}`);
+  }
+
   /** A row of our view whose label is `text`. */
   item(text: string | RegExp): Locator {
     return this.page.locator('.sidebar .monaco-list-row', { hasText: text });
