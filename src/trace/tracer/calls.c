@@ -46,7 +46,8 @@ static const struct rule rules[] = {
   {SYS_fchmodat, 306, META, 1, 0, 1}, {NR_fchmodat2, NR_fchmodat2, META, 1, 0, 1}, {SYS_fchownat, 298, META, 1, 0, 1},
   {SYS_utimensat, 320, META, 1, 0, 1}, {SYS_renameat2, 353, META, 1, 0, 1}, {SYS_linkat, 303, META, 1, 0, 1},
   {SYS_setxattr, 226, META, 1, -1, 0}, {SYS_lsetxattr, 227, META, 1, -1, 0}, {SYS_fsetxattr, 228, META, 1, 0, -1},
-  {SYS_removexattr, 235, META, 1, -1, 0}, {SYS_lremovexattr, 236, META, 1, -1, 0}, {SYS_fremovexattr, 237, META, 1, 0, -1},
+  {SYS_removexattr, 235, META, 1, -1, 0}, {SYS_lremovexattr, 236, META, 1, -1, 0},
+  {SYS_fremovexattr, 237, META, 1, 0, -1},
   // Readiness, and programs that want to trace for themselves.
   {SYS_bind, 361, BIND, 1, 0, -1}, {SYS_listen, 363, LISTEN, 1, 0, -1}, {SYS_ptrace, 26, USES_PTRACE, 1, -1, -1},
 };
@@ -59,7 +60,8 @@ const struct rule *rule_of(const struct call *call) {
 }
 
 bool ends_matter(int kind) {
-  return kind == OPEN || kind == EXEC || kind == STAT || kind == READLINK || kind == META || kind == BIND || kind == LISTEN;
+  return kind == OPEN || kind == EXEC || kind == STAT || kind == READLINK || kind == META || kind == BIND ||
+         kind == LISTEN;
 }
 
 static struct sock_filter program[512];

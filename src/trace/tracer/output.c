@@ -61,7 +61,9 @@ static int utf8_length(const unsigned char *s) {
 static void put_base64(const unsigned char *s, size_t count) {
   static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   for (size_t i = 0; i < count; i += 3) {
-    uint32_t word = (uint32_t)s[i] << 16 | (i + 1 < count ? (uint32_t)s[i + 1] << 8 : 0) | (i + 2 < count ? s[i + 2] : 0);
+    uint32_t word = (uint32_t)s[i] << 16;
+    if (i + 1 < count) word |= (uint32_t)s[i + 1] << 8;
+    if (i + 2 < count) word |= s[i + 2];
     char out[4] = {digits[word >> 18], digits[word >> 12 & 63], digits[word >> 6 & 63], digits[word & 63]};
     if (i + 2 >= count) out[3] = '=';
     if (i + 1 >= count) out[2] = '=';

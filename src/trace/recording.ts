@@ -1,0 +1,335 @@
+/** One recording while it happens: its signs of being ready, its progress, and its end. */
+import { setMaxListeners } from 'node:events';
+import { LensError, messageOf } from '../errors';
+import { nanoseconds, type TracedContainer } from './container';
+import { scanTrace } from './file';
+import type { ReadySigns } from './ready';
+import type { RecordOptions, Subject } from './record';
+import type { EndReason, StartupTrace, TraceEvent, TraceFooter, TraceHeader } from './types';
+
+/** After being ready a program gets this much longer, for what it does with its first breath, in milliseconds. */
+const GRACE = 1000;
+/** How often the health of a container is asked for, in milliseconds. */
+const HEALTH_INTERVAL = 250;
+/** How many of the container's last lines go with a start that came to nothing. */
+const LAST_LINES = 20;
+/** Under emulation everything takes longer. */
+const EMULATION_FACTOR = 3;
+/** The tracer begins its own lines in the container's log with this (tracer/main.c). */
+const TRACER_SAYS = 'soci-lens tracer: ';
+
+/** Why the wait is over; `at` is a wall clock in nanoseconds, `t` the trace's own clock in microseconds. */
+interface Sign {
+  readonly reason: EndReason;
+  readonly at?: bigint;
+  readonly t?: number;
+}
+
+/** One run of one container. */
+export class Recording {
+  readonly #lastLines: string[] = [];
+  /** What the tracer said in the log. */
+  readonly #complaints: string[] = [];
+  /** Events seen while they happen: for progress and rules, and all there is when the engine is lost. */
+  readonly #seen: TraceEvent[] = [];
+  readonly #files = new Set<string>();
+  #header: TraceHeader | undefined;
+  #lastNews = Date.now();
+
+  constructor(
+    private readonly container: TracedContainer,
+    private readonly subject: Subject,
+    private readonly signs: ReadySigns,
+    private readonly options: RecordOptions,
+    private readonly emulated: boolean,
+  ) {}
+
+  async run(): Promise<StartupTrace> {
+    const { signal, graceMs = GRACE } = this.options;
+    await this.container.start();
+    const watching = new AbortController();
+    // Each watcher listens, and so does dockerode for each of its requests.
+    setMaxListeners(0, watching.signal);
+    const cancel = () => {
+      watching.abort(signal?.reason);
+    };
+    signal?.addEventListener('abort', cancel, { once: true });
+    try {
+      const sign = await this.#wait(watching.signal);
+      signal?.throwIfAborted();
+      if (sign.reason === 'engine-lost') return this.#whatWasSeen();
+      if (sign.reason.startsWith('ready:') || sign.reason === 'quiet') {
+        // Its end cuts the grace short.
+        await Promise.race([sleep(graceMs, watching.signal), this.container.ended(watching.signal)]);
+      }
+      signal?.throwIfAborted();
+      if ((await this.container.state()).running && !(await this.container.snapshot(watching.signal))) {
+        this.options.onLog?.(
+          'The tracer gave no last look at the mapped files; pages of them may be missing.',
+        );
+      }
+      signal?.throwIfAborted();
+      return await this.#bringHome(sign);
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+      watching.abort();
+    }
+  }
+
+  /** Waits for the first of all signs. */
+  #wait(signal: AbortSignal): Promise<Sign> {
+    const { signs, options } = this;
+    return new Promise<Sign>((resolve, reject) => {
+      const timeout = setTimeout(
+        () => {
+          resolve({ reason: 'timeout' });
+        },
+        options.timeoutMs * (this.emulated ? EMULATION_FACTOR : 1),
+      );
+      const stop = () => {
+        resolve({ reason: 'stopped' });
+      };
+      signal.addEventListener('abort', () => {
+        clearTimeout(timeout);
+        options.stop?.removeEventListener('abort', stop);
+        reject(signal.reason instanceof Error ? signal.reason : new Error('ended'));
+      });
+      if (options.stop?.aborted) stop();
+      options.stop?.addEventListener('abort', stop, { once: true });
+
+      const watch = (action: Promise<Sign | undefined>) => {
+        action.then(
+          (sign) => {
+            if (sign) resolve(sign);
+          },
+          (error: unknown) => {
+            if (signal.aborted) return;
+            if (error instanceof LensError && error.code === 'trace/engine-gone' && this.#seen.length > 0) {
+              resolve({ reason: 'engine-lost' });
+            } else {
+              reject(error instanceof Error ? error : new Error(messageOf(error)));
+            }
+          },
+        );
+      };
+      watch(this.#watchEnd(signal));
+      watch(this.#watchLog(signal));
+      watch(this.#watchEvents(signal));
+      if (signs.health) watch(this.#watchHealth(signal));
+      if (signs.http) {
+        const { port, path } = signs.http;
+        watch(this.container.answers(port, path, signal).then((at) => ({ reason: 'ready:http', at })));
+      }
+      if (signs.quietSeconds !== undefined) watch(this.#watchQuiet(signs.quietSeconds * 1000, signal));
+    });
+  }
+
+  async #watchEnd(signal: AbortSignal): Promise<Sign> {
+    await this.container.ended(signal);
+    const { exitCode, outOfMemory } = await this.container.state();
+    const { ready } = this.options;
+    if (outOfMemory) return { reason: 'oom' };
+    return {
+      reason: ready.kind === 'exit' || (ready.kind === 'auto' && exitCode === 0) ? 'exit' : 'early-exit',
+    };
+  }
+
+  /** Reads the log to its end, and gives the first line that matches. */
+  async #watchLog(signal: AbortSignal): Promise<Sign | undefined> {
+    const { log } = this.signs;
+    for await (const { at, text } of this.container.log(signal)) {
+      if (text.startsWith(TRACER_SAYS)) {
+        const complaint = text.slice(TRACER_SAYS.length);
+        this.#complaints.push(complaint);
+        // Without a filter it traces all the same, and a command that cannot be run ends the container; else there is
+        // nothing to wait for.
+        if (!/^(seccomp|exec )/.test(complaint)) return { reason: 'early-exit' };
+        continue;
+      }
+      this.options.onLog?.(text);
+      if (this.#lastLines.push(text) > LAST_LINES) this.#lastLines.shift();
+      if (log?.test(text)) return { reason: 'ready:log', at };
+    }
+    return undefined;
+  }
+
+  /** Follows the trace while it is written. */
+  async #watchEvents(signal: AbortSignal): Promise<Sign | undefined> {
+    const { listen } = this.signs;
+    let sign: Sign | undefined;
+    const onEvent = (event: TraceEvent, header: TraceHeader): boolean => {
+      this.#header = header;
+      this.#seen.push(event);
+      this.#note(event);
+      if (event.op === 'listen' && (listen === 'any' || listen?.includes(event.port))) {
+        sign = { reason: 'ready:listen', t: event.t };
+      }
+      return sign === undefined;
+    };
+    try {
+      await scanTrace(this.container.follow(signal), onEvent);
+    } catch (error) {
+      // The container ended before it could be followed, or has no room for one more process; other rules go on.
+      if (
+        error instanceof LensError &&
+        (error.code === 'trace/cannot-run' || error.code === 'trace/bad-file')
+      ) {
+        return undefined;
+      }
+      throw error;
+    }
+    return sign;
+  }
+
+  #note(event: TraceEvent): void {
+    if (!('path' in event) || (event.ret ?? 0) < 0) return;
+    const file = event.real ?? event.path;
+    if (this.#files.has(file)) return;
+    this.#files.add(file);
+    this.#lastNews = Date.now();
+    this.options.onProgress?.({
+      step: `Recording the start (${this.#seen.length} events)`,
+      done: this.#files.size,
+      unit: 'files',
+    });
+  }
+
+  async #watchHealth(signal: AbortSignal): Promise<Sign> {
+    for (;;) {
+      const { healthySince } = await this.container.state();
+      if (healthySince !== undefined) return { reason: 'ready:health', at: nanoseconds(healthySince) };
+      await sleep(HEALTH_INTERVAL, signal);
+    }
+  }
+
+  async #watchQuiet(pause: number, signal: AbortSignal): Promise<Sign> {
+    this.#lastNews = Date.now();
+    for (;;) {
+      const left = this.#lastNews + pause - Date.now();
+      if (left <= 0) return { reason: 'quiet', t: this.#seen.at(-1)?.t ?? 0 };
+      await sleep(left, signal);
+    }
+  }
+
+  /** The whole trace, up to the snapshot, from the container. */
+  async #bringHome(sign: Sign): Promise<StartupTrace> {
+    const events: TraceEvent[] = [];
+    const file = await this.container.trace();
+    let header: TraceHeader | undefined;
+    if (file) {
+      try {
+        ({ header } = await scanTrace(
+          file,
+          (event) => {
+            events.push(event);
+            return event.op !== 'mark' || event.what !== 'snapshot-done';
+          },
+          { signal: this.options.signal, name: "the tracer's output" },
+        ));
+      } catch (error) {
+        // Empty: the tracer could not begin, and has said why.
+        if (!(error instanceof LensError && error.code === 'trace/bad-file' && this.#complaints.length > 0))
+          throw error;
+      }
+    }
+    const { running, exitCode } = await this.container.state();
+    if (!running) await this.#drainLog();
+    this.#checkComplaints(header !== undefined);
+    if (!header) {
+      throw new LensError(
+        'trace/denied',
+        `The container left no trace${this.#quoted()}.`,
+        'See whether "docker run" starts the image, and whether something in the container ends other processes.',
+      );
+    }
+    const t0 = BigInt(header.t0_unix_ns);
+    const ready = sign.t ?? (sign.at === undefined ? undefined : Number((sign.at - t0) / 1000n));
+    return this.#trace(header, events, {
+      op: 'end',
+      reason: sign.reason,
+      ...(ready !== undefined && { t_ready: Math.max(0, ready) }),
+      ...(!running && { exit_code: exitCode }),
+      ...(['early-exit', 'oom', 'timeout'].includes(sign.reason) && { log: [...this.#lastLines] }),
+    });
+  }
+
+  /** The log may still be on its way when the container has ended. */
+  async #drainLog(): Promise<void> {
+    this.#lastLines.length = 0;
+    this.#complaints.length = 0;
+    const soon = AbortSignal.timeout(5000);
+    for await (const { text } of this.container.log(soon)) {
+      if (text.startsWith(TRACER_SAYS)) this.#complaints.push(text.slice(TRACER_SAYS.length));
+      else if (this.#lastLines.push(text) > LAST_LINES) this.#lastLines.shift();
+    }
+  }
+
+  /** What the tracer could not do, as an error. */
+  #checkComplaints(traced: boolean): void {
+    for (const complaint of this.#complaints) {
+      const [, command, why] = /^exec (.*): (.*?)$/.exec(complaint) ?? [];
+      if (command !== undefined && why !== undefined) {
+        throw new LensError(
+          'trace/command-not-found',
+          `The container has nothing to run as "${command}": ${why}.`,
+          'Correct the ENTRYPOINT or CMD, or give the command to run behind "--".',
+        );
+      }
+    }
+    if (traced) return;
+    const why = this.#complaints[0];
+    if (why === undefined) return;
+    throw new LensError(
+      'trace/denied',
+      `The start could not be traced (${why}); the program ran without it.`,
+      'Allow ptrace for this container (seccomp profile, ptrace_scope), or import a trace that another tool recorded.',
+    );
+  }
+
+  #quoted(): string {
+    return this.#lastLines.length === 0
+      ? ''
+      : `; its last lines were: ${this.#lastLines.slice(-3).join(' / ')}`;
+  }
+
+  #whatWasSeen(): StartupTrace {
+    if (!this.#header) throw new RangeError('Events were seen without a header.');
+    return this.#trace(this.#header, this.#seen, {
+      op: 'end',
+      reason: 'engine-lost',
+      log: [...this.#lastLines],
+    });
+  }
+
+  #trace(header: TraceHeader, events: readonly TraceEvent[], footer: TraceFooter): StartupTrace {
+    const { command } = this.options;
+    return {
+      header: {
+        ...header,
+        image: this.subject.image,
+        excluded_mounts: [
+          '/.trc',
+          '/etc/resolv.conf',
+          '/etc/hosts',
+          '/etc/hostname',
+          ...this.container.mounts,
+        ],
+        ...(command && { command }),
+      },
+      events,
+      footer,
+    };
+  }
+}
+
+function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, milliseconds);
+    signal.addEventListener('abort', done, { once: true });
+  });
+}
