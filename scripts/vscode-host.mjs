@@ -175,7 +175,7 @@ export async function startServer({
   } catch (error) {
     const said = existsSync(logFile) ? readFileSync(logFile, 'utf8') : '';
     await stop();
-    throw new Error(`${error.message}\n${said}`);
+    throw new Error(`${error.message}\n${said}`, { cause: error });
   }
   return { port, url, pid: child.pid, logFile, stop };
 }
