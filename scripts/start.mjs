@@ -37,14 +37,19 @@ function isStale() {
   );
 }
 
+async function build() {
+  if (!isStale()) return 0;
+  console.log('Building');
+  const { code } = await finish(process.execPath, ['scripts/build.mjs'], { cwd: root, stdio: 'inherit' });
+  return code;
+}
+
 async function main() {
   const started = Date.now();
   ensureNodeModules(console.log);
-  if (isStale()) {
-    console.log('Building');
-    const { code } = await finish(process.execPath, ['scripts/build.mjs'], { cwd: root, stdio: 'inherit' });
-    if (code !== 0) return code;
-  }
+  const { makeSample } = await import('./sample.mjs');
+  const [code] = await Promise.all([build(), makeSample({ log: console.log })]);
+  if (code !== 0) return code;
   await rm(work, { recursive: true, force: true });
   await mkdir(work, { recursive: true });
 

@@ -1,19 +1,20 @@
 import { mkdtemp, mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { LensError, messageOf } from '../errors';
-import { createLayout, openLayout, type OciLayout } from '../image/layout';
-import { parseDestination, parseReference, type Destination } from '../image/reference';
+import { messageOf } from '../errors';
+import { createLayout, openLayout } from '../image/layout';
+import { formatRegistryName, parseDestination, parseReference, type Destination } from '../image/reference';
 import { formatPlatform, parsePlatform } from '../oci/platform';
 import type { Descriptor } from '../oci/types';
 import { formatBytes, formatCount, formatSize } from '../plan/format';
 import { createPlanner, type Planner, type PlanOptions } from '../plan/plan';
 import type { LayerSpans } from '../plan/types';
-import { convertLayout, type ConvertResult } from '../soci/convert';
+import { attachLayout, convertLayout, type ConvertResult } from '../soci/convert';
 import { DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE } from '../soci/layers';
 import type { SpanRange } from '../soci/prefetch';
+import type { BlobStore } from '../soci/store';
 import { defineCommand, EXIT, parseBytes, required, typed, UsageError } from './command';
 import { CIRCUMSTANCE_FLAGS, planInput, readCircumstances } from './plan';
-import { pushTo, REGISTRY_FLAGS } from './push';
+import { pushTo, REGISTRY_FLAGS, withStore, type RegistryFlagValues } from './push';
 import type { Session } from './session';
 
 export const indexCommand = defineCommand({
@@ -23,6 +24,11 @@ export const indexCommand = defineCommand({
   positionals: 1,
   flags: {
     output: { type: 'string', short: 'o', value: 'DEST', help: 'oci:FOLDER or docker://HOST/NAME:TAG.' },
+    format: {
+      type: 'string',
+      value: 'v2|v1',
+      help: 'v2: the image carries its index (default). v1: the index refers to the image.',
+    },
     'span-size': { type: 'string', value: 'BYTES', help: 'Bytes per span, or auto with --trace (4M).' },
     trace: {
       type: 'string',
@@ -69,6 +75,8 @@ export const indexCommand = defineCommand({
     const wrong = flags.optimizations?.find((one) => one !== 'xattr');
     if (wrong !== undefined)
       throw new UsageError(`There is no optimization "${wrong}"; xattr is the only one.`);
+    const { format = 'v2' } = flags;
+    if (format !== 'v2' && format !== 'v1') throw new UsageError(`--format takes v2 or v1, not "${format}".`);
     const fixedSpanSize = readSpanSize(flags);
     const planOptions = { ...readCircumstances(flags), minLayerSize };
     const prefetchFiles = [
@@ -76,27 +84,30 @@ export const indexCommand = defineCommand({
       ...(flags['prefetch-files-json'] === undefined ? [] : await readList(flags['prefetch-files-json'])),
     ];
 
-    const { layout, tag } = await sourceLayout(session, reference);
     const planner = flags.trace === undefined ? undefined : await readPlanner(session, reference, flags);
     const spanSize = fixedSpanSize ?? tunedSpanSize(session, planner, planOptions);
     const touched = flags['prefetch-from-trace'] ? planner?.prefetch(spanSize, minLayerSize) : undefined;
-    const convert = async (folder: string): Promise<ConvertResult> =>
-      convertLayout(layout, await createLayout(folder), {
-        spanSize,
-        minLayerSize,
-        prefetchFiles,
-        ...(touched && { prefetchSpans: (layer: Descriptor) => spansOf(touched, layer) }),
-        signal,
-        onProgress: terminal.progress,
-        onLine: (line) => {
-          terminal.debug(line);
-        },
-        scan: session.scanLayer,
-        ...(platforms && { platforms }),
-        ...(tag !== undefined && { tag }),
-        ...(flags.optimizations && { optimizations: ['xattr'] as const }),
-      });
-    const result = await writeTo(session, destination, convert, flags);
+    const make = format === 'v1' ? attachLayout : convertLayout;
+    const result = await withSource(session, reference, flags, (store, tag) => {
+      const convert = async (folder: string, copy: boolean): Promise<ConvertResult> =>
+        make(store, await createLayout(folder), {
+          spanSize,
+          minLayerSize,
+          prefetchFiles,
+          ...(touched && { prefetchSpans: (layer: Descriptor) => spansOf(touched, layer) }),
+          copy,
+          signal,
+          onProgress: terminal.progress,
+          onLine: (line) => {
+            terminal.debug(line);
+          },
+          scan: session.scanLayer,
+          ...(platforms && { platforms }),
+          ...(tag !== undefined && { tag }),
+          ...(flags.optimizations && { optimizations: ['xattr'] as const }),
+        });
+      return writeTo(session, destination, convert, store, flags);
+    });
 
     for (const { missingFiles } of result.perPlatform) {
       for (const file of missingFiles) terminal.info(`No indexed layer has ${file}; it is not prefetched.`);
@@ -129,21 +140,22 @@ function readSpanSize(flags: {
   return bytes;
 }
 
-async function sourceLayout(
+/** The image where it lies; one of the engine in the layout that it was saved to. */
+async function withSource<T>(
   session: Session,
   reference: string,
-): Promise<{ layout: OciLayout; tag: string | undefined }> {
+  flags: RegistryFlagValues,
+  work: (store: BlobStore, tag: string | undefined) => Promise<T>,
+): Promise<T> {
   const parsed = typed(() => parseReference(reference));
-  if (parsed.transport === 'oci') return { layout: await openLayout(parsed.path), tag: parsed.tag };
-  const image = await session.open(reference);
-  if (image.layout === undefined) {
-    throw new LensError(
-      'cli/no-layout',
-      `The blobs of ${reference} are not on this machine.`,
-      'Copy the image into an OCI layout first and name it oci:FOLDER.',
-    );
+  if (parsed.transport === 'oci' || parsed.transport === 'docker') {
+    return withStore(session, reference, flags, work);
   }
-  return { layout: await openLayout(image.layout), tag: undefined };
+  const image = await session.open(reference);
+  if (image.layout !== undefined) return work(await openLayout(image.layout), undefined);
+  if (parsed.transport !== 'any') throw new Error(`${reference} was opened without a layout.`);
+  // A bare name that the engine does not have is one of a registry.
+  return withStore(session, `docker://${formatRegistryName(parsed.registry)}`, flags, work);
 }
 
 async function readPlanner(
@@ -170,24 +182,28 @@ function spansOf(touched: readonly LayerSpans[], { digest }: Descriptor): SpanRa
   return spans.map(([start, end]) => ({ start, end }));
 }
 
-/** Writes the converted image to its place; for a registry it is made beside the cache first, and removed afterwards. */
+/**
+ * Writes the result to its place. For a registry only what is new is made on this machine, and removed afterwards; the
+ * image's own blobs go there from where they are.
+ */
 async function writeTo(
   session: Session,
   destination: Destination,
-  convert: (folder: string) => Promise<ConvertResult>,
-  flags: Parameters<typeof pushTo>[3],
+  convert: (folder: string, copy: boolean) => Promise<ConvertResult>,
+  rest: BlobStore,
+  flags: RegistryFlagValues,
 ): Promise<ConvertResult> {
   switch (destination.transport) {
     case 'oci':
-      return convert(destination.path);
+      return convert(destination.path, true);
     case 'oci-archive':
-      throw new UsageError('An OCI archive cannot be written yet; write oci:FOLDER.');
+      throw new UsageError('index writes to oci:FOLDER or docker://HOST/NAME:TAG.');
     case 'docker': {
       await mkdir(session.cacheDir, { recursive: true });
       const folder = await mkdtemp(path.join(session.cacheDir, 'index-'));
       try {
-        const result = await convert(folder);
-        await pushTo(session, await openLayout(folder), destination.registry, flags);
+        const result = await convert(folder, false);
+        await pushTo(session, await openLayout(folder), destination.registry, flags, { rest });
         return result;
       } finally {
         await rm(folder, { recursive: true, force: true });

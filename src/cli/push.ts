@@ -2,7 +2,9 @@ import { createLayout, openLayout, type OciLayout } from '../image/layout';
 import { formatRegistryName, parseDestination, parseReference, type RegistryName } from '../image/reference';
 import { formatBytes, formatCount } from '../plan/format';
 import { connectRegistry, type RegistryClient } from '../registry/client';
+import { SOCI_INDEX_V1 } from '../soci/index';
 import { pushLayout, type PushResult } from '../soci/push';
+import { pushReferrers } from '../soci/referrers';
 import { registryStore, type BlobStore } from '../soci/store';
 import { defineCommand, EXIT, typed, UsageError } from './command';
 import type { Session } from './session';
@@ -16,7 +18,7 @@ export const REGISTRY_FLAGS = {
   'ca-file': { type: 'string', value: 'FILE', help: 'Trust this certificate authority too (PEM).' },
 } as const;
 
-interface RegistryFlagValues {
+export interface RegistryFlagValues {
   readonly 'plain-http': boolean | undefined;
   readonly 'ca-file': string | undefined;
 }
@@ -52,21 +54,25 @@ export async function withStore<T>(
   }
 }
 
-/** Pushes the image of a layout to one tag. */
+/**
+ * Pushes the image of a layout to one tag; of a layout with indexes of version 1 these alone, to the image that is there.
+ * `rest` is where the blobs are that the layout leaves out.
+ */
 export async function pushTo(
   session: Session,
   layout: OciLayout,
   name: RegistryName,
   flags: RegistryFlagValues,
-  source?: string,
+  options: { readonly source?: string; readonly rest?: BlobStore } = {},
 ): Promise<PushResult> {
   const client = registryFor(session, name, flags);
+  const each = { ...options, signal: session.signal, onProgress: session.terminal.progress };
   try {
-    return await pushLayout(layout, client, name.tag ?? 'latest', {
-      signal: session.signal,
-      onProgress: session.terminal.progress,
-      ...(source !== undefined && { source }),
-    });
+    if (!layout.index.manifests.some(({ artifactType }) => artifactType === SOCI_INDEX_V1)) {
+      return await pushLayout(layout, client, name.tag ?? 'latest', each);
+    }
+    const { indexes, ...sent } = await pushReferrers(layout, client, each);
+    return { digest: indexes[0] ?? '', ...sent };
   } finally {
     await client.close();
   }
@@ -113,7 +119,9 @@ export const pushCommand = defineCommand({
     const layout = await openLayout(source.path);
     const result =
       target.transport === 'docker'
-        ? await pushTo(session, layout, target.registry, flags, source.tag)
+        ? await pushTo(session, layout, target.registry, flags, {
+            ...(source.tag !== undefined && { source: source.tag }),
+          })
         : await copyTo(session, layout, target.path);
     const destination = target.transport === 'docker' ? formatRegistryName(target.registry) : target.path;
     const document = { version: 1 as const, destination, ...result };

@@ -9,6 +9,7 @@ import type { VerifyReport } from '../../src/soci/verify';
 import { runProgram, type CliRun } from '../support/cli';
 import { ensureImage } from '../support/engine';
 import { temporaryFolder } from '../support/folders';
+import { goldenImage, writeGoldenLayout } from '../support/golden';
 import { repoRoot } from '../support/paths';
 import { startRegistry, type TestRegistry } from '../support/registry';
 
@@ -100,6 +101,32 @@ suite('the whole line by the command line, from the engine to a registry', () =>
       );
     });
   }
+
+  test('an image of a registry is indexed there, in both formats', { timeout: 300_000 }, async (t) => {
+    const dir = await temporaryFolder(t);
+    await writeGoldenLayout(path.join(dir, 'in'), goldenImage('two-layers-one-below-min'));
+    const source = `docker://${registry.host}/formats/image:v1`;
+    const { digest } = await json<{ digest: string }>('push', `oci:${path.join(dir, 'in')}`, source);
+    const found = async (reference: string) => {
+      const { images } = await json<{ images: { indexes: { version: number }[] }[] }>('list', reference);
+      return images.flatMap(({ indexes }) => indexes.map(({ version }) => version));
+    };
+    assert.deepEqual(await found(source), []);
+
+    const flags = ['--span-size', '64k', '--min-layer-size', '0', '--all-platforms'];
+    const toSource = ['--format', 'v1', '--output', source];
+    const v1 = await json<{ index: { digest: string } }>('index', source, ...toSource, ...flags);
+    assert.equal(v1.index.digest, digest, 'the image stays what it is');
+    assert.deepEqual(await found(source), [1]);
+
+    const target = `docker://${registry.host}/formats/other:v2`;
+    const v2 = await json<{ index: { digest: string } }>('index', source, '--output', target, ...flags);
+    assert.notEqual(v2.index.digest, digest);
+    assert.deepEqual(await found(target), [2]);
+    for (const reference of [source, target]) {
+      assert.equal((await json<VerifyReport>('verify', reference)).ok, true);
+    }
+  });
 
   test(
     'index goes straight to a registry too, and leaves nothing on this machine',

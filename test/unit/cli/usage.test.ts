@@ -47,6 +47,7 @@ suite('usage errors end with 2, one sentence and no work', () => {
     ['index oci:x --output oci:y --trace t', /--trace is for --span-size auto/],
     ['index oci:x --output oci:y --min-layer-size 1.5', /--min-layer-size takes a number of bytes/],
     ['index oci:x --output oci:y --all-platforms --platform linux/amd64', /exclude each other/],
+    ['index oci:x --output oci:y --format v3', /--format takes v2 or v1/],
     ['index oci:x --output oci:y --optimizations magic', /There is no optimization "magic"/],
     ['index oci:x --output oci:y --prefetch-files-json /nonexistent.json', /cannot be read/],
     ['push oci:x', /Usage: soci-lens push/],
