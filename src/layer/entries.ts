@@ -140,10 +140,19 @@ class RecordWriter {
         'Split the layer, or leave it out of the index by a higher minimum layer size.',
       );
     }
-    const grown = new Uint8Array(Math.min(MAX_RECORD_BYTES, Math.max(needed, this.bytes.length * 2)));
+    const grown = new Uint8Array(
+      Math.min(MAX_RECORD_BYTES, Math.max(needed, Math.ceil(this.bytes.length * 1.5))),
+    );
     grown.set(this.bytes.subarray(0, this.position));
     this.bytes = grown;
     this.#view = new DataView(grown.buffer);
+  }
+
+  /** What was written, and nothing of it stays here. */
+  finish(): Uint8Array {
+    const bytes = this.bytes.slice(0, this.position);
+    this.bytes = new Uint8Array();
+    return bytes;
   }
 
   length(value: number): void {
@@ -297,18 +306,20 @@ export class EntryWriter {
     }
   }
 
-  /** The columns, cut to their length. */
+  /** The columns, cut to their length. The writer is empty afterwards: of each column, only one copy at a time is kept. */
   finish(): EntryColumns {
     const { length } = this;
-    return {
-      length,
-      headerOffset: this.#headerOffset.slice(0, length),
-      offset: this.#offset.slice(0, length),
-      size: this.#size.slice(0, length),
-      type: this.#type.slice(0, length),
-      record: this.#record.slice(0, length),
-      records: this.#records.bytes.slice(0, this.#records.position),
-    };
+    const headerOffset = this.#headerOffset.slice(0, length);
+    this.#headerOffset = new Float64Array();
+    const offset = this.#offset.slice(0, length);
+    this.#offset = new Float64Array();
+    const size = this.#size.slice(0, length);
+    this.#size = new Float64Array();
+    const record = this.#record.slice(0, length);
+    this.#record = new Uint32Array();
+    const type = this.#type.slice(0, length);
+    const records = this.#records.finish();
+    return { length, headerOffset, offset, size, type, record, records };
   }
 
   #grow(): void {

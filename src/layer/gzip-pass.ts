@@ -7,8 +7,8 @@ import { TarReader } from './tar';
 import type { Boundaries } from './types';
 import { createHash, type Hash } from 'node:crypto';
 
-/** Windows that are kept at most: 32 MiB of them. */
-const MAX_WINDOWS = 1024;
+/** Windows that are kept at most: 16 MiB of them. At 4 MiB spans, that is every one of a layer of 2 GiB. */
+const MAX_WINDOWS = 512;
 
 /** A gzip layer: one inflate, and all else beside it. */
 export class GzipPass implements Pass {

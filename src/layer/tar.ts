@@ -179,7 +179,7 @@ export class TarReader {
     else this.#fail('cut', 'the archive ends within a header block');
   }
 
-  /** The entries so far. */
+  /** The entries; asked for once, at the end. */
   entries(): ReturnType<EntryWriter['finish']> {
     return this.#entries.finish();
   }

@@ -111,10 +111,10 @@ const measures: Record<string, () => Promise<object>> = {
       await rm(dir, { recursive: true });
     }
   },
-  'grow-0.1': () => scanned(generated(member(1000, 16_000), 6)),
-  'grow-1': () => scanned(generated(member(1000, 16_000), 61)),
-  'grow-5': () => scanned(generated(member(1000, 16_000), 304)),
-  'grow-20': () => scanned(generated(member(1000, 16_000), 1216)),
+  'grow-0.1': () => scanned(generated(member(16, 1_000_000), 6)),
+  'grow-1': () => scanned(generated(member(16, 1_000_000), 61)),
+  'grow-5': () => scanned(generated(member(16, 1_000_000), 304)),
+  'grow-20': () => scanned(generated(member(16, 1_000_000), 1216)),
   'entries-500k': () => scanned(generated(member(5000, 100), 100)),
 };
 

@@ -201,7 +201,7 @@ describe('reading back', () => {
     const scan = await scanLayer(memoryBytes(layer), 'gzip', { spanSize: 100 });
     const wanted = checkpoints(scan, 100).in.length;
     assert.ok(wanted > 2000);
-    assert.ok(scan.kept.boundary.length <= 1024 && scan.kept.boundary.length > 500);
+    assert.ok(scan.kept.boundary.length <= 512 && scan.kept.boundary.length > 250);
     const tar = gunzipSync(layer);
     const windows = await checkpointWindows(scan, 100, memoryBytes(layer));
     windows.forEach((window, i) => {
