@@ -19,8 +19,8 @@ export interface Bytes {
   read(range?: ByteRange, signal?: AbortSignal): AsyncIterable<Uint8Array>;
 }
 
-/** Bytes per chunk of a file. */
-const CHUNK = 256 << 10;
+/** Bytes per chunk of a file: larger ones cost memory, smaller ones the time to hand them from thread to thread. */
+const CHUNK = 1 << 20;
 
 /**
  * The bytes of a file. Its size is looked up now, unless given: a file that shrinks later gives a short read, which
@@ -76,7 +76,8 @@ async function readChunk(
   position: number,
   length: number,
 ): Promise<Uint8Array> {
-  const buffer = new Uint8Array(new ArrayBuffer(length));
+  // A buffer of its own, which may move to another thread.
+  const buffer = Buffer.allocUnsafeSlow(length);
   const { bytesRead } = await handle.read(buffer, 0, length, position);
   return bytesRead === length ? buffer : buffer.subarray(0, bytesRead);
 }

@@ -11,7 +11,7 @@ type ToHasher =
 type FromHasher = { readonly kind: 'taken' } | { readonly kind: 'digests'; readonly digests: BlobDigests };
 
 /** Chunks that may wait for the thread: it is faster than the decoder, except on stored data. */
-const CHUNKS_AHEAD = 8;
+const CHUNKS_AHEAD = 4;
 
 /**
  * Hashes in a thread of its own, so that a large layer takes little longer than its decoding. One thread serves any number
