@@ -195,7 +195,8 @@ export async function buildImage(engine: Engine, options: BuildOptions): Promise
   } catch (error) {
     if (contextError instanceof LensError) throw contextError;
     // The classic builder refuses some Dockerfiles before it begins, with an HTTP error instead of a message.
-    if (error instanceof LensError && error.code === 'image/engine-error') throw buildFailed(error.message);
+    if (error instanceof LensError && error.code === 'image/engine-refused')
+      throw buildFailed(engineMessage(error.cause));
     throw error;
   } finally {
     context.destroy();
@@ -363,9 +364,13 @@ async function ask<T>(
         { cause: error },
       );
     }
-    throw new LensError('image/engine-error', engineMessage(error), 'Look into the log of the engine.', {
-      cause: error,
-    });
+    const about = image === undefined ? 'what was asked' : `what was asked about "${image}"`;
+    throw new LensError(
+      'image/engine-refused',
+      `The engine refused ${about}: ${engineMessage(error)}.`,
+      'Look into the log of the engine.',
+      { cause: error },
+    );
   }
 }
 
