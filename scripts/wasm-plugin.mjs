@@ -32,7 +32,9 @@ export async function compile(entry) {
   for (const name of names) files.set(name, await readFile(path.join(folder, name), 'utf8'));
   const sources = names.map((name) => path.join(folder, name));
 
-  const hash = createHash('sha256').update(JSON.stringify([path.basename(entry), asc.version, options, ...files]));
+  const hash = createHash('sha256').update(
+    JSON.stringify([path.basename(entry), asc.version, options, ...files]),
+  );
   const cached = path.join(cache, `${hash.digest('hex')}.wasm`);
   if (existsSync(cached)) return { binary: await readFile(cached), sources };
 
@@ -44,7 +46,8 @@ export async function compile(entry) {
     },
     listFiles: () => [],
   });
-  if (error || !binary) throw new Error(`AssemblyScript cannot compile ${entry}: ${error?.message}\n${stderr.toString()}`);
+  if (error || !binary)
+    throw new Error(`AssemblyScript cannot compile ${entry}: ${error?.message}\n${stderr.toString()}`);
   // Several builds may run at once: each writes a file of its own and renames it.
   await mkdir(cache, { recursive: true });
   await writeFile(`${cached}.${process.pid}`, binary);
