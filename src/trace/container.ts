@@ -191,7 +191,13 @@ export class TracedContainer {
 
   /** Records which pages are touched by now. False when the container has ended or the tracer does not answer. */
   async snapshot(signal: AbortSignal): Promise<boolean> {
-    return (await this.#run(['-S', OUTPUT], signal)).code === 0;
+    try {
+      return (await this.#run(['-S', OUTPUT], signal)).code === 0;
+    } catch (error) {
+      // The engine runs nothing in a container that ended a moment ago, or that has no room for one more process.
+      if (error instanceof LensError && error.code === 'trace/cannot-run') return false;
+      throw error;
+    }
   }
 
   /** Asks the program over HTTP, inside the container, until the answer is good; then gives the engine's wall clock. */
