@@ -14,8 +14,9 @@ const rooms = {
   trace: ['image', 'layer'],
   soci: ['image', 'layer', 'registry'],
   plan: ['layer', 'trace', 'soci'],
-  cli: ['layer', 'registry', 'image', 'trace', 'soci', 'plan'],
-  editor: ['layer', 'registry', 'image', 'trace', 'soci', 'plan'],
+  cluster: ['registry', 'soci'],
+  cli: ['layer', 'registry', 'image', 'trace', 'soci', 'plan', 'cluster'],
+  editor: ['layer', 'registry', 'image', 'trace', 'soci', 'plan', 'cluster'],
 };
 
 /**
