@@ -121,7 +121,7 @@ for (const file of values.layer ?? [await ownLayer()]) {
     row('whole pass, hashing in a second thread', 'pool'),
   ]);
   console.log(
-    `12 span sizes after the scan: ${(measure('spans', file).seconds * 1000).toFixed(0)} ms; from the cache: ${(measure('cache', file).seconds * 1000).toFixed(0)} ms\n`,
+    `12 span sizes after the scan: ${(measure('spans', file).seconds * 1000).toFixed(0)} ms; from the cache: ${(measure('cache', file).seconds * 1000).toFixed(0)} ms; from an abort to the end of its thread: ${(measure('abort', file).seconds * 1000).toFixed(0)} ms\n`,
   );
 }
 

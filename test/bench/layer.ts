@@ -87,6 +87,21 @@ const measures: Record<string, () => Promise<object>> = {
     await pool.close();
     return { seconds: time };
   },
+  /** From the abort in the middle of a scan until its thread is gone. */
+  abort: async () => {
+    const pool = createScanPool({ workerFile });
+    const blob = await fileBytes(file);
+    const abort = new AbortController();
+    let aborted = 0n;
+    const onProgress = (): void => {
+      if (abort.signal.aborted) return;
+      aborted = process.hrtime.bigint();
+      abort.abort();
+    };
+    await pool.scan(blob, 'gzip', { signal: abort.signal, onProgress }).catch(() => undefined);
+    await pool.close();
+    return { seconds: Number(process.hrtime.bigint() - aborted) / 1e9 };
+  },
   spans: async () => {
     const scan = await scanLayer(await fileBytes(file), 'gzip');
     let spans = 0;
