@@ -27,15 +27,18 @@ export class Measure implements FlatBuilder<{ readonly length: number }> {
   /** Bytes so far. */
   size = 0;
   private minAlign = 1;
-  private fields: number[] = [];
-  private readonly vtables = new Set<string>();
+  /** Where each field of the open object is, or 0; only the first `fieldCount` count. */
+  private readonly fields = new Float64Array(MAX_FIELDS);
+  private fieldCount = 0;
+  /** The vtables so far: where each field is, counted from its table. A ztoc has few, so all are looked through. */
+  private readonly vtables: Float64Array[] = [];
 
   /** A measure that goes on from here, and leaves this one as it is. */
   fork(): Measure {
     const copy = new Measure();
     copy.size = this.size;
     copy.minAlign = this.minAlign;
-    for (const vtable of this.vtables) copy.vtables.add(vtable);
+    copy.vtables.push(...this.vtables);
     return copy;
   }
 
@@ -51,7 +54,8 @@ export class Measure implements FlatBuilder<{ readonly length: number }> {
   }
 
   startObject(fields: number): void {
-    this.fields = new Array<number>(fields).fill(0);
+    this.fieldCount = fields;
+    this.fields.fill(0, 0, fields);
   }
 
   addFieldInt8(slot: number, value: number, byDefault: number): void {
@@ -73,11 +77,14 @@ export class Measure implements FlatBuilder<{ readonly length: number }> {
   endObject(): number {
     this.add(4);
     const table = this.size;
-    const used = this.fields.findLastIndex((at) => at !== 0) + 1;
-    const vtable = this.fields.slice(0, used).map((at) => (at === 0 ? 0 : table - at));
-    const key = vtable.join();
-    if (!this.vtables.has(key)) {
-      this.vtables.add(key);
+    const vtable = this.fields.subarray(0, this.fieldCount);
+    vtable.forEach((at, slot) => {
+      if (at !== 0) vtable[slot] = table - at;
+    });
+    let used = this.fieldCount;
+    while (used > 0 && vtable[used - 1] === 0) used--;
+    if (!this.vtables.some((other) => startsWith(vtable, other, used))) {
+      this.vtables.push(vtable.slice(0, used));
       // Two bytes for each field, for the vtable's own size and for the table's.
       this.size += 2 * (used + 2);
     }
@@ -117,6 +124,16 @@ export class Measure implements FlatBuilder<{ readonly length: number }> {
     this.minAlign = Math.max(this.minAlign, alignment);
     this.size += (alignment - ((this.size + after) % alignment)) % alignment;
   }
+}
+
+/** Fields of the largest table of a ztoc. */
+const MAX_FIELDS = 14;
+
+/** True when the first `length` fields are all that `vtable` has. */
+function startsWith(fields: Float64Array, vtable: Float64Array, length: number): boolean {
+  if (vtable.length !== length) return false;
+  for (let slot = 0; slot < length; slot++) if (vtable[slot] !== fields[slot]) return false;
+  return true;
 }
 
 /**

@@ -166,7 +166,7 @@ function writeHead(builder: FlatBuilder<Uint8Array>, { entries }: LayerScan, too
 
 function writeFile(builder: FlatBuilder<Uint8Array>, entry: ZtocFile): number {
   const name = builder.createString(entry.name);
-  const type = builder.createString(ascii(entry.type));
+  const type = builder.createString(TYPES[entry.type]);
   const linkname = builder.createString(entry.linkname);
   const uname = builder.createString(entry.uname);
   const gname = builder.createString(entry.gname);
@@ -235,18 +235,19 @@ function writeOffsets(builder: FlatBuilder<never>, offsets: readonly number[]): 
   return builder.endVector();
 }
 
-const TYPES: ReadonlySet<string> = new Set<EntryType>([
-  'reg',
-  'hardlink',
-  'symlink',
-  'char',
-  'block',
-  'dir',
-  'fifo',
-]);
+/** The types as they are written. */
+const TYPES: Readonly<Record<EntryType, Uint8Array>> = {
+  reg: ascii('reg'),
+  hardlink: ascii('hardlink'),
+  symlink: ascii('symlink'),
+  char: ascii('char'),
+  block: ascii('block'),
+  dir: ascii('dir'),
+  fifo: ascii('fifo'),
+};
 
 function isEntryType(text: string): text is EntryType {
-  return TYPES.has(text);
+  return Object.hasOwn(TYPES, text);
 }
 
 function readFile(table: FlatTable): ZtocFile {
@@ -271,5 +272,5 @@ function readFile(table: FlatTable): ZtocFile {
 }
 
 function ascii(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
+  return Buffer.from(text, 'latin1');
 }
