@@ -1,6 +1,6 @@
 import { LensError } from '../errors';
 import type { LayerResult } from '../image/scan';
-import { findWaste } from '../image/waste';
+import { findWaste } from '../plan/blame/waste';
 import type { LayerScan } from '../layer/types';
 import { formatPlatform } from '../oci/platform';
 import { formatBytes, formatCount, formatShare } from '../plan/format';

@@ -25,6 +25,16 @@ export type Found =
   | { readonly found: 'folder' | 'symlink' }
   | { readonly found: 'not-in-image' | 'symlink-loop' | 'not-a-file' };
 
+/** Something that a container sees. */
+export interface TreeEntry {
+  /** Without a slash at either end. */
+  readonly path: string;
+  readonly kind: Node['kind'];
+  /** Where its header is; a folder that no entry describes has the entry −1. A hard link is an entry of its own here. */
+  readonly layer: number;
+  readonly entry: number;
+}
+
 export class ImageTree {
   readonly #layers: readonly (TarEntries | undefined)[];
   readonly #root: Node = { kind: 'dir', layer: -1, entry: -1, children: new Map() };
@@ -64,6 +74,17 @@ export class ImageTree {
     const node = way.at(-1) ?? this.#root;
     if (node.kind === 'file') return this.#file(node.layer, node.entry);
     return { found: node.kind === 'dir' ? 'folder' : node.kind === 'symlink' ? 'symlink' : 'not-a-file' };
+  }
+
+  /** Everything in the image but its root, each folder before what is in it. */
+  *all(): Generator<TreeEntry> {
+    const todo: [path: string, node: Node][] = [['', this.#root]];
+    for (let next = todo.pop(); next; next = todo.pop()) {
+      const [path, node] = next;
+      if (path !== '') yield { path, kind: node.kind, layer: node.layer, entry: node.entry };
+      for (const [name, child] of node.children ?? [])
+        todo.push([path === '' ? name : `${path}/${name}`, child]);
+    }
   }
 
   #entries({ layer }: { layer: number }): TarEntries {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { findWaste } from '../../../src/image/waste';
-import { fakeEntries } from '../../support/scans';
+import { findWaste } from '../../../../src/plan/blame/waste';
+import { fakeEntries } from '../../../support/scans';
 
 test('counts what later layers replace and remove, each file once', () => {
   const waste = findWaste([

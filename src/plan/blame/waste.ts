@@ -1,4 +1,4 @@
-import type { TarEntries } from '../layer/types';
+import type { TarEntries } from '../../layer/types';
 
 /** Why the bytes of a file are carried along and never seen: OCI image-spec, layer.md. */
 export type WasteReason = 'replaced' | 'removed';
@@ -27,11 +27,38 @@ const MAX_FILES = 20;
 const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
 
+/** A file that later layers hide. */
+export interface HiddenFile extends WastedFile {
+  /** Index of the entry in its layer. */
+  readonly entry: number;
+}
+
 /** Adds up what the upper layers hide from the lower ones. `layers` from the lowest on; a layer that was not scanned hides nothing. */
 export function findWaste(layers: readonly (TarEntries | undefined)[]): Waste {
-  const above = new Hiding();
-  const wasted: WastedFile[] = [];
   let fileBytes = 0;
+  for (const entries of layers) {
+    for (let entry = 0; entries && entry < entries.length; entry++) {
+      if (entries.type(entry) === 'reg') fileBytes += entries.size(entry);
+    }
+  }
+  const hidden = findHidden(layers);
+  const sum = (reason: WasteReason): number =>
+    hidden.reduce((all, file) => all + (file.reason === reason ? file.bytes : 0), 0);
+  return {
+    fileBytes,
+    replacedBytes: sum('replaced'),
+    removedBytes: sum('removed'),
+    files: hidden
+      .sort((a, b) => b.bytes - a.bytes)
+      .slice(0, MAX_FILES)
+      .map(({ path, layer, bytes, reason }) => ({ path, layer, bytes, reason })),
+  };
+}
+
+/** Every file with content that an upper layer hides, the topmost layers' first. */
+export function findHidden(layers: readonly (TarEntries | undefined)[]): HiddenFile[] {
+  const above = new Hiding();
+  const hidden: HiddenFile[] = [];
   for (let layer = layers.length - 1; layer >= 0; layer--) {
     const entries = layers[layer];
     if (!entries) continue;
@@ -40,22 +67,13 @@ export function findWaste(layers: readonly (TarEntries | undefined)[]): Waste {
       const path = cleanPath(entries.name(entry));
       const type = entries.type(entry);
       if (path !== '') own.add(path, type === 'dir');
-      if (type !== 'reg') continue;
-      const bytes = entries.size(entry);
-      fileBytes += bytes;
+      const bytes = type === 'reg' ? entries.size(entry) : 0;
       const reason = bytes > 0 ? above.hides(path) : undefined;
-      if (reason) wasted.push({ path, layer, bytes, reason });
+      if (reason) hidden.push({ path, layer, entry, bytes, reason });
     }
     above.take(own);
   }
-  const sum = (reason: WasteReason): number =>
-    wasted.reduce((all, file) => all + (file.reason === reason ? file.bytes : 0), 0);
-  return {
-    fileBytes,
-    replacedBytes: sum('replaced'),
-    removedBytes: sum('removed'),
-    files: wasted.sort((a, b) => b.bytes - a.bytes).slice(0, MAX_FILES),
-  };
+  return hidden;
 }
 
 /** What a layer, or several together, hide from the layers below them. */
