@@ -30,6 +30,7 @@ export { parseNetwork, parseNode } from './plan/network';
 export { createPicture } from './plan/picture';
 export { layerTouches } from './plan/touches';
 export { renderReport } from './plan/report';
+export { applyClean, planClean, type CleanPlan } from './soci/clean';
 export { convertLayout } from './soci/convert';
 export { verifyLayout } from './soci/verify';
 export { pushLayout } from './soci/push';

@@ -68,14 +68,15 @@ export function defineCommand<const F extends Readonly<Record<string, Flag>>>(de
   readonly summary: string;
   readonly usage: string;
   readonly flags: F;
-  /** How many names the verb takes; else the usage line is shown. */
-  readonly positionals: number;
+  /** How many names the verb takes, or the least and the most; else the usage line is shown. */
+  readonly positionals: number | readonly [least: number, most: number];
   /** True when words behind `--` mean something. */
   readonly takesRest?: boolean;
   run(session: Session, args: Arguments<F & typeof COMMON_FLAGS>): Promise<ExitCode>;
 }): Command {
   const { name, summary, usage, positionals, takesRest = false } = definition;
   const flags = { ...definition.flags, ...COMMON_FLAGS };
+  const [least, most] = typeof positionals === 'number' ? [positionals, positionals] : positionals;
   return {
     name,
     summary,
@@ -83,7 +84,8 @@ export function defineCommand<const F extends Readonly<Record<string, Flag>>>(de
     flags,
     run: (session, argv) => {
       const args = readArguments(flags, argv);
-      if (args.positionals.length !== positionals || (args.rest.length > 0 && !takesRest)) {
+      const count = args.positionals.length;
+      if (count < least || count > most || (args.rest.length > 0 && !takesRest)) {
         throw new UsageError(`Usage: soci-lens ${usage}`);
       }
       session.terminal.setLevel(logLevel(args.flags));

@@ -23,13 +23,23 @@ export interface RegistryFlagValues {
   readonly 'ca-file': string | undefined;
 }
 
-/** A client for one repository, with the credentials of the Docker configuration. */
-function registryFor(session: Session, name: RegistryName, flags: RegistryFlagValues): RegistryClient {
-  return connectRegistry(name.host, name.repository, {
+/** Lets `work` use a repository, with the credentials of the Docker configuration. */
+export async function withRegistry<T>(
+  session: Session,
+  name: RegistryName,
+  flags: RegistryFlagValues,
+  work: (client: RegistryClient) => Promise<T>,
+): Promise<T> {
+  const client = connectRegistry(name.host, name.repository, {
     ...(flags['plain-http'] && { plainHttp: true }),
     ...(flags['ca-file'] !== undefined && { caFile: flags['ca-file'] }),
     signal: session.signal,
   });
+  try {
+    return await work(client);
+  } finally {
+    await client.close();
+  }
 }
 
 /** Lets `work` read an image where it lies: an OCI layout or a repository of a registry. */
@@ -45,13 +55,10 @@ export async function withStore<T>(
     throw new UsageError(`This verb takes oci:FOLDER or docker://HOST/NAME:TAG, not ${reference}.`);
   }
   const { registry } = source;
-  const client = registryFor(session, registry, flags);
-  try {
-    const name = registry.digest ?? registry.tag ?? 'latest';
-    return await work(registryStore(client, name, session.signal), undefined);
-  } finally {
-    await client.close();
-  }
+  const name = registry.digest ?? registry.tag ?? 'latest';
+  return withRegistry(session, registry, flags, (client) =>
+    work(registryStore(client, name, session.signal), undefined),
+  );
 }
 
 /**
@@ -65,17 +72,13 @@ export async function pushTo(
   flags: RegistryFlagValues,
   options: { readonly source?: string; readonly rest?: BlobStore } = {},
 ): Promise<PushResult> {
-  const client = registryFor(session, name, flags);
   const each = { ...options, signal: session.signal, onProgress: session.terminal.progress };
-  try {
-    if (!layout.index.manifests.some(({ artifactType }) => artifactType === SOCI_INDEX_V1)) {
-      return await pushLayout(layout, client, name.tag ?? 'latest', each);
-    }
+  return withRegistry(session, name, flags, async (client) => {
+    if (!layout.index.manifests.some(({ artifactType }) => artifactType === SOCI_INDEX_V1))
+      return pushLayout(layout, client, name.tag ?? 'latest', each);
     const { indexes, ...sent } = await pushReferrers(layout, client, each);
     return { digest: indexes[0] ?? '', ...sent };
-  } finally {
-    await client.close();
-  }
+  });
 }
 
 /** The same into a folder: every blob that is missing there, then its index.json. */

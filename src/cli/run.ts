@@ -1,5 +1,6 @@
 import { messageOf, isAbort, LensError } from '../errors';
 import { commandHelp, EXIT, UsageError, type Command, type ExitCode } from './command';
+import { cleanCommand } from './clean';
 import { getCommand } from './get';
 import { importTraceCommand } from './import-trace';
 import { listCommand } from './list';
@@ -9,6 +10,7 @@ import { planCommand } from './plan';
 import { pushCommand } from './push';
 import { Session } from './session';
 import type { Terminal } from './terminal';
+import { showCommand } from './show';
 import { traceCommand } from './trace';
 import { verifyCommand } from './verify';
 
@@ -21,7 +23,9 @@ const COMMANDS: readonly Command[] = [
   pushCommand,
   verifyCommand,
   listCommand,
+  showCommand,
   getCommand,
+  cleanCommand,
 ];
 
 /** Runs one command line to its exit code. Nothing is thrown: every failure becomes a sentence on stderr. */

@@ -29,6 +29,12 @@ export async function refusal(response: HttpResponse, host: string, what: string
         because,
         'Check the name of the repository; some registries want it to be created first.',
       );
+    case 405:
+      return new LensError(
+        'registry/unsupported',
+        because,
+        'The registry does not offer this: switch it on there, or use its own console.',
+      );
     case 413:
       return new LensError(
         'registry/refused',

@@ -3,6 +3,7 @@ import { INDEX_TYPES } from '../oci/media-types';
 import { parseManifest } from '../oci/parse';
 import { samePlatform } from '../oci/platform';
 import type { Descriptor, Digest, Manifest, Platform } from '../oci/types';
+import { mapConcurrently } from './concurrent';
 import { ANNOTATIONS, PREFETCH_TYPE, SOCI_INDEX_V1, SOCI_INDEX_V2 } from './index';
 import type { BlobStore } from './store';
 
@@ -32,6 +33,9 @@ export interface IndexedLayer {
   readonly prefetch: boolean;
 }
 
+/** Indexes that are read side by side: an image can have a thousand. */
+const INDEXES_AT_ONCE = 16;
+
 /** The image manifests below a root: not attestations, not SOCI indexes. */
 export function imagesOf(root: ImageRoot, platform?: Platform): Descriptor[] {
   if (root.kind === 'manifest') return [root.descriptor];
@@ -58,7 +62,12 @@ export async function listIndexes(
     const referring = await store.referrers(entry.digest, SOCI_INDEX_V1);
     const indexes = [
       ...(named === undefined ? [] : [await readIndex(store, 2, named)]),
-      ...(await Promise.all(referring.map(({ digest }) => readIndex(store, 1, digest)))),
+      ...(await mapConcurrently(
+        referring,
+        INDEXES_AT_ONCE,
+        ({ digest }) => readIndex(store, 1, digest),
+        options.signal,
+      )),
     ];
     images.push({ platform: entry.platform, entry, manifest, indexes });
   }

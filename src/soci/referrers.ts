@@ -1,11 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { LensError } from '../errors';
 import type { OciLayout } from '../image/layout';
-import { encodeIndex } from '../oci/json';
-import { OCI_INDEX } from '../oci/media-types';
-import { parseIndex, parseManifest } from '../oci/parse';
-import type { Descriptor, Digest, Index } from '../oci/types';
-import { fallbackTag, type RegistryClient } from '../registry/client';
+import { parseManifest } from '../oci/parse';
+import type { Descriptor, Digest } from '../oci/types';
+import type { RegistryClient } from '../registry/client';
+import { changeFallbackTag } from './fallback-tag';
 import { SOCI_INDEX_V1 } from './index';
 import { type Uploaded, uploadBlobs, type UploadOptions } from './push';
 
@@ -18,11 +16,6 @@ export interface PushedReferrers extends Uploaded {
   /** The indexes that are in the registry now, as the layout lists them. */
   readonly indexes: readonly Digest[];
 }
-
-/** So often is the fallback tag written when others keep overwriting it. */
-const ATTEMPTS = 10;
-/** How long to wait before reading the tag again: so many times what reading and writing it took us, at least some ms. */
-const SETTLE = { factor: 3, least: 60 };
 
 /**
  * Pushes the SOCI indexes of version 1 that a layout lists: their blobs, then each index by digest, then where the registry
@@ -81,53 +74,20 @@ async function pushReferrer(
   return uploaded;
 }
 
-/**
- * Lists a manifest in the index under the fallback tag of its subject. No request keeps two writers apart: one may write over
- * what the other wrote since it read. So each waits until a writer of its own speed would have written, looks whether it is
- * still listed, and adds itself anew if not. The index before is deleted, as nothing names it any more.
- */
-async function addToFallbackTag(
+/** Lists a manifest under the fallback tag of its subject. */
+function addToFallbackTag(
   client: RegistryClient,
   subject: Digest,
   entry: Descriptor,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const tag = fallbackTag(subject);
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const started = performance.now();
-    const before = await client.findManifest(tag, signal);
-    const old: Index = before ? parseIndex(before.bytes) : { schemaVersion: 2, manifests: [] };
-    if (isListed(old, entry)) return;
-    const next = encodeIndex({ ...old, mediaType: OCI_INDEX, manifests: [...old.manifests, entry] });
-    await client.putManifest(tag, OCI_INDEX, next, signal);
-    const took = performance.now() - started;
-    // Writers that wait for different times do not run into each other again and again.
-    const pause = Math.max(SETTLE.least, SETTLE.factor * took) * (1 + Math.random() * attempt);
-    await sleep(pause, undefined, { signal });
-    const after = await client.findManifest(tag, signal);
-    if (after && isListed(parseIndex(after.bytes), entry)) {
-      if (before) await deleteQuietly(client, before.descriptor.digest, signal);
-      return;
-    }
-  }
-  throw overwritten(client, tag);
-}
-
-function isListed(index: Index, entry: Descriptor): boolean {
-  return index.manifests.some(({ digest }) => digest === entry.digest);
-}
-
-/** Registries need not allow to delete; what is left then is small and found by nobody. */
-async function deleteQuietly(
-  client: RegistryClient,
-  digest: Digest,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  try {
-    await client.deleteManifest(digest, signal);
-  } catch (error) {
-    if (!(error instanceof LensError)) throw error;
-  }
+  const isListed = (entries: readonly Descriptor[]) => entries.some(({ digest }) => digest === entry.digest);
+  return changeFallbackTag(
+    client,
+    subject,
+    (entries) => (isListed(entries) ? undefined : [...entries, entry]),
+    signal,
+  );
 }
 
 function noSubject(client: RegistryClient, index: Descriptor, why: string): LensError {
@@ -135,13 +95,5 @@ function noSubject(client: RegistryClient, index: Descriptor, why: string): Lens
     'soci/no-subject',
     `The SOCI index ${index.digest} cannot be pushed to ${client.host}/${client.repository}: it ${why}.`,
     'Push the image there first, byte for byte as it was indexed.',
-  );
-}
-
-function overwritten(client: RegistryClient, tag: string): LensError {
-  return new LensError(
-    'soci/tag-overwritten',
-    `Others keep overwriting the list of referrers ${tag} in ${client.host}/${client.repository}.`,
-    'Push again when nobody else does.',
   );
 }

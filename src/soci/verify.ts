@@ -6,6 +6,7 @@ import { layerType } from '../oci/layer-type';
 import { parseConfig, parseManifest } from '../oci/parse';
 import type { Descriptor, Digest, Manifest, Platform } from '../oci/types';
 import type { OnProgress } from '../progress';
+import { ZTOC_LIMIT } from './details';
 import { type FoundIndex, imagesOf, readIndex } from './discover';
 import { ANNOTATIONS, PREFETCH_TYPE, SOCI_INDEX_V1, sociIndexVersion } from './index';
 import type { ScanLayer } from './layers';
@@ -178,9 +179,6 @@ async function diffIdsOf(store: BlobStore, image: Manifest): Promise<Map<Digest,
 function layerOf(ztoc: Descriptor, layers: ReadonlyMap<Digest, Descriptor>): Descriptor | undefined {
   return layers.get(ztoc.annotations?.[ANNOTATIONS.layerDigest] ?? '');
 }
-
-/** A ztoc above this does not fit the format (soci-format §1.2). */
-const ZTOC_LIMIT = 2 ** 31;
 
 async function verifyLayer(
   store: BlobStore,

@@ -2,7 +2,19 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { runInProcess } from '../../support/cli';
 
-const VERBS = ['inspect', 'trace', 'import-trace', 'plan', 'index', 'push', 'verify', 'list', 'get'];
+const VERBS = [
+  'inspect',
+  'trace',
+  'import-trace',
+  'plan',
+  'index',
+  'push',
+  'verify',
+  'list',
+  'show',
+  'get',
+  'clean',
+];
 
 test('without a verb the help goes to stderr, and asked for to stdout', async () => {
   const bare = await runInProcess([]);

@@ -8,6 +8,7 @@ import path from 'node:path';
 import { before, suite, test, type TestContext } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { runInProcess, runProgram } from '../../support/cli';
+import { startFakeRegistry } from '../../support/fake-registry';
 import { temporaryFolder } from '../../support/folders';
 import { goldenImage, writeGoldenLayout } from '../../support/golden';
 import { repoRoot } from '../../support/paths';
@@ -327,4 +328,57 @@ test('the bar is drawn on a terminal only, and taken away before the result', as
   const quiet = await runInProcess(['inspect', input, ...PLATFORM, '--quiet'], { isTTY: true });
   assert.equal(quiet.stderr, '');
   assert.equal(quiet.stdout, plain.stdout);
+});
+
+suite('show and clean', () => {
+  test('show tells of each layer what the index has for it, and of a ztoc its files', async (t) => {
+    const { input, dir } = await layout(t);
+    const made = path.join(dir, 'made');
+    const flags = ['--span-size', '64k', '--min-layer-size', '0', '--prefetch-file', 'big'];
+    await runInProcess(['index', `oci:${input}`, '--output', `oci:${made}`, ...flags]);
+    const shown = await runInProcess(['show', `oci:${made}`, '--json']);
+    assert.equal(shown.code, 0, shown.stderr);
+    const document = JSON.parse(shown.stdout) as {
+      index: { version: number; digest: string };
+      layers: { ztoc: { digest: string; spans: number; files: number }; prefetch: unknown[] }[];
+    };
+    assert.equal(document.index.version, 2);
+    const [layer] = document.layers;
+    assert.deepEqual([layer?.ztoc.spans, layer?.ztoc.files, layer?.prefetch], [2, 1, [{ start: 0, end: 1 }]]);
+    const byDigest = await runInProcess(['show', `oci:${made}`, document.index.digest]);
+    assert.match(byDigest.stdout, /64 KiB +2 +1 +2/);
+
+    const ztoc = await runInProcess(['show', `oci:${made}`, '--ztoc', layer?.ztoc.digest ?? '', '--json']);
+    const { files } = (JSON.parse(ztoc.stdout) as { ztoc: { files: object[] } }).ztoc;
+    assert.deepEqual(files, [
+      { name: 'big', type: 'reg', offset: 1536, size: 200000, startSpan: 0, endSpan: 1 },
+    ]);
+
+    const none = await runInProcess(['show', `oci:${input}`]);
+    assert.deepEqual([none.code, none.stderr.includes('has no SOCI index')], [1, true]);
+    const wrong = await runInProcess(['show', `oci:${made}`, 'latest']);
+    assert.equal(wrong.code, 2);
+  });
+
+  test('clean says first what it would do, then does it', async (t) => {
+    const { input, dir } = await layout(t);
+    const registry = await startFakeRegistry();
+    t.after(() => registry.stop());
+    const name = `docker://${registry.host}/team/service`;
+    await runInProcess(['push', `oci:${input}`, `${name}:1.0`]);
+    const flags = ['--span-size', '64k', '--min-layer-size', '0'];
+    const made = path.join(dir, 'made');
+    await runInProcess(['index', `oci:${input}`, '--output', `oci:${made}`, '--format', 'v1', ...flags]);
+    await runInProcess(['push', `oci:${made}`, `${name}:1.0`]);
+    const before = registry.manifests.size;
+    const dry = await runInProcess(['clean', `${name}:1.0`, '--dry-run']);
+    assert.equal(dry.code, 0, dry.stderr);
+    assert.match(dry.stdout, /^Would go:\n {2}the SOCI index sha256:/);
+    assert.equal(registry.manifests.size, before);
+    const real = await runInProcess(['clean', `${name}:1.0`, '--json']);
+    assert.equal(real.code, 0, real.stderr);
+    assert.equal((JSON.parse(real.stdout) as { steps: unknown[] }).steps.length, 1);
+    assert.equal(registry.manifests.size, before - 1);
+    assert.match((await runInProcess(['clean', `${name}:1.0`])).stdout, /nothing to remove/);
+  });
 });
