@@ -15,9 +15,10 @@ const report = path.join(work, 'report.json');
 
 /**
  * @param options.filters parts of names of test files; none means all
+ * @param options.dockerHost the engine for the few tests that need one; they are skipped without it
  * @returns `{ passed, failed, skipped, failures: [{ name, error }] }`, or `{ missing }` with what it lacks
  */
-export async function runHostSuite({ signal, filters = [] } = {}) {
+export async function runHostSuite({ signal, filters = [], dockerHost = '' } = {}) {
   if (!findBrowser()) return { missing: 'no Chromium, Chrome or Edge is installed' };
   await prepare();
   await ensureHost();
@@ -27,7 +28,12 @@ export async function runHostSuite({ signal, filters = [] } = {}) {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
     detached: true,
-    env: { ...process.env, SOCI_LENS_REPORT: report, SOCI_LENS_FILTERS: JSON.stringify(filters) },
+    env: {
+      ...process.env,
+      SOCI_LENS_REPORT: report,
+      SOCI_LENS_FILTERS: JSON.stringify(filters),
+      SOCI_LENS_TEST_ENGINE: dockerHost,
+    },
   });
   const end = () => process.kill(-child.pid, 'SIGTERM');
   signal?.addEventListener('abort', end, { once: true });
@@ -72,7 +78,7 @@ async function run() {
         `--user-data-dir=${path.join(scratch, 'data')}`,
         `--extensions-dir=${path.join(scratch, 'extensions')}`,
       ],
-      // An address that nobody answers: no test of this suite may need an engine.
+      // An address that nobody answers: a test that needs an engine says so by the setting of the extension.
       extensionTestsEnv: { DOCKER_HOST: 'unix:///nonexistent/docker.sock' },
     });
   } catch {

@@ -124,7 +124,8 @@ const suites = {
   async host() {
     await step('tests inside VS Code', async () => {
       const { runHostSuite } = await import('./host-suite.mjs');
-      return report('host', await runHostSuite({ signal: stop.signal, filters }));
+      const given = await engineEnv();
+      return report('host', await runHostSuite({ signal: stop.signal, filters, dockerHost: given.host }));
     });
   },
   async e2e() {

@@ -25,6 +25,7 @@ export { readTrace, writeTrace } from './trace/file';
 export { mapTrace } from './trace/map';
 export { parseReadyRule } from './trace/ready';
 export { recordStart } from './trace/record';
+export { findLeftovers, removeLeftovers } from './trace/container';
 export { createPlanner, planImage } from './plan/plan';
 export { parseNetwork, parseNode } from './plan/network';
 export { createPicture } from './plan/picture';

@@ -4,9 +4,11 @@ import { LensError } from '../errors';
 import { formatBytes, formatCount, formatSize } from '../plan/format';
 import type { IndexOrder } from '../protocol';
 import { imageName, shortName } from './dockerfiles';
+import { isLensError } from './errors';
 import type { PanelActions } from './panel';
 import { destinationFor } from './questions';
 import type { Services } from './services';
+import { saveFile } from './save';
 import { readSettings } from './settings';
 import type { Opened } from './store';
 import * as work from './work';
@@ -20,6 +22,8 @@ const MAY_RUN = 'mayRun';
  */
 export class Actions implements PanelActions {
   readonly #services: Services;
+  /** An engine went away with a container of ours in it, and is tidied up when it is back. */
+  #leftBehind = false;
 
   constructor(services: Services) {
     this.#services = services;
@@ -57,12 +61,19 @@ export class Actions implements PanelActions {
     const { image } = await this.open(reference);
     if (!(await this.#mayRun(reference, image))) return null;
     const title = vscode.l10n.t('Profiling the start of {0}', shortName(reference));
-    const { opened, reason } = await this.#services.tasks.run('profile', reference, title, (task) =>
-      work.profile(this.#services, reference, task),
-    );
+    const { opened, reason } = await this.#services.tasks
+      .run('profile', reference, title, async (task) => {
+        if (this.#leftBehind) await work.tidyEngine(this.#services, task);
+        this.#leftBehind = false;
+        return work.profile(this.#services, reference, task);
+      })
+      .catch((error: unknown) => {
+        this.#leftBehind ||= isLensError(error) && error.code === 'trace/engine-gone';
+        throw error;
+      });
     const files = formatCount(opened.plan.trace?.files ?? 0);
     // Only these ends were not reached by the start itself.
-    return reason === 'timeout' || reason === 'engine-lost' || reason === undefined
+    return reason === 'timeout' || reason === undefined
       ? vscode.l10n.t('The start did not come to its end; until then it reads {0} files.', files)
       : vscode.l10n.t('The start reads {0} files.', files);
   }
@@ -98,7 +109,7 @@ export class Actions implements PanelActions {
     });
     if (!file) return null;
     const { renderReport } = await this.#services.line();
-    await vscode.workspace.fs.writeFile(file, new TextEncoder().encode(renderReport(plan, picture)));
+    await saveFile(file, new TextEncoder().encode(renderReport(plan, picture)));
     return vscode.l10n.t('The report is {0}.', path.basename(file.fsPath));
   }
 

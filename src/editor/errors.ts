@@ -15,6 +15,7 @@ function actionFor(code: string): Action | undefined {
     case 'image/no-engine':
     case 'image/old-engine':
     case 'image/engine-gone':
+    case 'trace/engine-gone':
       return {
         title: vscode.l10n.t('Choose the Engine'),
         command: 'workbench.action.openSettings',

@@ -103,11 +103,24 @@ export async function profile(
     .catch((error: unknown) => {
       throw opened.image.source === 'engine' ? error : asNotInEngine(error, reference);
     });
+  if (recorded.footer?.reason === 'engine-lost') {
+    throw new LensError(
+      'trace/engine-gone',
+      vscode.l10n.t('The Docker engine stopped answering while it recorded the start of {0}.', reference),
+      vscode.l10n.t('Start it and profile again; nothing of this recording is kept.'),
+    );
+  }
   const trace = traceFile(services, reference);
   await mkdir(path.dirname(trace), { recursive: true });
-  await line.writeTrace(trace, recorded);
+  await line.writeTrace(trace, recorded, task.signal);
   const drawn = await draw(services, { ...opened, trace, dockerfile });
   return { opened: keep(services, reference, trace, drawn), reason: recorded.footer?.reason };
+}
+
+/** Removes the containers that recordings left in an engine that went away. */
+export async function tidyEngine(services: Services, task: Task): Promise<void> {
+  const { removeLeftovers } = await services.line();
+  await removeLeftovers(await connect(services, task.signal));
 }
 
 /** Lays a start that was recorded before on the image. */
