@@ -29,6 +29,8 @@ export { findLeftovers, removeLeftovers } from './trace/container';
 export { createPlanner, planImage } from './plan/plan';
 export { parseNetwork, parseNode } from './plan/network';
 export { createPicture } from './plan/picture';
+export { findDuplicates } from './plan/blame/duplicates';
+export { findOwners } from './plan/blame/packages';
 export { layerTouches } from './plan/touches';
 export { renderReport } from './plan/report';
 export { applyClean, planClean, type CleanPlan } from './soci/clean';

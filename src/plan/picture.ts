@@ -4,6 +4,8 @@
  */
 import { LensError } from '../errors';
 import type { LayerScan, SpanTable } from '../layer/types';
+import { createBlame, type BlameModel, type BlameOptions, type Findings } from './blame/blame';
+import type { Blame, FolderCosts, FolderQuery } from './blame/types';
 import { createPlanner } from './plan';
 import type { PlanInput, PlanOptions } from './plan';
 import type { LayerTouches } from './touches';
@@ -36,14 +38,24 @@ export interface Picture {
   entries(query: EntriesQuery): EntriesPage;
   /** The touched spans of each layer that an index with these settings covers. */
   prefetch(order: { spanSize: number; minLayerSize: number }): LayerSpans[];
+  /** Who is to blame for what the start costs. */
+  blame(options: BlameOptions): Blame;
+  /** A part of the treemap of `blame` in more detail. */
+  folder(query: FolderQuery): FolderCosts | undefined;
 }
 
 /**
  * @param options what the settings of the host say; the page may ask for others
  * @param pending layers that are still being scanned
+ * @param findings what of the packages and duplicates is known by now
  * @throws LensError `plan/foreign-trace`
  */
-export function createPicture(input: PlanInput, options: PlanOptions = {}, pending = 0): Picture {
+export function createPicture(
+  input: PlanInput,
+  options: PlanOptions = {},
+  pending = 0,
+  findings: Findings = {},
+): Picture {
   const planner = createPlanner({
     ...input,
     layers: input.layers.map((layer) => ({
@@ -52,6 +64,8 @@ export function createPicture(input: PlanInput, options: PlanOptions = {}, pendi
         layer.instruction === undefined ? undefined : clip(oneLine(layer.instruction), INSTRUCTION_LENGTH),
     })),
   });
+  let model: BlameModel | undefined;
+  const blame = (): BlameModel => (model ??= createBlame(input, planner, findings));
   let matches: { key: string; entries: readonly number[] } | undefined;
 
   function overview(settings: Settings | null): Overview {
@@ -188,6 +202,8 @@ export function createPicture(input: PlanInput, options: PlanOptions = {}, pendi
     span,
     entries,
     prefetch: ({ spanSize, minLayerSize }) => planner.prefetch(spanSize, minLayerSize),
+    blame: (asked) => blame().blame(asked),
+    folder: (query) => blame().folder(query),
   };
 }
 

@@ -158,3 +158,12 @@ describe('the report', () => {
     }
   });
 });
+
+test('the picture answers for blame with the instructions that it shows', () => {
+  const picture = createPicture(service());
+  const { instructions, folders } = picture.blame({ spanSize: 4 << 20, minLayerSize: 10 << 20 });
+  assert.equal(instructions[0]?.instruction, 'ADD base.tar /');
+  const lib = picture.folder({ path: 'usr/lib', spanSize: 4 << 20, minLayerSize: 10 << 20, limit: 10 });
+  const usr = folders.children.find(({ name }) => name === 'usr');
+  assert.equal(lib?.packedBytes, usr?.children.find(({ name }) => name === 'lib')?.packedBytes);
+});
