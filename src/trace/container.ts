@@ -6,11 +6,12 @@
 import type Docker from 'dockerode';
 import { Readable } from 'node:stream';
 import tar from 'tar-stream';
-import { LensError, messageOf } from '../errors';
+import { LensError } from '../errors';
 import type { Engine } from '../image/engine';
+import { asReadable, call, engineGone, failed, frames, nanoseconds, statusOf } from './engine-calls';
+import { ownLabels, removeMade } from './leftovers';
+import { createOptions, type ContainerSettings } from './settings';
 
-/** On everything that we make in an engine, so that leftovers of a killed program can be found. */
-const LABEL = 'soci-lens.trace';
 const FOLDER = '/.trc';
 const TRACER = `${FOLDER}/tracer`;
 const OUTPUT = `${FOLDER}/out/trace.jsonl`;
@@ -31,18 +32,8 @@ export interface Injection {
   readonly user: string | undefined;
   readonly env: readonly string[];
   readonly settings: ContainerSettings;
-}
-
-/** How the container differs from a plain `docker run`, at the person's wish. */
-export interface ContainerSettings {
-  readonly readOnly?: boolean | undefined;
-  readonly memoryBytes?: number | undefined;
-  readonly cpus?: number | undefined;
-  readonly pids?: number | undefined;
-  /** `none`, or the name of one of the engine's networks. */
-  readonly network?: string | undefined;
-  /** As for `docker run --security-opt`. */
-  readonly securityOpt?: readonly string[] | undefined;
+  /** Milliseconds since 1970 at which the recording is over, whatever happens. */
+  readonly until: number;
 }
 
 /** How a container stands. */
@@ -50,8 +41,10 @@ export interface ContainerState {
   readonly running: boolean;
   readonly exitCode: number;
   readonly outOfMemory: boolean;
-  /** Wall clock of the engine at the first successful health check, RFC 3339. */
-  readonly healthySince: string | undefined;
+  /** Wall clock of the engine, nanoseconds since 1970, at its end; meaningless while it runs. */
+  readonly endedAt: bigint;
+  /** The same at the beginning of the first successful health check. */
+  readonly healthySince: bigint | undefined;
 }
 
 export interface LogLine {
@@ -85,9 +78,11 @@ export class TracedContainer {
   static async create(engine: Engine, injection: Injection): Promise<TracedContainer> {
     const { docker } = engine;
     const { settings } = injection;
+    const { HostConfig: hostConfig, ...options } = createOptions(settings);
+    const labels = ownLabels(injection.until);
     // Files cannot be copied into a read-only root, but they can into a volume.
     const volume = settings.readOnly
-      ? await call(engine, 'make a volume', () => docker.createVolume({ Labels: { [LABEL]: '1' } }))
+      ? await call(engine, 'make a volume', () => docker.createVolume({ Labels: labels }))
       : undefined;
     let container: Docker.Container | undefined;
     try {
@@ -100,18 +95,17 @@ export class TracedContainer {
           Cmd: [],
           ...(injection.env.length > 0 && { Env: [...injection.env] }),
           ...(injection.user !== undefined && { User: injection.user }),
-          Labels: { [LABEL]: '1' },
+          Labels: labels,
+          ...options,
           HostConfig: {
+            ...hostConfig,
             CapAdd: [...injection.capabilities],
             // Other drivers cannot be read back.
             LogConfig: { Type: 'json-file', Config: {} },
-            ...(volume && { Mounts: [{ Type: 'volume' as const, Source: volume.name, Target: FOLDER }] }),
-            ...(settings.readOnly && { ReadonlyRootfs: true }),
-            ...(settings.memoryBytes !== undefined && { Memory: settings.memoryBytes }),
-            ...(settings.cpus !== undefined && { NanoCpus: Math.round(settings.cpus * 1e9) }),
-            ...(settings.pids !== undefined && { PidsLimit: settings.pids }),
-            ...(settings.network !== undefined && { NetworkMode: settings.network }),
-            ...(settings.securityOpt && { SecurityOpt: [...settings.securityOpt] }),
+            Mounts: [
+              ...(hostConfig.Mounts ?? []),
+              ...(volume ? [{ Type: 'volume' as const, Source: volume.name, Target: FOLDER }] : []),
+            ],
           },
         }),
       );
@@ -132,7 +126,7 @@ export class TracedContainer {
         mounts.map((mount) => mount.Destination),
       );
     } catch (error) {
-      await remove(engine, container, volume?.name);
+      await removeMade(engine, container, volume?.name);
       throw error;
     }
   }
@@ -145,14 +139,16 @@ export class TracedContainer {
     const { State: state } = await call(this.engine, 'inspect the container', () =>
       this.#container.inspect(),
     );
+    const healthy =
+      state.Health?.Status === 'healthy'
+        ? state.Health.Log.find((check) => check.ExitCode === 0)?.Start
+        : undefined;
     return {
       running: state.Running,
       exitCode: state.ExitCode,
       outOfMemory: state.OOMKilled,
-      healthySince:
-        state.Health?.Status === 'healthy'
-          ? state.Health.Log.find((check) => check.ExitCode === 0)?.Start
-          : undefined,
+      endedAt: nanoseconds(state.FinishedAt),
+      healthySince: healthy === undefined ? undefined : nanoseconds(healthy),
     };
   }
 
@@ -176,11 +172,10 @@ export class TracedContainer {
     for await (const { channel, data } of frames(this.engine, asReadable(stream), signal)) {
       const lines = ((rests[channel] ?? '') + data.toString('utf8')).split('\n');
       rests[channel] = lines.pop() ?? '';
-      for (const line of lines) {
-        const space = line.indexOf(' ');
-        yield { at: nanoseconds(line.slice(0, space)), text: line.slice(space + 1).replace(/\r$/, '') };
-      }
+      yield* lines.map(logLine);
     }
+    // What the program did not end with a newline.
+    yield* rests.filter((rest) => rest !== '').map(logLine);
   }
 
   /** The trace as it grows, in the tracer's own format. */
@@ -233,7 +228,7 @@ export class TracedContainer {
   /** Ends the container politely, and removes it with everything that was made for it. Never fails. */
   async remove(polite: boolean): Promise<void> {
     if (polite) await this.#container.stop({ t: STOP_TIMEOUT }).catch(() => undefined);
-    await remove(this.engine, this.#container, this.#volume);
+    await removeMade(this.engine, this.#container, this.#volume);
   }
 
   async #exec(args: string[], signal: AbortSignal): Promise<{ exec: Docker.Exec; stream: Readable }> {
@@ -262,61 +257,10 @@ export class TracedContainer {
   }
 }
 
-/** What the engine says of an image, `undefined` where it has none of this name. */
-export async function inspectImage(
-  engine: Engine,
-  name: string,
-): Promise<Docker.ImageInspectInfo | undefined> {
-  try {
-    return await engine.docker.getImage(name).inspect();
-  } catch (error) {
-    if (statusOf(error) === 404) return undefined;
-    throw failed(engine, 'inspect the image', error);
-  }
-}
-
-/** What an earlier run of ours could not remove: its editor was killed, its engine was lost. */
-export interface Leftovers {
-  readonly containers: number;
-  readonly volumes: number;
-}
-
-/** @throws LensError `trace/engine-gone` */
-export async function findLeftovers(engine: Engine): Promise<Leftovers> {
-  const { containers, volumes } = await leftovers(engine);
-  return { containers: containers.length, volumes: volumes.length };
-}
-
-/** Removes what `findLeftovers` counts; also recordings that run at this moment. */
-export async function removeLeftovers(engine: Engine): Promise<void> {
-  const { containers, volumes } = await leftovers(engine);
-  for (const id of containers) await remove(engine, engine.docker.getContainer(id), undefined);
-  for (const name of volumes) await remove(engine, undefined, name);
-}
-
-async function leftovers(engine: Engine): Promise<{ containers: string[]; volumes: string[] }> {
-  const filters = { label: [LABEL] };
-  const containers = await call(engine, 'list containers', () =>
-    engine.docker.listContainers({ all: true, filters }),
-  );
-  const { Volumes: volumes } = await call(engine, 'list volumes', () =>
-    engine.docker.listVolumes({ filters }),
-  );
-  return { containers: containers.map(({ Id: id }) => id), volumes: volumes.map(({ Name: name }) => name) };
-}
-
-async function remove(
-  engine: Engine,
-  container: Docker.Container | undefined,
-  volume: string | undefined,
-): Promise<void> {
-  // Where the engine is gone there is nobody to tell; the label finds it again.
-  await container?.remove({ force: true, v: true }).catch(() => undefined);
-  if (volume !== undefined)
-    await engine.docker
-      .getVolume(volume)
-      .remove()
-      .catch(() => undefined);
+/** A line of the log as the engine gives it: the time, a space, the text. */
+function logLine(line: string): LogLine {
+  const space = line.indexOf(' ');
+  return { at: nanoseconds(line.slice(0, space)), text: line.slice(space + 1).replace(/\r$/, '') };
 }
 
 /** `.trc/` with the tracer and a folder for its output that every user of the container may write to. */
@@ -327,11 +271,6 @@ function tracerArchive(tracer: Uint8Array, prefix: string): NodeJS.ReadableStrea
   pack.entry({ name: `${prefix}out/`, type: 'directory', mode: 0o1777 });
   pack.finalize();
   return Readable.from(pack);
-}
-
-/** dockerode's streams are Node's own; its types say less. */
-function asReadable(stream: NodeJS.ReadableStream): Readable {
-  return stream instanceof Readable ? stream : new Readable().wrap(stream);
 }
 
 /** The content of an archive of one regular file; `undefined` for a link or a folder in its place. */
@@ -361,77 +300,4 @@ async function onlyFile(engine: Engine, archive: Readable): Promise<AsyncIterabl
       end();
     }
   })();
-}
-
-/** Docker Engine API, "Attach to a container", stream format: a byte of channel, three of nothing, four of length. */
-async function* frames(
-  engine: Engine,
-  stream: Readable,
-  signal: AbortSignal,
-): AsyncGenerator<{ channel: number; data: Buffer }> {
-  let rest: Buffer = Buffer.alloc(0);
-  const end = () => stream.destroy();
-  signal.addEventListener('abort', end, { once: true });
-  try {
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-      while (rest.length >= 8 && rest.length >= 8 + rest.readUInt32BE(4)) {
-        const end = 8 + rest.readUInt32BE(4);
-        yield { channel: rest[0] ?? 0, data: rest.subarray(8, end) };
-        rest = rest.subarray(end);
-      }
-    }
-  } catch (error) {
-    // Our own destroy() above ends the iteration with an error that says nothing.
-    if (!signal.aborted) throw engineGone(engine, error);
-  } finally {
-    signal.removeEventListener('abort', end);
-    stream.destroy();
-  }
-}
-
-/** RFC 3339 with nanoseconds, as the engine writes it. */
-export function nanoseconds(time: string): bigint {
-  const [, whole = '', fraction = '', zone = 'Z'] = /^(.*?)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)$/.exec(time) ?? [];
-  const milliseconds = Date.parse(whole + zone);
-  if (Number.isNaN(milliseconds)) return 0n;
-  return BigInt(milliseconds) * 1_000_000n + BigInt(fraction.padEnd(9, '0').slice(0, 9));
-}
-
-async function call<T>(engine: Engine, what: string, action: () => Promise<T>): Promise<T> {
-  try {
-    return await action();
-  } catch (error) {
-    if (error instanceof Error && error.name === 'AbortError') throw error;
-    throw failed(engine, what, error);
-  }
-}
-
-function statusOf(error: unknown): unknown {
-  return error instanceof Error && 'statusCode' in error ? error.statusCode : undefined;
-}
-
-function failed(engine: Engine, what: string, error: unknown): LensError {
-  if (statusOf(error) === undefined) return engineGone(engine, error);
-  const why = messageOf(error)
-    .replace(/^\(HTTP code \d+\) [^-]*- /, '')
-    .trim()
-    .replace(/\.$/, '');
-  return new LensError(
-    'trace/cannot-run',
-    `The engine refused to ${what}: ${why}.`,
-    /no such image/i.test(why)
-      ? 'Build or pull the image again.'
-      : 'See whether "docker run" starts the image with the same settings.',
-    { cause: error },
-  );
-}
-
-function engineGone(engine: Engine, cause: unknown): LensError {
-  return new LensError(
-    'trace/engine-gone',
-    `The engine at ${engine.host.url} stopped answering while the start was recorded (${messageOf(cause)}).`,
-    'See whether it still runs, then record again; what was left in it is offered for removal next time.',
-    { cause },
-  );
 }

@@ -87,12 +87,14 @@ export class TraceMapper {
   /** By layer, then by entry. */
   readonly #files: Map<number, FileUse>[];
   readonly #log = new TouchLog();
+  readonly #untracedReadyAt: number | undefined;
   #lastPath: string | undefined;
   #lastFile: FileUse | undefined;
   #ended = false;
 
   constructor(header: TraceHeader, { layers, config }: TraceTarget) {
     this.#tree = new ImageTree(layers);
+    this.#untracedReadyAt = header.untraced_ready;
     this.#files = layers.map(() => new Map<number, FileUse>());
     const volumes = Object.keys(config.config?.Volumes ?? {});
     this.#outside = [...OUTSIDE, ...(header.excluded_mounts ?? []), ...volumes].map((path) =>
@@ -171,6 +173,7 @@ export class TraceMapper {
         ),
       },
       readyAt: footer?.t_ready,
+      untracedReadyAt: this.#untracedReadyAt,
     };
   }
 

@@ -11,11 +11,18 @@ export type ReadyRule =
   /** It listens on this TCP port, or on any. */
   | { readonly kind: 'listen'; readonly port: number | undefined }
   /** A GET of this path inside the container is answered with 2xx or 3xx. */
-  | { readonly kind: 'http'; readonly port: number; readonly path: string }
+  | ({ readonly kind: 'http' } & HttpTarget)
   /** It has touched no new file for so long. */
   | { readonly kind: 'quiet'; readonly seconds: number }
   /** Its first process ends: a batch job. */
   | { readonly kind: 'exit' };
+
+/** A GET over plain HTTP inside the container. */
+export interface HttpTarget {
+  readonly port: number;
+  /** Without the slash that it begins with. */
+  readonly path: string;
+}
 
 /** The pause that `auto` takes for the end of a start, in seconds, where an image says nothing about being ready. */
 const QUIET = 3;
@@ -62,9 +69,9 @@ export function parseReadyRule(text: string): ReadyRule {
     case 'listen':
       return { kind, port: parsePort(value) ?? fail(bad('the port is no number from 1 to 65535')) };
     case 'http': {
-      const [, port = '', path = ''] = /^(\d+)(?:\/(.*))?$/.exec(value) ?? [];
-      if (/[\s\0]/.test(path)) throw bad('the path has a space in it');
-      return { kind, port: parsePort(port) ?? fail(bad('the port is no number from 1 to 65535')), path };
+      const target = parseTarget(value);
+      if (typeof target === 'string') throw bad(target);
+      return { kind, ...target };
     }
     case 'quiet': {
       const seconds = Number(value);
@@ -76,6 +83,29 @@ export function parseReadyRule(text: string): ReadyRule {
         kind === 'auto' || kind === 'health' || kind === 'exit' ? `${kind} takes no value` : 'it is unknown',
       );
   }
+}
+
+/**
+ * `PORT` or `PORT/PATH`, as for a request that warms up.
+ *
+ * @throws LensError `trace/bad-rule`
+ */
+export function parseHttpTarget(text: string): HttpTarget {
+  const target = parseTarget(text);
+  if (typeof target !== 'string') return target;
+  throw new LensError(
+    'trace/bad-rule',
+    `"${text}" is nothing to ask for: ${target}.`,
+    'Write PORT/PATH, such as 8080/index.html.',
+  );
+}
+
+/** What is wrong, where something is. */
+function parseTarget(text: string): HttpTarget | string {
+  const [, digits = '', path = ''] = /^(\d+)(?:\/(.*))?$/s.exec(text) ?? [];
+  if (/[\s\0]/.test(path)) return 'the path has a space in it';
+  const port = parsePort(digits);
+  return port === undefined ? 'the port is no number from 1 to 65535' : { port, path };
 }
 
 function parsePort(text: string): number | undefined {
@@ -93,20 +123,20 @@ export interface ReadySigns {
   readonly health?: boolean;
   /** `any`, or these ports. */
   readonly listen?: 'any' | readonly number[];
-  readonly http?: { readonly port: number; readonly path: string };
-  readonly quietSeconds?: number;
+  readonly http?: HttpTarget;
+  readonly quietSeconds?: number | undefined;
 }
 
 /** @throws LensError `trace/bad-rule` when the image has no HEALTHCHECK to wait for */
 export function readySigns(
   rule: ReadyRule,
-  image: { hasHealthcheck: boolean; exposedPorts: readonly number[] },
+  image: { readonly healthcheck: readonly string[] | undefined; readonly exposedPorts: readonly number[] },
 ): ReadySigns {
   switch (rule.kind) {
     case 'log':
       return { log: rule.pattern };
     case 'health':
-      if (image.hasHealthcheck) return { health: true };
+      if (image.healthcheck) return { health: true };
       throw new LensError(
         'trace/bad-rule',
         'The image has no HEALTHCHECK, so it never becomes healthy.',
@@ -121,9 +151,9 @@ export function readySigns(
     case 'exit':
       return {};
     case 'auto': {
-      const service = image.hasHealthcheck || image.exposedPorts.length > 0;
+      const service = image.healthcheck !== undefined || image.exposedPorts.length > 0;
       return {
-        health: image.hasHealthcheck,
+        health: image.healthcheck !== undefined,
         listen: image.exposedPorts.length > 0 ? image.exposedPorts : 'any',
         quietSeconds: service ? QUIET_SERVICE : QUIET,
       };

@@ -3,26 +3,19 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { LensError, messageOf } from '../errors';
 import type { Engine } from '../image/engine';
-import { parseReference } from '../image/reference';
 import type { Image } from '../image/types';
-import { formatPlatform } from '../oci/platform';
-import type { ImageConfig } from '../oci/types';
 import type { OnProgress } from '../progress';
-import { inspectImage, TracedContainer, type ContainerSettings, type Injection } from './container';
-import { readySigns, type ReadyRule } from './ready';
-import { Recording } from './recording';
+import { TracedContainer, type Injection } from './container';
+import { readySigns, type HttpTarget, type ReadyRule, type ReadySigns } from './ready';
+import { longestMs, Recording } from './recording';
+import type { ContainerSettings } from './settings';
+import { commandOf, findSubject, isEmulated, isRoot, type EngineSubject, type Subject } from './subject';
+import type { StartupTrace } from './types';
 import { resolveUser } from './users';
-import type { StartupTrace, TraceHeader } from './types';
 
 /** capabilities(7): the numbers, as the tracer takes them. */
 const CAP_SYS_PTRACE = 19;
 const CAP_SYS_ADMIN = 21;
-
-/** An image of the engine; its config is the OCI one. */
-export interface EngineSubject {
-  readonly id: string;
-  readonly config: ImageConfig;
-}
 
 export interface RecordOptions {
   /** Where `tracer-amd64` and `tracer-arm64` are. */
@@ -42,6 +35,10 @@ export interface RecordOptions {
    */
   readonly compat?: boolean | undefined;
   readonly settings?: ContainerSettings | undefined;
+  /** Asked one after the other, inside the container, when it is ready; what they make it read belongs to the start. */
+  readonly warmUp?: readonly HttpTarget[] | undefined;
+  /** Starts it once more afterwards without tracing, to note how long it takes by itself (`untraced_ready`). */
+  readonly timeUntraced?: boolean | undefined;
   /** Further flags of the tracer (tracer/main.c), for its own tests. */
   readonly tracerFlags?: readonly string[] | undefined;
   readonly graceMs?: number | undefined;
@@ -71,29 +68,58 @@ export async function recordStart(
   const tracer = await readTracer(options.tracerDir, engine.info.architecture);
   const subject = await findSubject(engine, image);
   const signs = readySigns(options.ready, subject);
+  const trace = await runOnce(engine, subject, tracer, signs, options, (recording) => recording.run());
+  const reason = trace.footer?.reason ?? '';
+  if (!options.timeUntraced || !(reason.startsWith('ready:') || reason === 'exit')) return trace;
+  const untraced = await timeUntraced(engine, subject, tracer, signs, options);
+  return untraced === undefined ? trace : { ...trace, header: { ...trace.header, untraced_ready: untraced } };
+}
+
+/** One container from its making to its removal. */
+async function runOnce<T>(
+  engine: Engine,
+  subject: Subject,
+  tracer: Uint8Array,
+  signs: ReadySigns,
+  options: RecordOptions,
+  run: (recording: Recording) => Promise<T>,
+): Promise<T> {
   const container = await create(engine, subject, tracer, options);
+  const recording = new Recording(container, subject, signs, options, isEmulated(engine, subject));
   let polite = false;
   try {
-    signal?.throwIfAborted();
-    const trace = await new Recording(container, subject, signs, options, isEmulated(engine, subject)).run();
-    polite = trace.footer?.reason !== 'engine-lost';
-    return trace;
+    options.signal?.throwIfAborted();
+    const result = await run(recording);
+    polite = !recording.isEngineLost;
+    return result;
   } finally {
     await container.remove(polite);
   }
 }
 
-/** What is going to be run, as the engine knows it. */
-export interface Subject {
-  readonly id: string;
-  readonly image: NonNullable<TraceHeader['image']>;
-  readonly architecture: string;
-  readonly entrypoint: readonly string[];
-  readonly cmd: readonly string[];
-  readonly user: string;
-  readonly env: readonly string[];
-  readonly hasHealthcheck: boolean;
-  readonly exposedPorts: readonly number[];
+/**
+ * Microseconds from the start to the same sign of being ready. After the traced start, so that both find the image's files
+ * in memory or neither does. Without such a time the trace is worth the same.
+ */
+async function timeUntraced(
+  engine: Engine,
+  subject: Subject,
+  tracer: Uint8Array,
+  signs: ReadySigns,
+  options: RecordOptions,
+): Promise<number | undefined> {
+  const { onProgress, onLog, tracerFlags = [] } = options;
+  onProgress?.({ step: 'Starting it once more without the tracer' });
+  // Without a tracer nobody sees a pause in the reading.
+  const seen = { ...signs, quietSeconds: undefined };
+  const plain = { ...options, onProgress: undefined, onLog: undefined, tracerFlags: [...tracerFlags, '-n'] };
+  try {
+    return await runOnce(engine, subject, tracer, seen, plain, (recording) => recording.time());
+  } catch (error) {
+    if (!(error instanceof LensError)) throw error;
+    onLog?.(`The start without the tracer could not be timed: ${error.message}`);
+    return undefined;
+  }
 }
 
 async function readTracer(folder: string, architecture: string): Promise<Uint8Array> {
@@ -112,73 +138,13 @@ async function readTracer(folder: string, architecture: string): Promise<Uint8Ar
   }
 }
 
-async function findSubject(engine: Engine, image: Image | EngineSubject): Promise<Subject> {
-  const { config } = image;
-  const names =
-    'id' in image
-      ? [image.id]
-      : [image.manifest.config.digest, image.descriptor.digest, ...engineName(image.reference)];
-  for (const name of names) {
-    const found = await inspectImage(engine, name);
-    if (!found) continue;
-    const layers = found.RootFS.Layers ?? [];
-    if (layers.join() !== config.rootfs.diff_ids.join()) continue;
-    const { Config: own } = found;
-    const healthcheck: unknown = 'Healthcheck' in own ? own.Healthcheck : undefined;
-    return {
-      id: found.Id,
-      image: {
-        ref: 'id' in image ? image.id : image.reference,
-        ...(!('id' in image) && { manifest: image.descriptor.digest, config: image.manifest.config.digest }),
-        platform: formatPlatform(config),
-        diff_ids: config.rootfs.diff_ids,
-      },
-      architecture: config.architecture,
-      entrypoint: list(own.Entrypoint),
-      cmd: list(own.Cmd),
-      user: own.User,
-      env: list(own.Env),
-      hasHealthcheck: hasTest(healthcheck),
-      // Docker API types allow null where an image exposes nothing.
-      exposedPorts: Object.keys((own.ExposedPorts as object | null | undefined) ?? {}).flatMap((port) =>
-        /^\d+(\/tcp)?$/.test(port) ? [parseInt(port, 10)] : [],
-      ),
-    };
-  }
-  throw new LensError(
-    'trace/other-image',
-    `The engine no longer has the image ${'id' in image ? image.id : image.reference} with the layers that were looked at.`,
-    'Open the image again, and record then.',
-  );
-}
-
-function engineName(reference: string): string[] {
-  const parsed = parseReference(reference);
-  return parsed.transport === 'docker-daemon' || parsed.transport === 'any' ? [parsed.name] : [];
-}
-
-/** Docker writes a text, a list or null, by its age. */
-function list(value: string | readonly string[] | null | undefined): readonly string[] {
-  return typeof value === 'string' ? [value] : (value ?? []);
-}
-
-/** A HEALTHCHECK that was switched off has the test `NONE`. */
-function hasTest(healthcheck: unknown): boolean {
-  if (typeof healthcheck !== 'object' || healthcheck === null || !('Test' in healthcheck)) return false;
-  return Array.isArray(healthcheck.Test) && healthcheck.Test.length > 0 && healthcheck.Test[0] !== 'NONE';
-}
-
-function isEmulated(engine: Engine, subject: Subject): boolean {
-  return subject.architecture !== engine.info.architecture;
-}
-
 async function create(
   engine: Engine,
   subject: Subject,
   tracer: Uint8Array,
   options: RecordOptions,
 ): Promise<TracedContainer> {
-  const command = [...subject.entrypoint, ...(options.command ?? subject.cmd)];
+  const command = commandOf(subject, options.command);
   if (command.length === 0) {
     throw new LensError(
       'trace/no-command',
@@ -187,7 +153,7 @@ async function create(
     );
   }
   const flags = ['-l', String(options.level ?? 2), ...(options.tracerFlags ?? [])];
-  const isRoot = /^(|0|root)(:.*)?$/.test(subject.user);
+  const asRoot = isRoot(subject.user);
   const plain: Injection = {
     tracer,
     imageId: subject.id,
@@ -196,9 +162,10 @@ async function create(
     env: options.env ?? [],
     settings: options.settings ?? {},
     // A program of root's that changes its user could not be looked into any more. The program itself does not get it.
-    capabilities: isRoot ? ['SYS_PTRACE'] : [],
-    tracerFlags: [...flags, ...(isRoot ? ['-d', String(CAP_SYS_PTRACE)] : [])],
+    capabilities: asRoot ? ['SYS_PTRACE'] : [],
+    tracerFlags: [...flags, ...(asRoot ? ['-d', String(CAP_SYS_PTRACE)] : [])],
     user: undefined,
+    until: Date.now() + longestMs(options, isEmulated(engine, subject)),
   };
   if (!options.compat) return TracedContainer.create(engine, plain);
 

@@ -1,10 +1,12 @@
 /** One recording while it happens: its signs of being ready, its progress, and its end. */
 import { setMaxListeners } from 'node:events';
 import { LensError, messageOf } from '../errors';
-import { nanoseconds, type TracedContainer } from './container';
+import type { TracedContainer } from './container';
 import { scanTrace } from './file';
-import type { ReadySigns } from './ready';
-import type { RecordOptions, Subject } from './record';
+import { LiveView } from './live';
+import type { HttpTarget, ReadySigns } from './ready';
+import type { RecordOptions } from './record';
+import type { Subject } from './subject';
 import type { EndReason, StartupTrace, TraceEvent, TraceFooter, TraceHeader } from './types';
 
 /** After being ready a program gets this much longer, for what it does with its first breath, in milliseconds. */
@@ -13,6 +15,12 @@ const GRACE = 1000;
 const HEALTH_INTERVAL = 250;
 /** How many of the container's last lines go with a start that came to nothing. */
 const LAST_LINES = 20;
+/** How long an answer to a request that warms up is waited for, in milliseconds. */
+const WARM_UP_LIMIT = 10_000;
+/** What making, asking and removing a container may take beside, in milliseconds. */
+const AROUND = 120_000;
+/** How long the rest of an ended container's log is waited for, in milliseconds. */
+const LOG_LIMIT = 5000;
 /** Under emulation everything takes longer. */
 const EMULATION_FACTOR = 3;
 /** The tracer begins its own lines in the container's log with this (tracer/main.c). */
@@ -25,6 +33,12 @@ interface Sign {
   readonly t?: number;
 }
 
+/** When a recording with these options is over for certain, in milliseconds from its beginning. */
+export function longestMs(options: RecordOptions, emulated: boolean): number {
+  const { timeoutMs, graceMs = GRACE, warmUp = [] } = options;
+  return timeoutMs * (emulated ? EMULATION_FACTOR : 1) + graceMs + warmUp.length * WARM_UP_LIMIT + AROUND;
+}
+
 /** One run of one container. */
 export class Recording {
   readonly #lastLines: string[] = [];
@@ -32,8 +46,10 @@ export class Recording {
   readonly #complaints: string[] = [];
   /** Events seen while they happen: for progress and rules, and all there is when the engine is lost. */
   readonly #seen: TraceEvent[] = [];
-  readonly #files = new Set<string>();
+  readonly #live = new LiveView();
   #header: TraceHeader | undefined;
+  #engineLost = false;
+  #logRead = Promise.resolve();
   #lastNews = Date.now();
 
   constructor(
@@ -44,8 +60,47 @@ export class Recording {
     private readonly emulated: boolean,
   ) {}
 
-  async run(): Promise<StartupTrace> {
-    const { signal, graceMs = GRACE } = this.options;
+  /** Whether the engine went away in the middle. */
+  get isEngineLost(): boolean {
+    return this.#engineLost;
+  }
+
+  run(): Promise<StartupTrace> {
+    const { signal, graceMs = GRACE, warmUp = [] } = this.options;
+    return this.#started(async (watching) => {
+      const sign = await this.#wait(watching);
+      signal?.throwIfAborted();
+      if (this.#engineLost) return this.#whatWasSeen();
+      if (sign.reason.startsWith('ready:') || sign.reason === 'quiet') {
+        for (const target of warmUp) await this.#warmUp(target, watching);
+        // Its end cuts the grace short.
+        await Promise.race([sleep(graceMs, watching), this.container.ended(watching)]);
+      }
+      signal?.throwIfAborted();
+      if ((await this.container.state()).running && !(await this.container.snapshot(watching))) {
+        this.options.onLog?.(
+          'The tracer gave no last look at the mapped files; pages of them may be missing.',
+        );
+      }
+      signal?.throwIfAborted();
+      return await this.#bringHome(sign, watching);
+    });
+  }
+
+  /** Microseconds from the start to being ready, for a container whose tracer only notes the time; else `undefined`. */
+  time(): Promise<number | undefined> {
+    return this.#started(async (watching) => {
+      const sign = await this.#wait(watching);
+      const file = await this.container.trace();
+      if (!file || !(sign.reason.startsWith('ready:') || sign.reason === 'exit')) return undefined;
+      const { header } = await scanTrace(file, () => false, { name: "the tracer's output" });
+      return readyAt(sign, header);
+    });
+  }
+
+  /** Starts the container and gives `action` a signal that is aborted when all watching is to end. */
+  async #started<T>(action: (watching: AbortSignal) => Promise<T>): Promise<T> {
+    const { signal } = this.options;
     await this.container.start();
     const watching = new AbortController();
     // Each watcher listens, and so does dockerode for each of its requests.
@@ -55,24 +110,21 @@ export class Recording {
     };
     signal?.addEventListener('abort', cancel, { once: true });
     try {
-      const sign = await this.#wait(watching.signal);
-      signal?.throwIfAborted();
-      if (sign.reason === 'engine-lost') return this.#whatWasSeen();
-      if (sign.reason.startsWith('ready:') || sign.reason === 'quiet') {
-        // Its end cuts the grace short.
-        await Promise.race([sleep(graceMs, watching.signal), this.container.ended(watching.signal)]);
-      }
-      signal?.throwIfAborted();
-      if ((await this.container.state()).running && !(await this.container.snapshot(watching.signal))) {
-        this.options.onLog?.(
-          'The tracer gave no last look at the mapped files; pages of them may be missing.',
-        );
-      }
-      signal?.throwIfAborted();
-      return await this.#bringHome(sign);
+      return await action(watching.signal);
     } finally {
       signal?.removeEventListener('abort', cancel);
       watching.abort();
+    }
+  }
+
+  /** An answer that does not come, or is an error, is told and no more: the start has been recorded. */
+  async #warmUp({ port, path }: HttpTarget, signal: AbortSignal): Promise<void> {
+    const limit = AbortSignal.timeout(WARM_UP_LIMIT);
+    try {
+      await this.container.answers(port, path, AbortSignal.any([signal, limit]));
+    } catch (error) {
+      if (signal.aborted || !limit.aborted) throw error;
+      this.options.onLog?.(`No good answer from ${port}/${path} within ${WARM_UP_LIMIT / 1000} s.`);
     }
   }
 
@@ -97,23 +149,22 @@ export class Recording {
       if (options.stop?.aborted) stop();
       options.stop?.addEventListener('abort', stop, { once: true });
 
+      const failed = (error: unknown) => {
+        if (signal.aborted) return;
+        if (error instanceof LensError && error.code === 'trace/engine-gone' && this.#seen.length > 0) {
+          this.#engineLost = true;
+          resolve({ reason: 'engine-lost' });
+        } else {
+          reject(error instanceof Error ? error : new Error(messageOf(error)));
+        }
+      };
       const watch = (action: Promise<Sign | undefined>) => {
-        action.then(
-          (sign) => {
-            if (sign) resolve(sign);
-          },
-          (error: unknown) => {
-            if (signal.aborted) return;
-            if (error instanceof LensError && error.code === 'trace/engine-gone' && this.#seen.length > 0) {
-              resolve({ reason: 'engine-lost' });
-            } else {
-              reject(error instanceof Error ? error : new Error(messageOf(error)));
-            }
-          },
-        );
+        action.then((sign) => {
+          if (sign) resolve(sign);
+        }, failed);
       };
       watch(this.#watchEnd(signal));
-      watch(this.#watchLog(signal));
+      this.#logRead = this.#watchLog(signal, resolve).catch(failed);
       watch(this.#watchEvents(signal));
       if (signs.health) watch(this.#watchHealth(signal));
       if (signs.http) {
@@ -126,16 +177,15 @@ export class Recording {
 
   async #watchEnd(signal: AbortSignal): Promise<Sign> {
     await this.container.ended(signal);
-    const { exitCode, outOfMemory } = await this.container.state();
+    const { exitCode, outOfMemory, endedAt } = await this.container.state();
     const { ready } = this.options;
     if (outOfMemory) return { reason: 'oom' };
-    return {
-      reason: ready.kind === 'exit' || (ready.kind === 'auto' && exitCode === 0) ? 'exit' : 'early-exit',
-    };
+    const isBatch = ready.kind === 'exit' || (ready.kind === 'auto' && exitCode === 0);
+    return isBatch ? { reason: 'exit', at: endedAt } : { reason: 'early-exit' };
   }
 
-  /** Reads the log to its end, and gives the first line that matches. */
-  async #watchLog(signal: AbortSignal): Promise<Sign | undefined> {
+  /** Reads the log to its end; gives the first line that matches, or what ends the start, to `found`. */
+  async #watchLog(signal: AbortSignal, found: (sign: Sign) => void): Promise<void> {
     const { log } = this.signs;
     for await (const { at, text } of this.container.log(signal)) {
       if (text.startsWith(TRACER_SAYS)) {
@@ -143,14 +193,13 @@ export class Recording {
         this.#complaints.push(complaint);
         // Without a filter it traces all the same, and a command that cannot be run ends the container; else there is
         // nothing to wait for.
-        if (!/^(seccomp|exec )/.test(complaint)) return { reason: 'early-exit' };
+        if (!/^(seccomp|exec )/.test(complaint)) found({ reason: 'early-exit' });
         continue;
       }
       this.options.onLog?.(text);
       if (this.#lastLines.push(text) > LAST_LINES) this.#lastLines.shift();
-      if (log?.test(text)) return { reason: 'ready:log', at };
+      if (log?.test(text)) found({ reason: 'ready:log', at });
     }
-    return undefined;
   }
 
   /** Follows the trace while it is written. */
@@ -182,22 +231,15 @@ export class Recording {
   }
 
   #note(event: TraceEvent): void {
-    if (!('path' in event) || (event.ret ?? 0) < 0) return;
-    const file = event.real ?? event.path;
-    if (this.#files.has(file)) return;
-    this.#files.add(file);
+    if (!this.#live.add(event)) return;
     this.#lastNews = Date.now();
-    this.options.onProgress?.({
-      step: `Recording the start (${this.#seen.length} events)`,
-      done: this.#files.size,
-      unit: 'files',
-    });
+    this.options.onProgress?.(this.#live.progress());
   }
 
   async #watchHealth(signal: AbortSignal): Promise<Sign> {
     for (;;) {
       const { healthySince } = await this.container.state();
-      if (healthySince !== undefined) return { reason: 'ready:health', at: nanoseconds(healthySince) };
+      if (healthySince !== undefined) return { reason: 'ready:health', at: healthySince };
       await sleep(HEALTH_INTERVAL, signal);
     }
   }
@@ -212,7 +254,7 @@ export class Recording {
   }
 
   /** The whole trace, up to the snapshot, from the container. */
-  async #bringHome(sign: Sign): Promise<StartupTrace> {
+  async #bringHome(sign: Sign, watching: AbortSignal): Promise<StartupTrace> {
     const events: TraceEvent[] = [];
     const file = await this.container.trace();
     let header: TraceHeader | undefined;
@@ -233,7 +275,8 @@ export class Recording {
       }
     }
     const { running, exitCode } = await this.container.state();
-    if (!running) await this.#drainLog();
+    // What it wrote last may still be on its way.
+    if (!running) await Promise.race([this.#logRead, sleep(LOG_LIMIT, watching)]);
     this.#checkComplaints(header !== undefined);
     if (!header) {
       throw new LensError(
@@ -242,26 +285,14 @@ export class Recording {
         'See whether "docker run" starts the image, and whether something in the container ends other processes.',
       );
     }
-    const t0 = BigInt(header.t0_unix_ns);
-    const ready = sign.t ?? (sign.at === undefined ? undefined : Number((sign.at - t0) / 1000n));
+    const ready = readyAt(sign, header);
     return this.#trace(header, events, {
       op: 'end',
       reason: sign.reason,
-      ...(ready !== undefined && { t_ready: Math.max(0, ready) }),
+      ...(ready !== undefined && { t_ready: ready }),
       ...(!running && { exit_code: exitCode }),
       ...(['early-exit', 'oom', 'timeout'].includes(sign.reason) && { log: [...this.#lastLines] }),
     });
-  }
-
-  /** The log may still be on its way when the container has ended. */
-  async #drainLog(): Promise<void> {
-    this.#lastLines.length = 0;
-    this.#complaints.length = 0;
-    const soon = AbortSignal.timeout(5000);
-    for await (const { text } of this.container.log(soon)) {
-      if (text.startsWith(TRACER_SAYS)) this.#complaints.push(text.slice(TRACER_SAYS.length));
-      else if (this.#lastLines.push(text) > LAST_LINES) this.#lastLines.shift();
-    }
   }
 
   /** What the tracer could not do, as an error. */
@@ -302,7 +333,7 @@ export class Recording {
   }
 
   #trace(header: TraceHeader, events: readonly TraceEvent[], footer: TraceFooter): StartupTrace {
-    const { command } = this.options;
+    const { command, warmUp = [] } = this.options;
     return {
       header: {
         ...header,
@@ -315,11 +346,18 @@ export class Recording {
           ...this.container.mounts,
         ],
         ...(command && { command }),
+        ...(warmUp.length > 0 && { warm_up: warmUp.map(({ port, path }) => `${port}/${path}`) }),
       },
       events,
       footer,
     };
   }
+}
+
+/** On the trace's own clock, in microseconds. */
+function readyAt({ t, at }: Sign, header: TraceHeader): number | undefined {
+  if (t !== undefined || at === undefined) return t;
+  return Math.max(0, Number((at - BigInt(header.t0_unix_ns)) / 1000n));
 }
 
 function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {

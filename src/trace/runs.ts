@@ -9,7 +9,7 @@ export interface FileRuns {
 }
 
 export interface UnitedRuns {
-  /** What at least `atLeast` runs touched. Times are the earliest; `readyAt` is the median. */
+  /** What at least `atLeast` runs touched. Times are the earliest; those of being ready are medians. */
   readonly mapping: TraceMapping;
   readonly runs: number;
   readonly files: readonly FileRuns[];
@@ -38,7 +38,6 @@ export function uniteRuns(mappings: readonly TraceMapping[], atLeast = 1): Unite
   const unmapped = new Map<string, Unmapped>(
     mappings.flatMap(({ coverage }) => coverage.unmapped.map((one) => [one.path, one] as const)),
   );
-  const ready = mappings.flatMap(({ readyAt }) => readyAt ?? []).sort((a, b) => a - b);
   return {
     runs: mappings.length,
     files,
@@ -52,9 +51,15 @@ export function uniteRuns(mappings: readonly TraceMapping[], atLeast = 1): Unite
         excluded: Math.max(...mappings.map(({ coverage }) => coverage.excluded)),
         unmapped: [...unmapped.values()],
       },
-      readyAt: ready[ready.length >> 1],
+      readyAt: median(mappings.map(({ readyAt }) => readyAt)),
+      untracedReadyAt: median(mappings.map(({ untracedReadyAt }) => untracedReadyAt)),
     },
   };
+}
+
+function median(times: readonly (number | undefined)[]): number | undefined {
+  const known = times.filter((time) => time !== undefined).sort((a, b) => a - b);
+  return known[known.length >> 1];
 }
 
 function countFiles(mappings: readonly TraceMapping[]): FileRuns[] {

@@ -43,6 +43,10 @@ export function checkHeader(value: unknown): TraceHeader {
       excluded_mounts: texts(fields['excluded_mounts'], 'excluded_mounts'),
     }),
     ...(fields['command'] !== undefined && { command: texts(fields['command'], 'command') }),
+    ...(fields['warm_up'] !== undefined && { warm_up: texts(fields['warm_up'], 'warm_up') }),
+    ...(fields['untraced_ready'] !== undefined && {
+      untraced_ready: count(fields['untraced_ready'], 'untraced_ready'),
+    }),
   };
 }
 

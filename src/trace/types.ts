@@ -22,6 +22,10 @@ export interface TraceHeader {
   readonly excluded_mounts?: readonly string[];
   /** The command that was run, where it was not only the image's own. */
   readonly command?: readonly string[];
+  /** What was asked for when it was ready, `PORT/PATH`; what that made it read follows `t_ready`. */
+  readonly warm_up?: readonly string[];
+  /** Microseconds from the start to ready of another start, without a tracer, by the same rule. */
+  readonly untraced_ready?: number;
 }
 
 /** `t`: microseconds since t0. `path`: as the program said it, absolute; `real`: the canonical path where it differs. */
@@ -148,4 +152,6 @@ export interface TraceMapping {
   readonly coverage: Coverage;
   /** Microseconds from t0 to ready, where the trace tells. */
   readonly readyAt: number | undefined;
+  /** The same without a tracer, where the trace tells. */
+  readonly untracedReadyAt?: number | undefined;
 }

@@ -1,21 +1,23 @@
 /** Starts that come to nothing: each has a clear outcome, and no container stays. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { cp, mkdir } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
+import { hostname } from 'node:os';
 import path from 'node:path';
 import { afterEach, before, test } from 'node:test';
 import { connectEngine } from '../../src/image/engine';
-import { findLeftovers, removeLeftovers } from '../../src/trace/container';
+import { findLeftovers, removeLeftovers } from '../../src/trace/leftovers';
 import { recordStart } from '../../src/trace/record';
 import { ensureImage, testEngine } from '../support/engine';
 import { lensError } from '../support/errors';
 import { temporaryFolder } from '../support/folders';
-import { buildFrom, events, filesOf, record, subject, tracerDir } from '../support/tracing';
+import { buildFrom, events, filesOf, madeHere, record, subject, tracerDir } from '../support/tracing';
 
 before(() => ensureImage('fx-edge'));
 
 afterEach(async () => {
-  assert.deepEqual(await findLeftovers(await testEngine()), { containers: 0, volumes: 0 });
+  assert.deepEqual(await madeHere(), { containers: 0, volumes: 0 });
 });
 
 const shell = (script: string) => ({ command: ['/bin/sh', '-c', script] });
@@ -108,7 +110,7 @@ test('stopped by the person, it is kept; cancelled, it is not', async () => {
       (error: unknown) => error === signal.reason,
       `after ${delay} ms`,
     );
-    assert.deepEqual(await findLeftovers(await testEngine()), { containers: 0, volumes: 0 });
+    assert.deepEqual(await madeHere(), { containers: 0, volumes: 0 });
   }
 });
 
@@ -206,7 +208,6 @@ test('the engine is lost in the middle: what was seen is kept, what stays is fou
   };
   t.after(lose);
 
-  const { docker } = await testEngine();
   const trace = await recordStart(
     await connectEngine({ host: `unix://${socket}` }),
     await subject('fx-edge'),
@@ -224,14 +225,39 @@ test('the engine is lost in the middle: what was seen is kept, what stays is fou
   const paths = new Set(trace.events.flatMap((event) => ('path' in event ? [event.path] : [])));
   assert.ok(paths.has('/etc/debian_version') && !paths.has('/etc/issue'));
   assert.ok(trace.header.image);
-  assert.equal((await docker.listContainers({ filters: { label: ['soci-lens.trace'] } })).length, 1);
-  await removeLeftovers(await testEngine());
+  assert.deepEqual(await madeHere(), { containers: 1, volumes: 0 });
+  const engine = await testEngine();
+  const ours = (await engine.docker.listContainers({ filters: { label: ['soci-lens.trace'] } })).find(
+    ({ Labels: labels }) => labels['soci-lens.trace']?.startsWith(`${hostname()} ${process.pid} `),
+  );
+  assert.ok(ours && !(await findLeftovers(engine)).containers.includes(ours.Id), 'it might still run');
+  const later = Date.now() + 300_000;
+  assert.ok((await findLeftovers(engine, later)).containers.includes(ours.Id));
+  await removeLeftovers(engine, { containers: [ours.Id], volumes: [] });
 });
 
-test('leftovers of a killed program are found and removed', async () => {
-  const { docker } = await testEngine();
-  await docker.createContainer({ Image: 'fx-edge', Labels: { 'soci-lens.trace': '1' } });
-  await docker.createVolume({ Labels: { 'soci-lens.trace': '1' } });
-  assert.deepEqual(await findLeftovers(await testEngine()), { containers: 1, volumes: 1 });
-  await removeLeftovers(await testEngine());
+test('leftovers of a killed program are found and removed, what is in use is not', async (t) => {
+  const engine = await testEngine();
+  const killed = spawnSync(process.execPath, ['-e', '']);
+  const soon = Date.now() + 60_000;
+  const label = (value: string) => ({ Labels: { 'soci-lens.trace': value } });
+  const make = async (value: string) =>
+    (await engine.docker.createContainer({ Image: 'fx-edge', ...label(value) })).id;
+  const left = [
+    await make(`${hostname()} ${killed.pid} ${soon}`),
+    await make(`another-host 1 ${Date.now() - 1000}`),
+    await make('1'),
+  ];
+  const inUse = [await make(`${hostname()} ${process.ppid} ${soon}`), await make(`another-host 1 ${soon}`)];
+  t.after(() => Promise.all(inUse.map((id) => engine.docker.getContainer(id).remove({ force: true }))));
+  const volume = await engine.docker.createVolume(label(`${hostname()} ${killed.pid} ${soon}`));
+  const found = await findLeftovers(engine);
+  assert.deepEqual(
+    [...left, ...inUse].filter((id) => found.containers.includes(id)),
+    left,
+  );
+  assert.ok(found.volumes.includes(volume.name));
+  await removeLeftovers(engine, { containers: left, volumes: [volume.name] });
+  const after = await findLeftovers(engine);
+  assert.ok(!after.volumes.includes(volume.name) && !left.some((id) => after.containers.includes(id)));
 });

@@ -2,14 +2,15 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { buildImage } from '../../src/image/engine';
 import type { ImageConfig } from '../../src/oci/types';
 import { parseReadyRule } from '../../src/trace/ready';
-import { recordStart, type EngineSubject, type RecordOptions } from '../../src/trace/record';
+import { recordStart, type RecordOptions } from '../../src/trace/record';
+import type { EngineSubject } from '../../src/trace/subject';
 import type { StartupTrace, TraceEvent } from '../../src/trace/types';
 import { testEngine } from './engine';
 import { repoRoot } from './paths';
@@ -60,6 +61,17 @@ export async function subject(name: string): Promise<EngineSubject> {
     rootfs: { type: 'layers', diff_ids: RootFS.Layers ?? [] },
   };
   return { id: name, config };
+}
+
+/** How many containers and volumes of recordings by this very process the engine still has. */
+export async function madeHere(): Promise<{ containers: number; volumes: number }> {
+  const { docker } = await testEngine();
+  const filters = { label: ['soci-lens.trace'] };
+  const isOurs = ({ Labels: labels }: { Labels: Record<string, string> | null }) =>
+    labels?.['soci-lens.trace']?.startsWith(`${hostname()} ${process.pid} `) === true;
+  const { Volumes: volumes } = await docker.listVolumes({ filters });
+  const containers = await docker.listContainers({ all: true, filters });
+  return { containers: containers.filter(isOurs).length, volumes: volumes.filter(isOurs).length };
 }
 
 /** The same program without a tracer: its output and exit code. */

@@ -1,12 +1,13 @@
 // An injected tracer of a container's start (ptrace + seccomp + page maps), one static program.
 //
-//   tracer -o FILE [-l LEVEL] [-u UID:GID[:GROUP,…]] [-c] [-d CAP[,CAP]] [-N] [-P] [-R] -- COMMAND [ARGUMENT…]
+//   tracer -o FILE [-l LEVEL] [-u UID:GID[:GROUP,…]] [-c] [-d CAP[,CAP]] [-N] [-P] [-R] [-n] -- COMMAND [ARGUMENT…]
 //     -l  1: open and exec, 2 (default): + read and mmap, 3: + stat, readlink, getdents
 //     -u  the program runs as this user; the tracer stays what it is
 //     -c  setuid programs keep working: the filter is installed by CAP_SYS_ADMIN, not under no_new_privs
 //     -d  numbers of capabilities that the program does not get, though the container has them
 //     -N  no filter: stop at every call (slow; chosen by itself where filters are refused)
 //     -P  no page maps      -R  read calls from registers, as on kernels before 5.3
+//     -n  not traced: only the clock at the start and the ports that are listened on, to time a start by itself
 //   tracer -S FILE   in the same container: ask for the pages touched until now and for the mark "ready", and wait
 //   tracer -F FILE   in the same container: copy the trace to stdout as it grows
 //   tracer -H PORT/PATH   in the same container: ask this over HTTP until the answer is 2xx or 3xx
@@ -49,16 +50,18 @@ static int tracer_process(int app, int link) {
   setsid();
   prctl(PR_SET_NAME, "soci-tracer");
   if (!output_open(settings.output)) return complain(settings.output), 96;
-  if (!seize(app)) return complain("ptrace"), 95;
+  if (!settings.time_only && !seize(app)) return complain("ptrace"), 95;
   char answer;
   if (write(link, "g", 1) != 1 || read(link, &answer, 1) != 1) return 94;
   settings.filter = answer == 'f';
   close(link);
-  header_write(app, getpid(), !settings.filter ? "ptrace" : settings.keep_setuid ? "compat" : "ptrace-seccomp");
+  const char *mode = !settings.filter ? "ptrace" : settings.keep_setuid ? "compat" : "ptrace-seccomp";
+  header_write(app, getpid(), settings.time_only ? "untraced" : mode);
   // Its standard streams must not keep the container's log open.
   int null = open("/dev/null", O_RDWR);
   for (int fd = 0; fd < 3; fd++) null >= 0 ? dup2(null, fd) : close(fd);
   if (null > 2) close(null);
+  if (settings.time_only) watch_ports();
   trace_loop(app);
   return 0;
 }
@@ -116,7 +119,7 @@ static void run(char **argv) {
 int main(int argc, char **argv) {
   const char *user = 0, *drop = 0;
   int option;
-  while ((option = getopt(argc, argv, "+o:l:u:d:cNPRS:F:H:")) != -1) {
+  while ((option = getopt(argc, argv, "+o:l:u:d:cNPRnS:F:H:")) != -1) {
     switch (option) {
       case 'o': settings.output = optarg; break;
       case 'l': settings.level = atoi(optarg); break;
@@ -126,6 +129,7 @@ int main(int argc, char **argv) {
       case 'N': settings.filter = false; break;
       case 'P': settings.pages = false; break;
       case 'R': settings.registers = true; break;
+      case 'n': settings.time_only = true; break;
       case 'S': return ask_for_snapshot(optarg);
       case 'F': return follow(optarg);
       case 'H': return probe(optarg);
@@ -155,7 +159,7 @@ int main(int argc, char **argv) {
     if (!traced) waitpid((pid_t)child, 0, __WCLONE);
   }
   if (traced) {
-    bool filter = settings.filter;
+    bool filter = settings.filter && !settings.time_only;
     if (filter && !settings.keep_setuid) prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (filter && install_filter()) {
       complain("seccomp");

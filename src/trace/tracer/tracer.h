@@ -17,6 +17,7 @@ struct settings {
   bool filter;         // stop only at the calls of the table, by a seccomp filter; else at every call
   bool registers;      // read calls from registers even where the kernel can tell (for tests)
   bool keep_setuid;    // install the filter by CAP_SYS_ADMIN instead of no_new_privs
+  bool time_only;      // do not trace: note the clock and the ports that are listened on
 };
 extern struct settings settings;
 
@@ -96,6 +97,9 @@ void record_exec(struct thread *thread, const char *asked);
 // ---- pages.c: which pages of file mappings are present.
 void record_pages(int tid, int tgid, const char *why);
 void record_pages_within(int tid, int tgid, const char *why, uint64_t from, uint64_t to);
+
+// ---- ports.c: ports that somebody listens on, for starts that are timed and not traced. Never returns.
+_Noreturn void watch_ports(void);
 
 // ---- ask.c: what is asked from inside the container; each gives its exit code.
 int ask_for_snapshot(const char *file);

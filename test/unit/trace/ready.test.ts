@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { nanoseconds } from '../../../src/trace/container';
+import { nanoseconds } from '../../../src/trace/engine-calls';
 import { parseReadyRule, readySigns } from '../../../src/trace/ready';
 import { resolveUser } from '../../../src/trace/users';
 import { lensError } from '../../support/errors';
@@ -45,13 +45,13 @@ test('what is no rule, and why', () => {
 });
 
 test('what is waited for follows from the image where no rule is chosen', () => {
-  const auto = (hasHealthcheck: boolean, exposedPorts: number[]) =>
-    readySigns({ kind: 'auto' }, { hasHealthcheck, exposedPorts });
+  const auto = (isChecked: boolean, exposedPorts: number[]) =>
+    readySigns({ kind: 'auto' }, { healthcheck: isChecked ? ['CMD', 'x'] : undefined, exposedPorts });
   assert.deepEqual(auto(false, []), { health: false, listen: 'any', quietSeconds: 3 });
   assert.deepEqual(auto(true, [80, 443]), { health: true, listen: [80, 443], quietSeconds: 10 });
-  assert.deepEqual(readySigns({ kind: 'exit' }, { hasHealthcheck: true, exposedPorts: [1] }), {});
+  assert.deepEqual(readySigns({ kind: 'exit' }, { healthcheck: ['CMD', 'x'], exposedPorts: [1] }), {});
   assert.throws(
-    () => readySigns({ kind: 'health' }, { hasHealthcheck: false, exposedPorts: [] }),
+    () => readySigns({ kind: 'health' }, { healthcheck: undefined, exposedPorts: [] }),
     lensError('trace/bad-rule', /HEALTHCHECK/),
   );
 });

@@ -1,0 +1,80 @@
+/**
+ * What a recording makes in the engine carries a label, so that what a killed editor or a lost engine left behind is found
+ * the next time. The label says who made it and until when it can be in use: recordings that are running are nobody's
+ * leftovers.
+ */
+import type Docker from 'dockerode';
+import { hostname } from 'node:os';
+import type { Engine } from '../image/engine';
+import { call } from './engine-calls';
+
+const LABEL = 'soci-lens.trace';
+
+/** @param until milliseconds since 1970 at which the recording is over, whatever happens */
+export function ownLabels(until: number): Record<string, string> {
+  return { [LABEL]: `${hostname()} ${process.pid} ${Math.ceil(until)}` };
+}
+
+export interface Leftovers {
+  /** Their IDs and names. */
+  readonly containers: readonly string[];
+  readonly volumes: readonly string[];
+}
+
+/**
+ * @param now milliseconds since 1970
+ * @throws LensError `trace/engine-gone`
+ */
+export async function findLeftovers(engine: Engine, now = Date.now()): Promise<Leftovers> {
+  const filters = { label: [LABEL] };
+  const containers = await call(engine, 'list containers', () =>
+    engine.docker.listContainers({ all: true, filters }),
+  );
+  const { Volumes: volumes } = await call(engine, 'list volumes', () =>
+    engine.docker.listVolumes({ filters }),
+  );
+  // Labels may be null, whatever the types of the API say.
+  const isLeft = ({ Labels: labels }: { Labels: Record<string, string> | null }) =>
+    !isInUse(labels?.[LABEL] ?? '', now);
+  return {
+    containers: containers.filter(isLeft).map(({ Id: id }) => id),
+    volumes: volumes.filter(isLeft).map(({ Name: name }) => name),
+  };
+}
+
+/** Removes what `findLeftovers` found. What is gone already, or does not go, is passed over. */
+export async function removeLeftovers(engine: Engine, { containers, volumes }: Leftovers): Promise<void> {
+  for (const id of containers) await removeMade(engine, engine.docker.getContainer(id), undefined);
+  for (const name of volumes) await removeMade(engine, undefined, name);
+}
+
+/** Never fails: where the engine is gone there is nobody to tell, and the label finds it again. */
+export async function removeMade(
+  engine: Engine,
+  container: Docker.Container | undefined,
+  volume: string | undefined,
+): Promise<void> {
+  await container?.remove({ force: true, v: true }).catch(() => undefined);
+  if (volume !== undefined)
+    await engine.docker
+      .getVolume(volume)
+      .remove()
+      .catch(() => undefined);
+}
+
+function isInUse(label: string, now: number): boolean {
+  const [, host, pid, until] = /^(\S+) (\d+) (\d+)$/.exec(label) ?? [];
+  if (Number(until ?? 0) < now) return false;
+  return host !== hostname() || isAlive(Number(pid));
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    // Signal 0 only asks.
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // A process of another user's may not be signalled, and lives.
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
