@@ -25,7 +25,7 @@ export { readTrace, writeTrace } from './trace/file';
 export { mapTrace } from './trace/map';
 export { parseReadyRule } from './trace/ready';
 export { recordStart } from './trace/record';
-export { findLeftovers, removeLeftovers } from './trace/container';
+export { findLeftovers, removeLeftovers } from './trace/leftovers';
 export { createPlanner, planImage } from './plan/plan';
 export { parseNetwork, parseNode } from './plan/network';
 export { createPicture } from './plan/picture';

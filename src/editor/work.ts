@@ -119,8 +119,9 @@ export async function profile(
 
 /** Removes the containers that recordings left in an engine that went away. */
 export async function tidyEngine(services: Services, task: Task): Promise<void> {
-  const { removeLeftovers } = await services.line();
-  await removeLeftovers(await connect(services, task.signal));
+  const { findLeftovers, removeLeftovers } = await services.line();
+  const engine = await connect(services, task.signal);
+  await removeLeftovers(engine, await findLeftovers(engine, { own: true }));
 }
 
 /** Lays a start that was recorded before on the image. */

@@ -23,9 +23,13 @@ export interface Leftovers {
 
 /**
  * @param now milliseconds since 1970
+ * @param own also what this very process made, whose caller knows that none of its recordings is running
  * @throws LensError `trace/engine-gone`
  */
-export async function findLeftovers(engine: Engine, now = Date.now()): Promise<Leftovers> {
+export async function findLeftovers(
+  engine: Engine,
+  { now = Date.now(), own = false }: { readonly now?: number; readonly own?: boolean } = {},
+): Promise<Leftovers> {
   const filters = { label: [LABEL] };
   const containers = await call(engine, 'list containers', () =>
     engine.docker.listContainers({ all: true, filters }),
@@ -35,7 +39,7 @@ export async function findLeftovers(engine: Engine, now = Date.now()): Promise<L
   );
   // Labels may be null, whatever the types of the API say.
   const isLeft = ({ Labels: labels }: { Labels: Record<string, string> | null }) =>
-    !isInUse(labels?.[LABEL] ?? '', now);
+    !isInUse(labels?.[LABEL] ?? '', now, own);
   return {
     containers: containers.filter(isLeft).map(({ Id: id }) => id),
     volumes: volumes.filter(isLeft).map(({ Name: name }) => name),
@@ -62,10 +66,11 @@ export async function removeMade(
       .catch(() => undefined);
 }
 
-function isInUse(label: string, now: number): boolean {
+function isInUse(label: string, now: number, own: boolean): boolean {
   const [, host, pid, until] = /^(\S+) (\d+) (\d+)$/.exec(label) ?? [];
   if (Number(until ?? 0) < now) return false;
-  return host !== hostname() || isAlive(Number(pid));
+  if (host !== hostname()) return true;
+  return Number(pid) === process.pid ? !own : isAlive(Number(pid));
 }
 
 function isAlive(pid: number): boolean {
