@@ -14,8 +14,9 @@ const rooms = {
   trace: ['image', 'layer'],
   soci: ['image', 'layer', 'registry'],
   plan: ['layer', 'trace', 'soci'],
+  gate: ['plan'],
   cluster: ['registry', 'soci'],
-  cli: ['layer', 'registry', 'image', 'trace', 'soci', 'plan', 'cluster'],
+  cli: ['layer', 'registry', 'image', 'trace', 'soci', 'plan', 'cluster', 'gate'],
   editor: ['layer', 'registry', 'image', 'trace', 'soci', 'plan', 'cluster'],
 };
 
