@@ -14,10 +14,10 @@ const rooms = {
   trace: ['image', 'layer'],
   soci: ['image', 'layer', 'registry'],
   plan: ['layer', 'trace', 'soci'],
-  gate: ['plan'],
+  optimize: ['image', 'layer', 'trace', 'plan'],
   cluster: ['registry', 'soci'],
-  cli: ['layer', 'registry', 'image', 'trace', 'soci', 'plan', 'cluster', 'gate'],
-  editor: ['layer', 'registry', 'image', 'trace', 'soci', 'plan', 'cluster'],
+  cli: ['layer', 'registry', 'image', 'trace', 'soci', 'plan', 'optimize', 'cluster'],
+  editor: ['layer', 'registry', 'image', 'trace', 'soci', 'plan', 'optimize', 'cluster'],
 };
 
 /**

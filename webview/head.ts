@@ -2,8 +2,7 @@
 import { formatBytes, formatCount, formatSeconds, formatShare, formatSize } from '../src/plan/format';
 import { NETWORKS } from '../src/plan/network';
 import type { Events, IndexOrder } from '../src/protocol';
-import type { Overview, Settings } from '../src/plan/picture/types';
-import type { Network } from '../src/plan/types';
+import type { Network, Overview, Settings } from '../src/plan/types';
 import { button, checkbox, dropdown, progressRing, slider } from './controls';
 import { byId, h } from './dom';
 
@@ -50,7 +49,6 @@ export function createHead(events: HeadEvents): Head {
       spanSize,
       minLayerSize: plan.minLayerSize,
       prefetch: prefetchOn && plan.trace !== null,
-      extra: [],
     });
   });
   const record = button('Record a start', false, () => {
@@ -71,16 +69,8 @@ export function createHead(events: HeadEvents): Head {
 
   const change = (part: Partial<Settings>): void => {
     if (current === undefined) return;
-    const { minLayerSize, network, node } = current.plan;
-    events.change({
-      spanSize: set?.spanSize ?? null,
-      minLayerSize,
-      network,
-      node,
-      prefetch: false,
-      extra: [],
-      ...part,
-    });
+    const { minLayerSize, network } = current.plan;
+    events.change({ spanSize: set?.spanSize ?? null, minLayerSize, network, ...part });
   };
   const spanSizes = dropdown('Span size', (value) => {
     change({ spanSize: value === BEST ? null : Number(value) });

@@ -2,8 +2,7 @@ import { formatRegistryName, parseReference } from '../image/reference';
 import { formatBytes, formatCount } from '../plan/format';
 import { applyClean, planClean, type CleanPlan, type CleanStep, type KeptBlob } from '../soci/clean';
 import { defineCommand, EXIT, typed, UsageError } from './command';
-import { withRegistry } from './push';
-import { REGISTRY_FLAGS } from './registry-flags';
+import { REGISTRY_FLAGS, withRegistry } from './push';
 
 export const cleanCommand = defineCommand({
   name: 'clean',

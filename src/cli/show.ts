@@ -15,8 +15,7 @@ import { indexedLayers, listIndexes, type FoundIndex, type ImageIndexes } from '
 import type { BlobStore } from '../soci/store';
 import { parseZtoc } from '../soci/ztoc';
 import { defineCommand, EXIT, typed, UsageError } from './command';
-import { withStore } from './push';
-import { REGISTRY_FLAGS } from './registry-flags';
+import { REGISTRY_FLAGS, withStore } from './push';
 import { formatTable, type Terminal } from './terminal';
 
 export const showCommand = defineCommand({

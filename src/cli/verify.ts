@@ -2,8 +2,7 @@ import { formatPlatform, parsePlatform } from '../oci/platform';
 import { formatCount } from '../plan/format';
 import { verifyLayout, type VerifyReport } from '../soci/verify';
 import { defineCommand, EXIT, parseCount, typed } from './command';
-import { withStore } from './push';
-import { REGISTRY_FLAGS } from './registry-flags';
+import { REGISTRY_FLAGS, withStore } from './push';
 
 export const verifyCommand = defineCommand({
   name: 'verify',

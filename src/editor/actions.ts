@@ -143,13 +143,10 @@ async function confirmIndex(
   order: IndexOrder,
   destination: string,
 ): Promise<boolean> {
-  const shown = picture.overview({ ...order, network: plan.network, node: plan.node });
+  const shown = picture.overview({ ...order, network: plan.network });
   const indexed = shown.plan.layers.filter((layer) => layer.indexed);
   const row = shown.plan.rows.find(({ spanSize }) => spanSize === order.spanSize);
   const size = plan.layers.reduce((sum, layer) => sum + layer.size, 0);
-  const prefetched = shown.prefetched
-    .flatMap(({ spans }) => spans)
-    .reduce((sum, [first, last]) => sum + last - first + 1, 0);
   const detail = [
     vscode.l10n.t('To: {0}', destination),
     vscode.l10n.t('Image: {0} layers, {1}', formatCount(plan.layers.length), formatBytes(size)),
@@ -160,11 +157,11 @@ async function confirmIndex(
       formatCount(row?.spans ?? 0),
       formatBytes(row?.ztocBytes ?? 0),
     ),
-    ...(prefetched > 0
+    ...(order.prefetch
       ? [
           vscode.l10n.t(
-            'Prefetch: {0} spans; nodes with prefetch enabled fetch them before the start',
-            formatCount(prefetched),
+            'Prefetch: {0} spans that the start touches; nodes with prefetch enabled fetch them before it',
+            formatCount(row?.touchedSpans ?? 0),
           ),
         ]
       : []),
@@ -178,12 +175,7 @@ async function confirmIndex(
 
 function defaultOrder({ plan }: Opened): IndexOrder {
   const { spanSize, minLayerSize } = readSettings();
-  return {
-    spanSize: spanSize === 'auto' ? plan.choice.spanSize : spanSize,
-    minLayerSize,
-    prefetch: false,
-    extra: [],
-  };
+  return { spanSize: spanSize === 'auto' ? plan.choice.spanSize : spanSize, minLayerSize, prefetch: false };
 }
 
 function requireTrust(why: string): void {

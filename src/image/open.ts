@@ -181,7 +181,8 @@ async function readImage(
     );
   }
   const manifest = parseManifest(bytes);
-  const config = parseConfig(await blobs.readDocument(manifest.config));
+  const configBytes = await blobs.readDocument(manifest.config);
+  const config = parseConfig(configBytes);
   const platform: Platform = entry?.platform ?? {
     architecture: config.architecture,
     os: config.os,
@@ -193,6 +194,7 @@ async function readImage(
     descriptor,
     manifest,
     config,
+    configBytes,
     platform,
     layers: await readLayers(manifest, config, blobs),
   };

@@ -19,6 +19,8 @@ export interface Image {
   readonly descriptor: Descriptor;
   readonly manifest: Manifest;
   readonly config: ImageConfig;
+  /** The config as it is stored: it may hold more than we know of. */
+  readonly configBytes: Uint8Array;
   readonly platform: Platform;
   readonly layers: readonly ImageLayer[];
   /** The OCI layout that holds the blobs, where there is one. */

@@ -121,3 +121,107 @@ export interface Plan {
   /** What is missing or assumed, in sentences. */
   readonly notes: readonly string[];
 }
+
+/** What the person set on the page. */
+export interface Settings {
+  /** Bytes; null follows the recommendation. */
+  readonly spanSize: number | null;
+  readonly minLayerSize: number;
+  readonly network: Network;
+}
+
+/** The first thing a page asks for, and asks for again after each `changed` event. */
+export interface Overview {
+  readonly plan: Plan;
+  /** The span size that the map shows: the one set, else the recommended. Always one of `plan.rows`. */
+  readonly spanSize: number;
+  /** Layers still being scanned: the picture grows as they finish. */
+  readonly pending: number;
+}
+
+/** A stretch of one layer's blob for drawing: one span, or several where they are narrower than a pixel. */
+export interface Cell {
+  readonly first: number;
+  readonly last: number;
+  /** How many of them the start touches. */
+  readonly touched: number;
+  /** Bytes of the blob, `[start, end)`. */
+  readonly start: number;
+  readonly end: number;
+  /** Milliseconds to the first touch in the recorded run; null when never. */
+  readonly at: number | null;
+}
+
+export interface Cells {
+  readonly layer: number;
+  readonly spanSize: number;
+  /** Spans of the layer in all, those that the start fetches, and their bytes as they travel. */
+  readonly spans: number;
+  readonly touched: number;
+  readonly fetchedBytes: number;
+  readonly cells: readonly Cell[];
+}
+
+export interface CellsQuery {
+  readonly layer: number;
+  readonly spanSize: number;
+  /** Bytes of the blob that are in view, `[start, end)`. */
+  readonly start: number;
+  readonly end: number;
+  /** At most this many cells. */
+  readonly limit: number;
+}
+
+export interface SpanFile {
+  readonly entry: number;
+  readonly path: string;
+  /** Bytes of the file. */
+  readonly size: number;
+  /** Bytes of it that lie in this span. */
+  readonly inside: number;
+  /** Bytes of it in this span that the start read. */
+  readonly touched: number;
+}
+
+export interface SpanDetail {
+  readonly layer: number;
+  readonly spanSize: number;
+  readonly span: number;
+  /** What one GET asks for, `[start, end)` of the blob. */
+  readonly compressed: readonly [start: number, end: number];
+  /** The tar bytes it holds. */
+  readonly uncompressed: readonly [start: number, end: number];
+  readonly touchedBytes: number;
+  /** True when the start fetches it: also for a header, or a neighbour's last byte, without any byte used. */
+  readonly fetched: boolean;
+  readonly at: number | null;
+  /** Touched ones first, then in archive order; cut at a few dozen. */
+  readonly files: readonly SpanFile[];
+  readonly fileCount: number;
+}
+
+export interface EntriesQuery {
+  readonly layer: number;
+  /** Rows to leave out before the first. */
+  readonly offset: number;
+  readonly limit: number;
+  /** Case-insensitive part of the path; empty for all. */
+  readonly filter: string;
+  readonly touchedOnly: boolean;
+}
+
+export interface EntryRow {
+  readonly entry: number;
+  readonly path: string;
+  readonly type: string;
+  readonly size: number;
+  readonly touched: number;
+  /** Milliseconds to the first touch; null when never. */
+  readonly at: number | null;
+}
+
+export interface EntriesPage {
+  /** Rows that the filter lets through. */
+  readonly total: number;
+  readonly rows: readonly EntryRow[];
+}

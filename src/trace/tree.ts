@@ -94,7 +94,7 @@ export class ImageTree {
   }
 
   #add(entries: TarEntries, layer: number): void {
-    const names = Array.from({ length: entries.length }, (_, index) => nameOf(entries, index));
+    const names = Array.from({ length: entries.length }, (_, index) => entryPath(entries, index));
     // A layer's whiteouts hide what lies below it, never what is in it (layer.md), so they come first.
     for (const name of names) {
       const slash = name.lastIndexOf('/');
@@ -173,7 +173,7 @@ export class ImageTree {
       names = new Map();
       for (let index = 0; index < entries.length; index++) {
         if (entries.type(index) !== 'reg' && entries.type(index) !== 'hardlink') continue;
-        const key = nameOf(entries, index);
+        const key = entryPath(entries, index);
         const list = names.get(key);
         if (list) list.push(index);
         else names.set(key, [index]);
@@ -184,7 +184,8 @@ export class ImageTree {
   }
 }
 
-function nameOf(entries: TarEntries, index: number): string {
+/** The path of an entry: `./a//b/` and `/a/b` are `a/b`. */
+export function entryPath(entries: TarEntries, index: number): string {
   const name = entries.name(index);
   return clean(name.includes('\uFFFD') ? decodePath(entries.get(index).name) : name);
 }

@@ -1,12 +1,15 @@
 /** Small images from lists of files, packed and scanned like real ones. */
-import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
-import { createLayout, type OciLayout, openLayout } from '../../src/image/layout';
+import { createLayout } from '../../src/image/layout';
+import { openImage } from '../../src/image/open';
+import type { Image, ImageLayer } from '../../src/image/types';
 import { type Bytes, memoryBytes } from '../../src/layer/bytes';
 import { scanLayer } from '../../src/layer/scan';
 import type { LayerScan } from '../../src/layer/types';
 import { encodeManifest } from '../../src/oci/json';
+import { layerType } from '../../src/oci/layer-type';
 import { OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST } from '../../src/oci/media-types';
+import { parsePlatform } from '../../src/oci/platform';
 import type { Descriptor } from '../../src/oci/types';
 import { header, padded, paxHeader, type HeaderFields } from './tars';
 
@@ -46,27 +49,45 @@ export async function layerOf(files: readonly TestFile[]): Promise<TestLayer> {
   };
 }
 
-/** Writes an image for linux/amd64 of these layers, the lowest first, as an OCI layout. */
-export async function writeImage(dir: string, layers: readonly (readonly TestFile[])[]): Promise<OciLayout> {
+/** Writes an image of these layers to a new OCI layout in `dir`, and opens it. */
+export async function writeImage(
+  dir: string,
+  layers: readonly TestLayer[],
+  config: object = {},
+): Promise<Image> {
   const writer = await createLayout(dir);
-  const tars = layers.map(tarOf);
-  const blobs = [];
-  for (const tar of tars) blobs.push(await writer.addBlob(gzipSync(tar)));
-  const config = {
+  for (const { blob } of layers) await writer.addBlob(blob.read());
+  const image = {
     architecture: 'amd64',
     os: 'linux',
-    config: {},
-    rootfs: {
-      type: 'layers',
-      diff_ids: tars.map((tar) => `sha256:${createHash('sha256').update(tar).digest('hex')}`),
-    },
+    created: '2026-01-02T03:04:05Z',
+    config: { Cmd: ['/app'] },
+    rootfs: { type: 'layers', diff_ids: layers.map(({ scan }) => scan.diffId) },
+    history: layers.map((_, index) => ({ created_by: `step ${index}` })),
+    ...config,
   };
   const manifest = encodeManifest({
     schemaVersion: 2,
     mediaType: OCI_MANIFEST,
-    config: { mediaType: OCI_CONFIG, ...(await writer.addBlob(Buffer.from(JSON.stringify(config)))) },
-    layers: blobs.map((blob) => ({ mediaType: OCI_LAYER_GZIP, ...blob })),
+    config: { mediaType: OCI_CONFIG, ...(await writer.addBlob(Buffer.from(JSON.stringify(image)))) },
+    layers: layers.map(({ descriptor }) => descriptor),
   });
   await writer.finish([{ mediaType: OCI_MANIFEST, ...(await writer.addBlob(manifest)) }]);
-  return openLayout(dir);
+  return openFolder(dir);
+}
+
+/** The image of a layout, for the platform of the tests. */
+export function openFolder(dir: string, platform = 'linux/amd64'): Promise<Image> {
+  return openImage(`oci:${dir}`, { cacheDir: dir, platform: parsePlatform(platform) });
+}
+
+/** The layers of an image with their scans; without one where a layer cannot be indexed or is damaged. */
+export function scannedLayers(image: Image): Promise<(ImageLayer & { scan: LayerScan | undefined })[]> {
+  return Promise.all(
+    image.layers.map(async (layer) => {
+      const { compression } = layerType(layer.descriptor.mediaType);
+      const scan = compression && (await scanLayer(layer.blob, compression).catch(() => undefined));
+      return { ...layer, scan };
+    }),
+  );
 }

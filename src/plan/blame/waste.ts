@@ -1,5 +1,7 @@
 import type { TarEntries } from '../../layer/types';
-import type { WasteReason } from './types';
+
+/** Why the bytes of a file are carried along and never seen: OCI image-spec, layer.md. */
+export type WasteReason = 'replaced' | 'removed';
 
 export interface WastedFile {
   readonly path: string;
