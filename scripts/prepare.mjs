@@ -16,6 +16,7 @@ const DEBIAN = [
   ['musl-gcc', 'musl-tools', 'a tracer where zig cannot be had'],
   ['openssl', 'openssl', 'a registry behind TLS'],
   ['podman', 'podman', 'Podman as an engine'],
+  ['fusermount3', 'fuse3 libfuse3-dev', 'the independent judge of the tracer'],
   ['ip', 'iproute2', "the test engine's own bridge"],
 ];
 

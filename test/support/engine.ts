@@ -69,7 +69,7 @@ async function ensureBase(engine: Engine): Promise<void> {
   await inspectEngineImage(engine, `${BASE.repo}:${BASE.tag}`);
 }
 
-async function hasImage(engine: Engine, name: string): Promise<boolean> {
+export async function hasImage(engine: Engine, name: string): Promise<boolean> {
   return inspectEngineImage(engine, name).then(
     () => true,
     (error: unknown) => {
