@@ -15,8 +15,9 @@ const rooms = {
   soci: ['image', 'layer', 'registry'],
   plan: ['layer', 'trace', 'soci'],
   optimize: ['image', 'layer', 'trace', 'plan'],
+  gate: ['plan'],
   cluster: ['registry', 'soci'],
-  cli: ['layer', 'registry', 'image', 'trace', 'soci', 'plan', 'optimize', 'cluster'],
+  cli: ['layer', 'registry', 'image', 'trace', 'soci', 'plan', 'optimize', 'cluster', 'gate'],
   editor: ['layer', 'registry', 'image', 'trace', 'soci', 'plan', 'optimize', 'cluster'],
 };
 

@@ -40,6 +40,8 @@ export const node = {
   supported: { 'dynamic-import': false },
   // Optional native add-ons of dockerode's ssh transport; it works without them.
   external: ['vscode', 'cpu-features', '*.node'],
+  // Its main file is UMD, whose `require` of its parts no bundler follows.
+  alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
   plugins: [wasmPlugin, lazyBundles],
 };
 

@@ -5,7 +5,7 @@ import { commandTable, registerCommands } from './editor/commands';
 import { showError } from './editor/errors';
 import { LayerFiles } from './editor/layer-files';
 import { DockerfileLenses } from './editor/lens';
-import { SpanMaps } from './editor/panel';
+import { SpanMaps, type RevealEntry } from './editor/panel';
 import type { Services } from './editor/services';
 import { AnalysisStore } from './editor/store';
 import { Tasks } from './editor/tasks';
@@ -33,7 +33,17 @@ export function activate(context: vscode.ExtensionContext): void {
   const tree = new ImagesTree(store, (reference) =>
     open(reference).catch((error: unknown) => void showError(error, log)),
   );
-  const maps = new SpanMaps(services, actions, context.extensionUri);
+  const view = vscode.window.createTreeView('sociLens.images', {
+    treeDataProvider: tree,
+    showCollapseAll: true,
+  });
+  const reveal: RevealEntry = async (reference, entry) => {
+    const node = tree.find(reference, entry);
+    if (!node) return null;
+    await view.reveal(node, { select: true, focus: true });
+    return vscode.l10n.t('Shown in the tree of images.');
+  };
+  const maps = new SpanMaps(services, actions, reveal, context.extensionUri);
 
   const note = (key: string, value: boolean) =>
     void vscode.commands.executeCommand('setContext', `sociLens.${key}`, value);
@@ -61,7 +71,7 @@ export function activate(context: vscode.ExtensionContext): void {
     store.onDidChange(noteImages),
     new DockerfileLenses(store),
     new LayerFiles(services, open).register(),
-    vscode.window.createTreeView('sociLens.images', { treeDataProvider: tree, showCollapseAll: true }),
+    view,
     registerCommands(commandTable(services, actions, maps, tree), log),
   );
 }

@@ -1,6 +1,6 @@
 /** What is known of one span: where it lies, when the start needs it, which files it holds. */
 import { formatBytes, formatCount, formatShare } from '../src/plan/format';
-import type { SpanDetail } from '../src/plan/types';
+import type { SpanDetail } from '../src/plan/picture/types';
 import { grid } from './controls';
 import { h } from './dom';
 

@@ -1,6 +1,7 @@
 /** The files of the selected layer, a page of rows at a time. */
 import { formatBytes, formatCount } from '../src/plan/format';
-import type { EntriesPage, EntriesQuery, PlanLayer } from '../src/plan/types';
+import type { EntriesPage, EntriesQuery } from '../src/plan/picture/types';
+import type { PlanLayer } from '../src/plan/types';
 import { button, checkbox, grid, textField } from './controls';
 import { h } from './dom';
 
@@ -15,6 +16,7 @@ export interface Files {
 }
 
 const PAGE = 50;
+const EVERY = { type: null, package: null, time: null, sort: 'archive', descending: false } as const;
 /** Milliseconds without a key, in the filter or in the map, before the host is asked. */
 const PAUSE = 150;
 
@@ -67,7 +69,7 @@ export function createFiles(host: HTMLElement, source: FilesSource): Files {
     if (layer === undefined) return;
     const mine = ++asked;
     const [wanted, from] = [layer, offset];
-    source.ask({ layer: wanted.index, offset: from, limit: PAGE, filter, touchedOnly }).then(
+    source.ask({ ...EVERY, layer: wanted.index, offset: from, limit: PAGE, filter, touchedOnly }).then(
       (page) => {
         if (mine !== asked) return;
         rows.show(

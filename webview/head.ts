@@ -2,7 +2,8 @@
 import { formatBytes, formatCount, formatSeconds, formatShare, formatSize } from '../src/plan/format';
 import { NETWORKS } from '../src/plan/network';
 import type { Events, IndexOrder } from '../src/protocol';
-import type { Network, Overview, Settings } from '../src/plan/types';
+import type { Overview, Settings } from '../src/plan/picture/types';
+import type { Network } from '../src/plan/types';
 import { button, checkbox, dropdown, progressRing, slider } from './controls';
 import { byId, h } from './dom';
 
@@ -49,6 +50,7 @@ export function createHead(events: HeadEvents): Head {
       spanSize,
       minLayerSize: plan.minLayerSize,
       prefetch: prefetchOn && plan.trace !== null,
+      extra: [],
     });
   });
   const record = button('Record a start', false, () => {
@@ -69,8 +71,16 @@ export function createHead(events: HeadEvents): Head {
 
   const change = (part: Partial<Settings>): void => {
     if (current === undefined) return;
-    const { minLayerSize, network } = current.plan;
-    events.change({ spanSize: set?.spanSize ?? null, minLayerSize, network, ...part });
+    const { minLayerSize, network, node } = current.plan;
+    events.change({
+      spanSize: set?.spanSize ?? null,
+      minLayerSize,
+      network,
+      node,
+      prefetch: false,
+      extra: [],
+      ...part,
+    });
   };
   const spanSizes = dropdown('Span size', (value) => {
     change({ spanSize: value === BEST ? null : Number(value) });

@@ -1,7 +1,7 @@
 /** The page of the span map: asks the host, draws what it answers, and keeps what the person set. */
 import { connectHost, HostError, parseSettings } from '../src/protocol';
 import type { EventName, Events, ToHost } from '../src/protocol';
-import type { Cells, Overview, Settings } from '../src/plan/types';
+import type { Cells, Overview, Settings } from '../src/plan/picture/types';
 import { registerControls } from './controls';
 import { createDetail } from './detail';
 import { byId } from './dom';
@@ -138,8 +138,8 @@ function start(): void {
   const tables = createTables({
     pickSpanSize: (spanSize) => {
       if (overview === undefined) return;
-      const { minLayerSize, network } = overview.plan;
-      settings = { spanSize, minLayerSize, network };
+      const { minLayerSize, network, node } = overview.plan;
+      settings = { spanSize, minLayerSize, network, node, prefetch: false, extra: [] };
       reload();
     },
     pickLayer: (next) => {
@@ -193,6 +193,7 @@ function start(): void {
         const answer = await host.ask('cells', {
           layer: one.index,
           spanSize: next.spanSize,
+          axis: 'compressed',
           start: 0,
           end: one.size,
           limit,
@@ -222,7 +223,13 @@ function start(): void {
       return;
     }
     const limit = Math.max(1, Math.min(4096, Math.ceil(map.width.strip / CELL_WIDTH)));
-    const answer = await host.ask('cells', { layer, spanSize: overview.spanSize, ...view, limit });
+    const answer = await host.ask('cells', {
+      layer,
+      spanSize: overview.spanSize,
+      axis: 'compressed',
+      ...view,
+      limit,
+    });
     // The person has gone on meanwhile.
     if (wanted.overview !== overview || wanted.layer !== layer || wanted.view !== view) return;
     strip = answer;

@@ -1,6 +1,6 @@
 /** The span map: one canvas with a row per layer, one with the selected layer at length, and the keys and the mouse. */
 import { formatBytes, formatCount } from '../src/plan/format';
-import type { Cell } from '../src/plan/types';
+import type { Cell } from '../src/plan/picture/types';
 import { h } from './dom';
 import { barWidth, columns, paintRows, paintStrip, rowHeight, STRIP_HEIGHT } from './paint';
 import type { MapModel, View } from './paint';

@@ -1,6 +1,7 @@
 /** Draws the map: pure functions from a model, a theme and a width to pixels. */
 import { formatBytes } from '../src/plan/format';
-import type { Cell, Cells, PlanLayer } from '../src/plan/types';
+import type { Cell, Cells } from '../src/plan/picture/types';
+import type { PlanLayer } from '../src/plan/types';
 import type { Theme } from './theme';
 
 /** Bytes of the blob, `[start, end)`. */

@@ -1,7 +1,8 @@
 /** The tables under the map: span sizes, ways to pull, layers, notes. The layer table is the map's twin for reading. */
 import { formatBytes, formatCount, formatSeconds, formatShare, formatSize } from '../src/plan/format';
 import { assumptions, MODE_NAMES } from '../src/plan/words';
-import type { Cells, Overview, PlanLayer } from '../src/plan/types';
+import type { Cells, Overview } from '../src/plan/picture/types';
+import type { PlanLayer } from '../src/plan/types';
 import { button, grid } from './controls';
 import { byId, h } from './dom';
 

@@ -2,7 +2,8 @@ import { formatRegistryName, parseReference } from '../image/reference';
 import { formatBytes, formatCount } from '../plan/format';
 import { applyClean, planClean, type CleanPlan, type CleanStep, type KeptBlob } from '../soci/clean';
 import { defineCommand, EXIT, typed, UsageError } from './command';
-import { REGISTRY_FLAGS, withRegistry } from './push';
+import { withRegistry } from './push';
+import { REGISTRY_FLAGS } from './registry-flags';
 
 export const cleanCommand = defineCommand({
   name: 'clean',

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { LensError } from '../errors';
+import { parseSize } from '../plan/format';
 import type { Session } from './session';
 import type { LogLevel } from './terminal';
 
@@ -139,9 +140,8 @@ export function required<T>(value: T | undefined, flag: string): T {
 
 /** A whole number, with `k`, `M` or `G` for powers of 1024 behind it: `65536`, `64k`, `4M`. */
 export function parseBytes(text: string, flag: string): number {
-  const [, digits, unit = ''] = /^(\d{1,12})([kMG]?)(?:iB)?$/.exec(text) ?? [];
-  const bytes = Number(digits) * 1024 ** ['', 'k', 'M', 'G'].indexOf(unit);
-  if (!Number.isSafeInteger(bytes)) {
+  const bytes = parseSize(text);
+  if (bytes === undefined) {
     throw new UsageError(`--${flag} takes a number of bytes such as 65536, 64k or 4M, not "${text}".`);
   }
   return bytes;

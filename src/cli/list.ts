@@ -2,7 +2,8 @@ import { formatPlatform, parsePlatform } from '../oci/platform';
 import { formatBytes, formatCount, formatSize } from '../plan/format';
 import { indexedLayers, listIndexes, type ImageIndexes } from '../soci/discover';
 import { defineCommand, EXIT, typed } from './command';
-import { REGISTRY_FLAGS, withStore } from './push';
+import { withStore } from './push';
+import { REGISTRY_FLAGS } from './registry-flags';
 
 export const listCommand = defineCommand({
   name: 'list',

@@ -14,7 +14,8 @@ import type { SpanRange } from '../soci/prefetch';
 import type { BlobStore } from '../soci/store';
 import { defineCommand, EXIT, parseBytes, required, typed, UsageError } from './command';
 import { CIRCUMSTANCE_FLAGS, planInput, readCircumstances } from './plan';
-import { pushTo, REGISTRY_FLAGS, withStore, type RegistryFlagValues } from './push';
+import { pushTo, withStore } from './push';
+import { REGISTRY_FLAGS, type RegistryFlagValues } from './registry-flags';
 import type { Session } from './session';
 
 export const indexCommand = defineCommand({
@@ -151,7 +152,7 @@ async function withSource<T>(
   if (parsed.transport === 'oci' || parsed.transport === 'docker') {
     return withStore(session, reference, flags, work);
   }
-  const image = await session.open(reference);
+  const image = await session.open(reference, undefined, flags);
   if (image.layout !== undefined) return work(await openLayout(image.layout), undefined);
   if (parsed.transport !== 'any') throw new Error(`${reference} was opened without a layout.`);
   // A bare name that the engine does not have is one of a registry.

@@ -1,7 +1,3 @@
-import { randomUUID } from 'node:crypto';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
-import path from 'node:path';
-import { LensError, messageOf } from '../errors';
 import type { LayerResult } from '../image/scan';
 import type { Image } from '../image/types';
 import { formatPlatform } from '../oci/platform';
@@ -16,7 +12,7 @@ import { mapTrace } from '../trace/map';
 import { uniteRuns } from '../trace/runs';
 import { defineCommand, EXIT, parseBytes, required, typed } from './command';
 import { DOCKERFILE_FLAG, readSteps } from './instruction';
-import type { Session } from './session';
+import { writeResult } from './output';
 import { formatTable } from './terminal';
 
 const MODES: Readonly<Record<PullMode, string>> = {
@@ -121,7 +117,7 @@ export const planCommand = defineCommand({
     const input = await planInput(image, await session.scan(image), { traceFiles, steps });
     const picture = createPicture(input, options);
     const { plan } = picture.overview(null);
-    if (flags.html !== undefined) await writeReport(session, flags.html, renderReport(plan, picture));
+    if (flags.html !== undefined) await writeResult(flags.html, renderReport(plan, picture), session.signal);
     if (flags.json) session.terminal.json(plan);
     else session.terminal.result(describePlan(plan));
     return EXIT.done;
@@ -178,23 +174,4 @@ function describePlan(plan: Plan): string {
   ]
     .filter((line) => line !== null)
     .join('\n');
-}
-
-async function writeReport(session: Session, file: string, html: string): Promise<void> {
-  const temporary = `${file}.${randomUUID()}`;
-  try {
-    await mkdir(path.dirname(path.resolve(file)), { recursive: true });
-    await writeFile(temporary, html, { signal: session.signal });
-    await rename(temporary, file);
-  } catch (error) {
-    session.signal.throwIfAborted();
-    throw new LensError(
-      'cli/cannot-write',
-      `The report cannot be written to ${file}: ${messageOf(error)}.`,
-      'Name a file in a folder that can be written.',
-      { cause: error },
-    );
-  } finally {
-    await rm(temporary, { force: true });
-  }
 }

@@ -7,21 +7,8 @@ import { pushLayout, type PushResult } from '../soci/push';
 import { pushReferrers } from '../soci/referrers';
 import { registryStore, type BlobStore } from '../soci/store';
 import { defineCommand, EXIT, typed, UsageError } from './command';
+import { REGISTRY_FLAGS, registryOptions, type RegistryFlagValues } from './registry-flags';
 import type { Session } from './session';
-
-/** Flags of every verb that talks to a registry. */
-export const REGISTRY_FLAGS = {
-  'plain-http': {
-    type: 'boolean',
-    help: 'Talk to the registry without TLS; on this machine that is the custom anyway.',
-  },
-  'ca-file': { type: 'string', value: 'FILE', help: 'Trust this certificate authority too (PEM).' },
-} as const;
-
-export interface RegistryFlagValues {
-  readonly 'plain-http': boolean | undefined;
-  readonly 'ca-file': string | undefined;
-}
 
 /** Lets `work` use a repository, with the credentials of the Docker configuration. */
 export async function withRegistry<T>(
@@ -31,8 +18,7 @@ export async function withRegistry<T>(
   work: (client: RegistryClient) => Promise<T>,
 ): Promise<T> {
   const client = connectRegistry(name.host, name.repository, {
-    ...(flags['plain-http'] && { plainHttp: true }),
-    ...(flags['ca-file'] !== undefined && { caFile: flags['ca-file'] }),
+    ...registryOptions(flags),
     signal: session.signal,
   });
   try {

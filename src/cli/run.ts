@@ -1,6 +1,7 @@
 import { messageOf, isAbort, LensError } from '../errors';
 import { commandHelp, EXIT, UsageError, type Command, type ExitCode } from './command';
 import { cleanCommand } from './clean';
+import { gateCommand } from './gate';
 import { getCommand } from './get';
 import { importTraceCommand } from './import-trace';
 import { listCommand } from './list';
@@ -26,6 +27,7 @@ const COMMANDS: readonly Command[] = [
   showCommand,
   getCommand,
   cleanCommand,
+  gateCommand,
 ];
 
 /** Runs one command line to its exit code. Nothing is thrown: every failure becomes a sentence on stderr. */

@@ -10,6 +10,7 @@ import { createScanPool, type ScanPool } from '../layer/pool';
 import { parsePlatform } from '../oci/platform';
 import type { ScanLayer } from '../soci/layers';
 import { typed } from './command';
+import { registryOptions, type RegistryFlagValues } from './registry-flags';
 import type { Terminal } from './terminal';
 
 /** What one run of the program shares: made when first asked for, ended with `close`. The worker is found beside the program. */
@@ -40,12 +41,13 @@ export class Session {
   readonly scanLayer: ScanLayer = (layer, blob, compression, options) =>
     this.pool.scan(blob, compression, { ...options, expectedDigest: layer.digest });
 
-  async open(reference: string, platform?: string): Promise<Image> {
+  async open(reference: string, platform?: string, registry: RegistryFlagValues = {}): Promise<Image> {
     typed(() => parseReference(reference));
     return openImage(reference, {
       platform: platform === undefined ? undefined : typed(() => parsePlatform(platform)),
       engine: this.engine,
       cacheDir: path.join(this.cacheDir, 'images'),
+      registry: registryOptions(registry),
       signal: this.signal,
       onProgress: this.terminal.progress,
     });

@@ -15,7 +15,8 @@ import { indexedLayers, listIndexes, type FoundIndex, type ImageIndexes } from '
 import type { BlobStore } from '../soci/store';
 import { parseZtoc } from '../soci/ztoc';
 import { defineCommand, EXIT, typed, UsageError } from './command';
-import { REGISTRY_FLAGS, withStore } from './push';
+import { withStore } from './push';
+import { REGISTRY_FLAGS } from './registry-flags';
 import { formatTable, type Terminal } from './terminal';
 
 export const showCommand = defineCommand({

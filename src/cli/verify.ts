@@ -2,7 +2,8 @@ import { formatPlatform, parsePlatform } from '../oci/platform';
 import { formatCount } from '../plan/format';
 import { verifyLayout, type VerifyReport } from '../soci/verify';
 import { defineCommand, EXIT, parseCount, typed } from './command';
-import { REGISTRY_FLAGS, withStore } from './push';
+import { withStore } from './push';
+import { REGISTRY_FLAGS } from './registry-flags';
 
 export const verifyCommand = defineCommand({
   name: 'verify',

@@ -143,10 +143,13 @@ async function confirmIndex(
   order: IndexOrder,
   destination: string,
 ): Promise<boolean> {
-  const shown = picture.overview({ ...order, network: plan.network });
+  const shown = picture.overview({ ...order, network: plan.network, node: plan.node });
   const indexed = shown.plan.layers.filter((layer) => layer.indexed);
   const row = shown.plan.rows.find(({ spanSize }) => spanSize === order.spanSize);
   const size = plan.layers.reduce((sum, layer) => sum + layer.size, 0);
+  const prefetched = shown.prefetched
+    .flatMap(({ spans }) => spans)
+    .reduce((sum, [first, last]) => sum + last - first + 1, 0);
   const detail = [
     vscode.l10n.t('To: {0}', destination),
     vscode.l10n.t('Image: {0} layers, {1}', formatCount(plan.layers.length), formatBytes(size)),
@@ -157,11 +160,11 @@ async function confirmIndex(
       formatCount(row?.spans ?? 0),
       formatBytes(row?.ztocBytes ?? 0),
     ),
-    ...(order.prefetch
+    ...(prefetched > 0
       ? [
           vscode.l10n.t(
-            'Prefetch: {0} spans that the start touches; nodes with prefetch enabled fetch them before it',
-            formatCount(row?.touchedSpans ?? 0),
+            'Prefetch: {0} spans; nodes with prefetch enabled fetch them before the start',
+            formatCount(prefetched),
           ),
         ]
       : []),
@@ -175,7 +178,12 @@ async function confirmIndex(
 
 function defaultOrder({ plan }: Opened): IndexOrder {
   const { spanSize, minLayerSize } = readSettings();
-  return { spanSize: spanSize === 'auto' ? plan.choice.spanSize : spanSize, minLayerSize, prefetch: false };
+  return {
+    spanSize: spanSize === 'auto' ? plan.choice.spanSize : spanSize,
+    minLayerSize,
+    prefetch: false,
+    extra: [],
+  };
 }
 
 function requireTrust(why: string): void {

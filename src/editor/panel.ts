@@ -2,10 +2,12 @@ import { randomBytes } from 'node:crypto';
 import * as vscode from 'vscode';
 import { isAbort } from '../errors';
 import { pageHtml } from '../plan/page';
+import { pictureHandlers } from '../plan/picture/handlers';
+import type { EntryRef } from '../plan/picture/types';
 import { serve, type Handlers, type HostEnd, type IndexOrder } from '../protocol';
 import { shortName } from './dockerfiles';
 import { describe } from './errors';
-import { layerFileUri } from './layer-files';
+import { PanelWork } from './panel-actions';
 import type { Services } from './services';
 import type { Opened } from './store';
 
@@ -20,18 +22,25 @@ export interface PanelActions {
   exportReport(reference: string): Promise<string | null>;
 }
 
+/** Shows an entry in the tree of images; resolves with its path, or null where the tree has no such entry. */
+export type RevealEntry = (reference: string, entry: EntryRef) => Promise<string | null>;
+
 /** The span maps: one panel per image, brought back by VS Code after a reload. */
 export class SpanMaps implements vscode.WebviewPanelSerializer, vscode.Disposable {
   readonly #services: Services;
   readonly #actions: PanelActions;
+  readonly #work: PanelWork;
+  readonly #reveal: RevealEntry;
   readonly #page: vscode.Uri;
   readonly #icon: vscode.Uri;
   readonly #maps = new Map<string, SpanMap>();
   readonly #subscriptions: vscode.Disposable;
 
-  constructor(services: Services, actions: PanelActions, extensionUri: vscode.Uri) {
+  constructor(services: Services, actions: PanelActions, reveal: RevealEntry, extensionUri: vscode.Uri) {
     this.#services = services;
     this.#actions = actions;
+    this.#work = new PanelWork(services, (reference) => actions.open(reference));
+    this.#reveal = reveal;
     this.#page = vscode.Uri.joinPath(extensionUri, 'dist', 'webview');
     this.#icon = vscode.Uri.joinPath(extensionUri, 'media', 'activity.svg');
     this.#subscriptions = vscode.Disposable.from(
@@ -97,22 +106,20 @@ export class SpanMaps implements vscode.WebviewPanelSerializer, vscode.Disposabl
 
   #handlers(reference: string): Handlers {
     const actions = this.#actions;
+    const work = this.#work;
     const picture = async () => (await actions.open(reference)).picture;
     return {
-      overview: async ({ settings }) => (await picture()).overview(settings),
-      cells: async (query) => (await picture()).cells(query),
-      span: async (query) => (await picture()).span(query),
-      entries: async (query) => (await picture()).entries(query),
+      ...pictureHandlers(picture),
+      comparables: async () => ({ list: await work.comparables(reference) }),
+      compare: async (query) => ({ comparison: await work.compare(reference, query) }),
       createIndex: (order) => outcome(actions.createIndex(reference, order)),
       recordStart: () => outcome(actions.profile(reference)),
       exportReport: () => outcome(actions.exportReport(reference)),
-      openEntry: async ({ layer, entry }) => {
-        const result = (await actions.open(reference)).layers[layer];
-        if (!result || !('scan' in result) || entry >= result.scan.entries.length) return { done: null };
-        const uri = layerFileUri(reference, layer, entry, result.scan.entries.name(entry));
-        await vscode.commands.executeCommand('vscode.open', uri, { preview: true });
-        return { done: uri.path };
-      },
+      exportMap: (map) => outcome(work.exportMap(reference, map)),
+      exportFiles: (filter) => outcome(work.exportFiles(reference, filter)),
+      openEntry: (entry) => outcome(work.openEntry(reference, entry)),
+      saveEntry: (entry) => outcome(work.saveEntry(reference, entry)),
+      revealEntry: async (entry) => ({ done: await this.#reveal(reference, entry) }),
     };
   }
 }

@@ -3,7 +3,8 @@ import type { LayerResult } from '../image/scan';
 import type { LayerScan } from '../layer/types';
 import { formatBytes, formatCount } from '../plan/format';
 import { shortName } from './dockerfiles';
-import { layerTree, type Folder } from './layer-tree';
+import { layerTree, pathParts, type Folder } from '../plan/layer-tree';
+import type { EntryRef } from '../plan/picture/types';
 import { layerFileUri } from './layer-files';
 import { describeAnalysis } from './lens';
 import type { AnalysisStore, Opened } from './store';
@@ -84,6 +85,22 @@ export class ImagesTree implements vscode.TreeDataProvider<Node>, vscode.Disposa
 
   getParent(node: Node): Node | undefined {
     return node.kind === 'image' ? undefined : node.parent;
+  }
+
+  /** The item of one entry, for the view to reveal; undefined where there is none. */
+  find(reference: string, { layer: index, entry }: EntryRef): Node | undefined {
+    const layer: LayerNode = { kind: 'layer', parent: { kind: 'image', reference }, index };
+    const { result } = this.#layer(layer);
+    const root = this.#root(layer);
+    if (!root || !result || !('scan' in result) || entry >= result.scan.entries.length) return undefined;
+    let [parent, folder]: [Inner, Folder] = [layer, root];
+    for (const part of pathParts(result.scan.entries.name(entry)).slice(0, -1)) {
+      const next = folder.folders.find(({ name }) => name === part);
+      if (!next) return undefined;
+      folder = next;
+      parent = { kind: 'folder', parent, layer, folder };
+    }
+    return folder.files.includes(entry) ? { kind: 'file', parent, layer, entry } : undefined;
   }
 
   getTreeItem(node: Node): vscode.TreeItem {

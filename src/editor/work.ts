@@ -7,6 +7,7 @@ import { LensError, messageOf } from '../errors';
 import type { Engine } from '../image/engine';
 import type { LayerResult } from '../image/scan';
 import { formatPlatform } from '../oci/platform';
+import type { Picture } from '../plan/picture';
 import type { PlanInput } from '../plan/plan';
 import type { IndexOrder } from '../protocol';
 import type { EndReason } from '../trace/types';
@@ -130,6 +131,12 @@ export async function useTrace(services: Services, reference: string, trace: str
   return keep(services, reference, trace, await draw(services, { ...opened, trace, dockerfile }));
 }
 
+/** The image as another recorded start shows it; what is kept of it stays as it is. */
+export async function pictureOf(services: Services, reference: string, trace: string): Promise<Picture> {
+  const { opened, dockerfile } = known(services, reference);
+  return (await draw(services, { ...opened, trace, dockerfile })).picture;
+}
+
 /** Makes the image that carries its SOCI index, and puts it where it shall go. What is made on the way does not stay. */
 export async function createIndex(
   services: Services,
@@ -156,7 +163,7 @@ export async function createIndex(
   const parsed = line.parseReference(reference);
   const scratch = path.join(services.folders.cache, 'made', randomUUID());
   const output = target.transport === 'oci' ? path.resolve(target.path) : scratch;
-  const touched = order.prefetch ? opened.picture.prefetch(order) : [];
+  const touched = opened.picture.prefetch(order);
   // The layers are scanned already, so making the ztocs has no steps of its own to report.
   task.onProgress({ step: vscode.l10n.t('Making the index') });
   try {

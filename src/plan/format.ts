@@ -40,3 +40,10 @@ export function formatShare(share: number): string {
   if (share > 0 && share < 0.01) return '< 1 %';
   return `${Math.round(share * 100)} %`;
 }
+
+/** A number of bytes as people write it, with `k`, `M` or `G` for powers of 1024: `65536`, `64k`, `4M`; else `undefined`. */
+export function parseSize(text: string): number | undefined {
+  const [, digits, unit = ''] = /^(\d{1,12})([kMG]?)(?:iB)?$/.exec(text) ?? [];
+  const bytes = Number(digits) * KIB ** ['', 'k', 'M', 'G'].indexOf(unit);
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
+}

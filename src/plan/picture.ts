@@ -2,47 +2,74 @@
  * The host's side of the span map: answers what the page asks for, a zoom range or a page of rows at a time, so that
  * 500 000 files and 10 000 spans stay here. A picture never changes; a new scan or trace makes a new one.
  */
-import { LensError } from '../errors';
-import type { LayerScan, SpanTable } from '../layer/types';
 import { createBlame, type BlameModel, type BlameOptions, type Findings } from './blame/blame';
 import type { Blame, FolderCosts, FolderQuery } from './blame/types';
-import { createPlanner } from './plan';
-import type { PlanInput, PlanOptions } from './plan';
-import type { LayerTouches } from './touches';
+import { cells, filesInView, place, spansOfEntry } from './picture/cells';
+import type { Side } from './picture/compare';
+import { entryList } from './picture/entries';
+import type { EntryList } from './picture/entries';
+import { folderPages } from './picture/folders';
+import { nameTable } from './picture/names';
+import { clip, layerOf } from './picture/source';
+import type { Source } from './picture/source';
+import { spanDetail } from './picture/span';
+import type { SpanQuery } from './picture/span';
+import { mapSvg } from './picture/svg';
+import { timeline } from './picture/timeline';
 import type {
-  Cell,
+  Axis,
   Cells,
   CellsQuery,
-  EntriesPage,
-  EntriesQuery,
-  EntryRow,
-  LayerSpans,
+  EntryRef,
+  ListFolderQuery,
+  FolderPage,
   Overview,
-  Plan,
+  Place,
+  PlacedFiles,
+  PlaceQuery,
   Settings,
   SpanDetail,
-  SpanFile,
-} from './types';
+  Timeline,
+} from './picture/types';
+import { createPlanner, DEFAULT_SPAN_SIZES } from './plan';
+import type { PlanInput, PlanOptions } from './plan';
+import type { LayerSpans, SpanRuns } from './types';
 
-/** Files shown for one span. */
-const SPAN_FILES = 60;
-/** Characters of a path or an instruction that are shown; longer ones end in an ellipsis. */
-const PATH_LENGTH = 4096;
 const INSTRUCTION_LENGTH = 400;
 
-export interface Picture {
+/** What to prefetch with which index. */
+export interface PrefetchOrder {
+  readonly spanSize: number;
+  readonly minLayerSize: number;
+  /** The touched spans. */
+  readonly prefetch: boolean;
+  /** The spans of these files. */
+  readonly extra: readonly EntryRef[];
+}
+
+export interface Picture extends EntryList {
   /** The plan for what the person set; null for what the host was told at the start. */
   overview(settings: Settings | null): Overview;
   cells(query: CellsQuery): Cells;
-  span(query: { layer: number; spanSize: number; span: number }): SpanDetail;
-  entries(query: EntriesQuery): EntriesPage;
-  /** The touched spans of each layer that an index with these settings covers. */
-  prefetch(order: { spanSize: number; minLayerSize: number }): LayerSpans[];
+  filesInView(query: CellsQuery): PlacedFiles;
+  place(query: PlaceQuery): Place;
+  span(query: SpanQuery): SpanDetail;
+  listFolder(query: ListFolderQuery): FolderPage;
   /** Who is to blame for what the start costs. */
   blame(options: BlameOptions): Blame;
   /** A part of the treemap of `blame` in more detail. */
   folder(query: FolderQuery): FolderCosts | undefined;
+  timeline(settings: Settings | null): Timeline;
+  /** The spans that a prefetch artifact of such an index lists, by layer. */
+  prefetch(order: PrefetchOrder): LayerSpans[];
+  svg(settings: Settings | null, axis: Axis, title?: string): string;
+  /** This picture as one side of a comparison. */
+  side(label: string, settings: Settings | null): Side;
+  /** Makes ready what searching and sorting need, in slices between other work. */
+  prepare(signal?: AbortSignal): Promise<void>;
 }
+
+export { compare as comparePictures } from './picture/compare';
 
 /**
  * @param options what the settings of the host say; the page may ask for others
@@ -56,236 +83,104 @@ export function createPicture(
   pending = 0,
   findings: Findings = {},
 ): Picture {
-  const planner = createPlanner({
-    ...input,
-    layers: input.layers.map((layer) => ({
-      ...layer,
-      instruction:
-        layer.instruction === undefined ? undefined : clip(oneLine(layer.instruction), INSTRUCTION_LENGTH),
-    })),
-  });
+  const layers = input.layers.map((layer) => ({
+    ...layer,
+    instruction:
+      layer.instruction === undefined ? undefined : clip(oneLine(layer.instruction), INSTRUCTION_LENGTH),
+  }));
+  const source: Source = {
+    input: { ...input, layers },
+    planner: createPlanner({ ...input, layers }),
+  };
+  const { planner } = source;
   let model: BlameModel | undefined;
-  const blame = (): BlameModel => (model ??= createBlame(input, planner, findings));
-  let matches: { key: string; entries: readonly number[] } | undefined;
+  const blame = (): BlameModel => (model ??= createBlame(source.input, planner, findings));
 
   function overview(settings: Settings | null): Overview {
     const wanted = settings?.spanSize ?? null;
-    const first = planner.plan({
+    const sizes = options.spanSizes ?? DEFAULT_SPAN_SIZES;
+    const plan = planner.plan({
       ...options,
-      ...(settings && { minLayerSize: settings.minLayerSize, network: settings.network }),
+      ...(settings && {
+        minLayerSize: settings.minLayerSize,
+        network: settings.network,
+        node: settings.node,
+      }),
+      spanSizes: wanted === null ? sizes : [...sizes, wanted],
     });
-    if (wanted === null || first.rows.some((row) => row.spanSize === wanted)) {
-      return { plan: first, spanSize: wanted ?? first.choice.spanSize, pending };
-    }
-    const spanSizes = [...first.rows.map((row) => row.spanSize), wanted];
-    const plan: Plan = planner.plan({
-      ...options,
-      minLayerSize: first.minLayerSize,
-      network: first.network,
-      spanSizes,
-    });
-    return { plan, spanSize: wanted, pending };
-  }
-
-  function layerOf(layer: number): { scan: LayerScan | undefined; touches: LayerTouches } {
-    const touches = planner.touches[layer];
-    if (touches === undefined) {
-      throw new LensError(
-        'plan/no-such-layer',
-        `The image has no layer ${layer}.`,
-        'Show the span map again.',
-      );
-    }
-    return { scan: input.layers[layer]?.scan, touches };
-  }
-
-  function spansOf(layer: number, spanSize: number): { table: SpanTable; first: Float64Array } | undefined {
-    layerOf(layer);
-    const { tables, fetches } = planner.laid(spanSize);
-    const table = tables[layer];
-    const first = fetches.first[layer];
-    return table && first && { table, first };
-  }
-
-  function cells({ layer, spanSize, start, end, limit }: CellsQuery): Cells {
-    const spans = spansOf(layer, spanSize);
-    if (spans === undefined) return { layer, spanSize, spans: 0, touched: 0, fetchedBytes: 0, cells: [] };
-    const { table, first } = spans;
-    const from = spanAtByte(table, start);
-    const to = spanAtByte(table, end - 1);
-    const width = Math.max(1, (end - start) / limit);
-    const result: Cell[] = [];
-    for (let span = from; span <= to && span < table.length;) {
-      // As many spans as begin within one cell's width, at least this one.
-      const cellEnd = start + (Math.floor((table.compressed(span).start - start) / width) + 1) * width;
-      let last = span;
-      if (to - from >= limit) while (last < to && table.compressed(last + 1).start < cellEnd) last++;
-      result.push(cellOf(table, first, span, last));
-      span = last + 1;
-    }
-    let [touched, fetchedBytes] = [0, 0];
-    first.forEach((at, one) => {
-      if (at === Infinity) return;
-      touched++;
-      fetchedBytes += table.compressed(one).end - table.compressed(one).start;
-    });
-    return { layer, spanSize, spans: table.length, touched, fetchedBytes, cells: result };
-  }
-
-  function span({ layer, spanSize, span }: { layer: number; spanSize: number; span: number }): SpanDetail {
-    const spans = spansOf(layer, spanSize);
-    const { scan, touches } = layerOf(layer);
-    if (scan === undefined || spans === undefined || span >= spans.table.length) {
-      throw new LensError(
-        'plan/no-such-span',
-        `Layer ${layer} has no span ${span}.`,
-        'Show the span map again.',
-      );
-    }
-    const { table, first } = spans;
-    const compressed = table.compressed(span);
-    const { start, end } = table.uncompressed(span);
-    const files: SpanFile[] = [];
-    for (
-      let entry = entryAt(scan, start);
-      entry < scan.entries.length && scan.entries.offset(entry) < end;
-      entry++
-    ) {
-      const data = scan.entries.offset(entry);
-      const size = scan.entries.type(entry) === 'reg' ? scan.entries.size(entry) : 0;
-      const inside = Math.min(end, data + size) - Math.max(start, data);
-      if (inside <= 0) continue;
-      const touched = touches.within(Math.max(start, data), Math.min(end, data + size));
-      files.push({ entry, path: '', size, inside, touched });
-    }
-    const shown =
-      files.length > SPAN_FILES
-        ? [...files].sort((a, b) => b.touched - a.touched).slice(0, SPAN_FILES)
-        : files;
-    shown.sort((a, b) => Number(b.touched > 0) - Number(a.touched > 0) || a.entry - b.entry);
+    const spanSize = wanted ?? plan.choice.spanSize;
+    const { minLayerSize } = plan;
+    const { prefetch: touched = false, extra = [] } = settings ?? {};
     return {
-      layer,
+      plan,
       spanSize,
-      span,
-      compressed: [compressed.start, compressed.end],
-      uncompressed: [start, end],
-      touchedBytes: touches.within(start, end),
-      fetched: first[span] !== Infinity,
-      at: milliseconds(first[span]),
-      files: shown.map((file) => ({ ...file, path: pathOf(scan, file.entry) })),
-      fileCount: files.length,
+      prefetched: prefetch({ spanSize, minLayerSize, prefetch: touched, extra }),
+      pending,
     };
   }
 
-  function entries(query: EntriesQuery): EntriesPage {
-    const { scan, touches } = layerOf(query.layer);
-    if (scan === undefined) return { total: 0, rows: [] };
-    const rowsFrom = (list: readonly number[]): EntryRow[] =>
-      list.slice(query.offset, query.offset + query.limit).map((entry) => entryRow(scan, touches, entry));
-    if (query.filter === '') {
-      if (query.touchedOnly) return { total: touches.entries.length, rows: rowsFrom(touches.entries) };
-      const total = scan.entries.length;
-      const count = Math.max(0, Math.min(query.limit, total - query.offset));
-      return {
-        total,
-        rows: Array.from({ length: count }, (_, i) => entryRow(scan, touches, query.offset + i)),
-      };
+  function prefetch({ spanSize, minLayerSize, prefetch: touched, extra }: PrefetchOrder): LayerSpans[] {
+    const runs = new Map<number, (readonly [number, number])[]>();
+    if (touched) {
+      for (const { layer, spans } of planner.prefetch(spanSize, minLayerSize)) runs.set(layer, [...spans]);
     }
-    const key = JSON.stringify([query.layer, query.touchedOnly, query.filter]);
-    if (matches?.key !== key) matches = { key, entries: matching(scan, touches, query) };
-    return { total: matches.entries.length, rows: rowsFrom(matches.entries) };
+    for (const one of extra) {
+      const table = planner.laid(spanSize).tables[one.layer];
+      const size = input.layers[one.layer]?.descriptor.size ?? 0;
+      const run = table && size >= minLayerSize ? spansOfEntry(source, one, table) : undefined;
+      if (run) runs.set(one.layer, [...(runs.get(one.layer) ?? []), run]);
+    }
+    return [...runs]
+      .sort(([a], [b]) => a - b)
+      .map(([layer, spans]) => ({
+        layer,
+        digest: input.layers[layer]?.descriptor.digest ?? '',
+        spans: united(spans),
+      }));
   }
 
   return {
+    ...entryList(source, findings.owners),
     overview,
-    cells,
-    span,
-    entries,
-    prefetch: ({ spanSize, minLayerSize }) => planner.prefetch(spanSize, minLayerSize),
+    prefetch,
+    cells: (query) => cells(source, query),
+    filesInView: (query) => filesInView(source, query),
+    place: (query) => place(source, query),
+    span: (query) => spanDetail(source, query),
+    listFolder: folderPages(source),
     blame: (asked) => blame().blame(asked),
     folder: (query) => blame().folder(query),
+    timeline(settings) {
+      const { plan, spanSize, prefetched } = overview(settings);
+      const { minLayerSize, network } = plan;
+      return timeline(source, { spanSize, minLayerSize, network, prefetched });
+    },
+    svg: (settings, axis, title) =>
+      mapSvg({
+        overview: overview(settings),
+        cells: (query) => cells(source, query),
+        axis,
+        ...(title !== undefined && { title }),
+      }),
+    side: (label, settings) => ({ label, source, overview: overview(settings) }),
+    async prepare(signal) {
+      for (let layer = 0; layer < input.layers.length; layer++) {
+        const { scan } = layerOf(source, layer);
+        if (scan !== undefined) await nameTable(scan).inBackground(signal);
+      }
+    },
   };
 }
 
-function matching(scan: LayerScan, touches: LayerTouches, { filter, touchedOnly }: EntriesQuery): number[] {
-  const wanted = filter.toLowerCase();
-  const candidates = touchedOnly ? touches.entries : scan.entries.length;
-  const result: number[] = [];
-  const consider = (entry: number): void => {
-    if (scan.entries.name(entry).toLowerCase().includes(wanted)) result.push(entry);
-  };
-  if (typeof candidates === 'number') for (let entry = 0; entry < candidates; entry++) consider(entry);
-  else candidates.forEach(consider);
+/** Runs in ascending order that no longer meet (soci-format §3.6). */
+function united(runs: SpanRuns): SpanRuns {
+  const result: [number, number][] = [];
+  for (const [first, last] of [...runs].sort((a, b) => a[0] - b[0])) {
+    const before = result.at(-1);
+    if (before && first <= before[1] + 1) before[1] = Math.max(before[1], last);
+    else result.push([first, last]);
+  }
   return result;
-}
-
-function entryRow({ entries }: LayerScan, touches: LayerTouches, entry: number): EntryRow {
-  const data = entries.offset(entry);
-  const type = entries.type(entry);
-  const size = type === 'reg' ? entries.size(entry) : 0;
-  return {
-    entry,
-    path: clip(entries.name(entry), PATH_LENGTH),
-    type,
-    size,
-    touched: touches.within(data, data + size),
-    at: milliseconds(touches.at(entry)),
-  };
-}
-
-function cellOf(table: SpanTable, firstTouch: Float64Array, first: number, last: number): Cell {
-  let touched = 0;
-  let at = Infinity;
-  for (let span = first; span <= last; span++) {
-    const time = firstTouch[span] ?? Infinity;
-    if (time === Infinity) continue;
-    touched++;
-    at = Math.min(at, time);
-  }
-  return {
-    first,
-    last,
-    touched,
-    start: table.compressed(first).start,
-    end: table.compressed(last).end,
-    at: milliseconds(at),
-  };
-}
-
-/** The span that holds byte `offset` of the blob; the nearest one for bytes that no span holds. */
-function spanAtByte(table: SpanTable, offset: number): number {
-  let low = 0;
-  let high = table.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >>> 1;
-    if (table.compressed(middle).start <= offset) low = middle;
-    else high = middle - 1;
-  }
-  return low;
-}
-
-/** The last entry whose header begins at or before `offset`. */
-function entryAt({ entries }: LayerScan, offset: number): number {
-  let low = 0;
-  let high = Math.max(0, entries.length - 1);
-  while (low < high) {
-    const middle = (low + high + 1) >>> 1;
-    if (entries.headerOffset(middle) <= offset) low = middle;
-    else high = middle - 1;
-  }
-  return low;
-}
-
-function pathOf(scan: LayerScan, entry: number): string {
-  return clip(scan.entries.name(entry), PATH_LENGTH);
-}
-
-function milliseconds(at: number | undefined): number | null {
-  return at === undefined || at === Infinity ? null : at / 1000;
-}
-
-function clip(text: string, length: number): string {
-  return text.length > length ? `${text.slice(0, length - 1)}…` : text;
 }
 
 function oneLine(text: string): string {

@@ -1,7 +1,9 @@
 /** The plan and its picture as one HTML file that needs nothing else: to mail, to keep with a build, to print. */
 import { formatBytes, formatCount, formatSeconds, formatShare, formatSize } from './format';
 import type { Picture } from './picture';
-import type { Cell, EntryRow, Forecast, Plan, PlanLayer } from './types';
+import { cellPaths, escapeXml as escapeHtml, MAP_COLORS, round } from './picture/svg';
+import type { Cell } from './picture/types';
+import type { Forecast, Plan, PlanLayer } from './types';
 import { assumptions, MODE_NAMES } from './words';
 
 /** CSS pixels of the longest bar, and the fewest for a layer of a few hundred bytes. */
@@ -13,12 +15,6 @@ const CELLS = 6000;
 const CELL_WIDTH = 2;
 /** Files that are listed. */
 const FILES = 40;
-const PAGE = 500;
-
-/** Everything that comes from outside goes through here, on its way into text and attributes alike. */
-export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
-}
 
 /** `plan` and `picture` are of the same image; the map is drawn at the plan's recommended span size. */
 export function renderReport(plan: Plan, picture: Picture): string {
@@ -41,8 +37,9 @@ export function renderReport(plan: Plan, picture: Picture): string {
 ${figures(plan)}
 <h2>Layers and spans of ${formatSize(plan.choice.spanSize)}</h2>
 <div class="scroll">${map(plan, picture)}</div>
-<p class="faint legend"><svg width="14" height="12" aria-hidden="true"><rect class="touched" width="14" height="12"/></svg> fetched by the start
-<svg width="14" height="12" aria-hidden="true"><rect class="untouched" y="8" width="14" height="4"/></svg> never touched
+<p class="faint legend"><svg width="14" height="12" aria-hidden="true"><rect class="touched" width="14" height="12"/></svg> read by the start
+<svg width="14" height="12" aria-hidden="true"><rect class="unused" width="14" height="12"/></svg> fetched with it, unread
+<svg width="14" height="12" aria-hidden="true"><rect class="untouched" y="8" width="14" height="4"/></svg> never fetched
 <svg width="14" height="12" aria-hidden="true"><rect class="whole" x=".5" y=".5" width="13" height="11"/></svg> outside the index: pulled whole</p>
 <h2>Span sizes</h2>
 ${sizes(plan)}
@@ -96,6 +93,7 @@ function map({ layers, choice }: Plan, picture: Picture): string {
       ? picture.cells({
           layer: layer.index,
           spanSize: choice.spanSize,
+          axis: 'compressed',
           start: 0,
           end: layer.size,
           limit: Math.min(limit, Math.ceil(width / CELL_WIDTH)),
@@ -110,28 +108,11 @@ function map({ layers, choice }: Plan, picture: Picture): string {
   return `<table><thead><tr><th class="number">Layer</th><th>Made by</th><th>Spans</th><th class="number">Size</th><th class="number">Spans fetched</th><th class="number">Bytes fetched</th><th class="number">Files read</th><th class="number">Bytes read</th></tr></thead><tbody>${lines.join('')}</tbody></table>`;
 }
 
-/** Two paths instead of hundreds of rectangles: the low line of all spans, and the touched ones that stand up. */
 function bar(layer: PlanLayer, cells: readonly Cell[], width: number): string {
-  const open = `<svg width="${WIDTH}" height="${BAR}" viewBox="0 0 ${WIDTH} ${BAR}" aria-hidden="true">`;
-  if (!layer.indexed) {
-    return `${open}<rect class="whole" x=".5" y=".5" width="${round(width)}" height="${BAR - 1}"/></svg>`;
-  }
-  const scale = width / Math.max(1, layer.size);
-  const box = (cell: Cell, height: number): string => {
-    const left = cell.start * scale;
-    const right = Math.max(left + 0.8, cell.end * scale - 0.4);
-    return `M${round(left)} ${BAR}H${round(right)}v-${round(height)}H${round(left)}z`;
-  };
-  const low = cells.map((cell) => box(cell, 4)).join('');
-  const high = cells
-    .filter((cell) => cell.touched > 0)
-    .map((cell) => box(cell, 8 + (BAR - 8) * (cell.touched / (cell.last - cell.first + 1))))
-    .join('');
-  return `${open}<path class="untouched" d="${low}"/><path class="touched" d="${high}"/></svg>`;
-}
-
-function round(value: number): string {
-  return String(Math.round(value * 10) / 10);
+  const drawn = layer.indexed
+    ? cellPaths(cells, BAR, width / Math.max(1, layer.size))
+    : `<rect class="whole" x=".5" y=".5" width="${round(width)}" height="${BAR - 1}"/>`;
+  return `<svg width="${WIDTH}" height="${BAR}" viewBox="0 0 ${WIDTH} ${BAR}" aria-hidden="true">${drawn}</svg>`;
 }
 
 function sizes({ rows, choice, trace }: Plan): string {
@@ -163,25 +144,26 @@ function modes(list: readonly Forecast[]): string {
 }
 
 /** The files that the start read most of. */
-function files({ layers, trace }: Plan, picture: Picture): string {
+function files({ trace }: Plan, picture: Picture): string {
   if (trace === null) return '';
-  const rows: { layer: number; row: EntryRow }[] = [];
-  for (const { index: layer } of layers) {
-    for (let offset = 0; ; offset += PAGE) {
-      const page = picture.entries({ layer, offset, limit: PAGE, filter: '', touchedOnly: true });
-      for (const row of page.rows) if (row.touched > 0) rows.push({ layer, row });
-      if (offset + PAGE >= page.total) break;
-    }
-  }
-  const most = rows.sort((a, b) => b.row.touched - a.row.touched).slice(0, FILES);
-  const lines = most.map(
-    ({ layer, row }) =>
-      `<tr><td class="instruction"><bdi>${escapeHtml(shorten(row.path))}</bdi></td><td class="number">${formatCount(layer)}</td><td class="number">${formatBytes(row.size)}</td><td class="number">${formatBytes(row.touched)}</td><td class="number">${row.at === null ? '–' : `${formatCount(Math.round(row.at))} ms`}</td></tr>`,
+  const { rows, total } = picture.entries({
+    layer: null,
+    filter: '',
+    touchedOnly: true,
+    type: 'reg',
+    package: null,
+    time: null,
+    sort: 'touched',
+    descending: true,
+    offset: 0,
+    limit: FILES,
+  });
+  const lines = rows.map(
+    (row) =>
+      `<tr><td class="instruction"><bdi>${escapeHtml(shorten(row.path))}</bdi></td><td class="number">${formatCount(row.layer)}</td><td class="number">${formatBytes(row.size)}</td><td class="number">${formatBytes(row.touched)}</td><td class="number">${row.at === null ? '–' : `${formatCount(Math.round(row.at))} ms`}</td></tr>`,
   );
   return `<h2>Files read most</h2><div class="scroll"><table><thead><tr><th>Path</th><th class="number">Layer</th><th class="number">Size</th><th class="number">Read</th><th class="number">First touch</th></tr></thead><tbody>${lines.join('')}</tbody></table></div>${
-    rows.length > most.length
-      ? `<p class="faint">… and ${formatCount(rows.length - most.length)} more.</p>`
-      : ''
+    total > rows.length ? `<p class="faint">… and ${formatCount(total - rows.length)} more.</p>` : ''
   }`;
 }
 
@@ -198,9 +180,17 @@ function shorten(path: string): string {
   return path.length > 300 ? `${path.slice(0, 299)}…` : path;
 }
 
+function variables(colors: (typeof MAP_COLORS)['light' | 'dark'], line: string, pull: string): string {
+  return `${Object.entries(colors)
+    .map(([name, color]) => `--${name}:${color};`)
+    .join('')}--line:${line};--pull:${pull}`;
+}
+
+const LIGHT = variables(MAP_COLORS.light, '#dcdcdc', '#2f6fbb');
+const DARK = variables(MAP_COLORS.dark, '#3a3a3a', '#5a9be0');
 const STYLE = `
-:root{color-scheme:light dark;--text:#292929;--faint:#5f6368;--line:#dcdcdc;--back:#fff;--touched:#c46a00;--untouched:#b5b9bd;--pull:#2f6fbb}
-@media (prefers-color-scheme:dark){:root{--text:#d6d6d6;--faint:#a0a0a0;--line:#3a3a3a;--back:#1e1e1e;--touched:#e0912a;--untouched:#5b5f63;--pull:#5a9be0}}
+:root{color-scheme:light dark;${LIGHT}}
+@media (prefers-color-scheme:dark){:root{${DARK}}}
 body{margin:0;padding:24px;background:var(--back);color:var(--text);font:14px/1.45 system-ui,sans-serif}
 main{max-width:1320px;margin:0 auto}
 h1{font-size:1.5em;margin:0;overflow-wrap:anywhere}
@@ -222,8 +212,9 @@ th{font-weight:600;white-space:nowrap}
 svg{display:block;max-width:100%}
 .legend svg{display:inline-block;vertical-align:-1px;margin-inline-start:14px}
 .touched{fill:var(--touched)}
+.unused{fill:var(--unused)}
 .untouched{fill:var(--untouched)}
 .pull{fill:var(--pull)}
 .whole{fill:none;stroke:var(--faint);stroke-dasharray:2 2}
-@media print{:root{--text:#000;--faint:#444;--line:#bbb;--back:#fff;--touched:#c46a00;--untouched:#b5b9bd;--pull:#2f6fbb}body{padding:0;font-size:10px}tr,.figures{break-inside:avoid}.touched,.untouched,.pull{print-color-adjust:exact}}
+@media print{:root{${LIGHT}}body{padding:0;font-size:10px}tr,.figures{break-inside:avoid}.touched,.unused,.untouched,.pull{print-color-adjust:exact}}
 `;

@@ -2,6 +2,7 @@
 import type { TarEntries } from '../layer/types';
 import type { ImageConfig } from '../oci/types';
 import { decodePath } from './paths';
+import { ProcessLog } from './processes';
 import { TouchLog, type LogHeads, type Way } from './touch-log';
 import { ImageTree } from './tree';
 import type {
@@ -88,6 +89,7 @@ export class TraceMapper {
   readonly #files: Map<number, FileUse>[];
   readonly #log = new TouchLog();
   readonly #untracedReadyAt: number | undefined;
+  readonly #processes = new ProcessLog();
   #lastPath: string | undefined;
   #lastFile: FileUse | undefined;
   #ended = false;
@@ -106,6 +108,7 @@ export class TraceMapper {
     // What comes after the snapshot belongs to the end of the container, not to its start.
     if (this.#ended) return;
     if (event.op === 'mark') this.#ended = event.what === 'snapshot-done';
+    this.#processes.add(event);
     if (!('path' in event) || (event.ret ?? 0) < 0) return;
     switch (event.op) {
       case 'open':
@@ -174,6 +177,7 @@ export class TraceMapper {
       },
       readyAt: footer?.t_ready,
       untracedReadyAt: this.#untracedReadyAt,
+      processes: this.#processes.finish(),
     };
   }
 

@@ -143,6 +143,18 @@ export interface Coverage {
   readonly unmapped: readonly Unmapped[];
 }
 
+/** One process of a start. Times are microseconds since t0. */
+export interface TraceProcess {
+  readonly pid: number;
+  /** Undefined for the first one. */
+  readonly parent: number | undefined;
+  /** What it ran last, as it was asked for; its parent's program for one that ran none of its own. */
+  readonly program: string | undefined;
+  readonly start: number;
+  /** Undefined when it outlived the recording. */
+  readonly end: number | undefined;
+}
+
 /** A trace laid onto an image. */
 export interface TraceMapping {
   /** Ascending by `at`; touches of one entry merged where they meet. */
@@ -154,4 +166,6 @@ export interface TraceMapping {
   readonly readyAt: number | undefined;
   /** The same without a tracer, where the trace tells. */
   readonly untracedReadyAt?: number | undefined;
+  /** In the order of their beginning, where the trace tells. */
+  readonly processes?: readonly TraceProcess[] | undefined;
 }

@@ -41,6 +41,7 @@ test('the VSIX holds what it should and nothing else', () => {
       'extension/package.json',
       'extension/package.nls.json',
       'extension/readme.md',
+      'extension/schemas/soci-lens.schema.json',
       ...tracers,
     ].sort(),
   );

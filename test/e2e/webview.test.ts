@@ -166,7 +166,7 @@ describe('with a recorded start', () => {
     assert.equal(text, formatSize(spanSize));
     await page.locator(`#sizes [data-key="${spanSize}"][aria-selected="true"]`).waitFor();
     await page.locator('#command code', { hasText: `--span-size ${spanSize} ` }).waitFor();
-    const expected = picture.overview({ spanSize, minLayerSize: plan.minLayerSize, network: plan.network });
+    const expected = picture.overview({ ...plan, spanSize, prefetch: false, extra: [] });
     const row = expected.plan.rows.find((one) => one.spanSize === spanSize);
     await page.locator('#figures', { hasText: `${row?.touchedSpans} of ${row?.spans}` }).waitFor();
   });
@@ -174,7 +174,10 @@ describe('with a recorded start', () => {
   test('the settings of an earlier page come back; damaged ones do not', async () => {
     const network = { rttMs: 20, bytesPerSecond: 1e8 };
     const page = await open(picture, {
-      state: { settings: { spanSize: 65536, minLayerSize: 0, network }, layer: 2 },
+      state: {
+        settings: { spanSize: 65536, minLayerSize: 0, network, node: plan.node, prefetch: false, extra: [] },
+        layer: 2,
+      },
     });
     assert.equal(await page.locator('#sizes [data-key="65536"]').getAttribute('aria-selected'), 'true');
     assert.equal(await page.locator('#layers [data-key="2"]').getAttribute('aria-selected'), 'true');
@@ -205,7 +208,7 @@ describe('with a recorded start', () => {
     await create.click();
     await page.waitForTimeout(100);
     const order = { spanSize: plan.choice.spanSize, minLayerSize: plan.minLayerSize };
-    assert.deepEqual(orders, [{ ...order, prefetch: true }]);
+    assert.deepEqual(orders, [{ ...order, prefetch: true, extra: [] }]);
     assert.equal(await create.getAttribute('disabled'), '');
     opened?.host.tell('progress', { step: 'Pushing', done: 50, total: 200 });
     await page.locator('.state', { hasText: 'Pushing, 25 %' }).waitFor();

@@ -7,6 +7,7 @@ import type { Browser, Page } from 'playwright-core';
 import { LensError, messageOf } from '../../src/errors';
 import { pageHtml } from '../../src/plan/page';
 import type { Picture } from '../../src/plan/picture';
+import { pictureHandlers } from '../../src/plan/picture/handlers';
 import { serve } from '../../src/protocol';
 import type { Handlers, HostEnd, ToPage, WireError } from '../../src/protocol';
 import { repoRoot } from './paths';
@@ -89,14 +90,17 @@ export async function openPage(browser: Browser, bundle: string, options: OpenOp
       page.evaluate(`window.postMessage(${JSON.stringify(message)}, '*')`).catch(() => undefined);
     },
     {
-      overview: ({ settings }) => options.picture().overview(settings),
-      cells: (query) => options.picture().cells(query),
-      span: (query) => options.picture().span(query),
-      entries: (query) => options.picture().entries(query),
+      ...pictureHandlers(options.picture),
+      comparables: () => ({ list: [] }),
+      compare: () => Promise.reject(new Error('There is nothing to compare with.')),
       createIndex: none,
       recordStart: none,
       exportReport: none,
+      exportMap: none,
+      exportFiles: none,
       openEntry: none,
+      saveEntry: none,
+      revealEntry: none,
       ...options.actions,
     },
     wireError,

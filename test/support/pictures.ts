@@ -1,10 +1,17 @@
 /** Made-up images for the picture: small and believable, huge, hostile, empty. The same in every run. */
 import type { PlanInput } from '../../src/plan/plan';
-import type { Touch } from '../../src/trace/types';
+import type { Touch, TraceProcess } from '../../src/trace/types';
 import { fakeScan, seeded } from './scans';
 import type { FakeEntry } from './scans';
 
 const MB = 1_000_000;
+
+/** Who runs in the made-up starts: a program, one that it asks something, and a worker that reads late. */
+const PROCESSES: readonly TraceProcess[] = [
+  { pid: 1, parent: undefined, program: '/usr/bin/python3', start: 0, end: undefined },
+  { pid: 7, parent: 1, program: '/usr/bin/uname', start: 90_000, end: 130_000 },
+  { pid: 12, parent: 1, program: '/usr/bin/python3', start: 600_000, end: undefined },
+];
 
 interface LayerRecipe {
   readonly instruction: string;
@@ -60,7 +67,7 @@ function imageOf(reference: string, recipes: readonly LayerRecipe[], traced: boo
           start: Math.floor(start),
           end: Math.min(size, Math.floor(end)),
           at,
-          pid: 1,
+          pid: at < 600_000 ? 1 : 12,
           kind: 'read',
           executable: false,
         });
@@ -91,6 +98,7 @@ function imageOf(reference: string, recipes: readonly LayerRecipe[], traced: boo
           unmapped: [{ path: '/tmp/cache', reason: 'not-in-image' as const }],
         },
         readyAt: 1_330_000,
+        processes: PROCESSES,
       },
     }),
   };
@@ -208,6 +216,7 @@ export function hostile(): PlanInput {
         unmapped: [{ path: '</ul><script>window.hacked=1</script>', reason: 'not-in-image' }],
       },
       readyAt: undefined,
+      processes: [],
     },
   };
 }

@@ -1,11 +1,32 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createPicture } from '../../src/plan/picture';
+import { comparePictures, createPicture } from '../../src/plan/picture';
+import { pictureHandlers } from '../../src/plan/picture/handlers';
+import type { EntriesQuery, Settings } from '../../src/plan/picture/types';
 import { connectHost, HostError, ProtocolError, serve } from '../../src/protocol';
-import type { Handlers, PageEnd, ToPage } from '../../src/protocol';
+import type { Handlers, PageEnd, RequestName, Requests, ToPage } from '../../src/protocol';
 import { hostile, manyLayers, service } from '../support/pictures';
 
-const SETTINGS = { spanSize: null, minLayerSize: 0, network: { rttMs: 20, bytesPerSecond: 1e8 } };
+const SETTINGS: Settings = {
+  spanSize: null,
+  minLayerSize: 0,
+  network: { rttMs: 20, bytesPerSecond: 1e8 },
+  node: { cores: 4, unpackBytesPerSecond: 1e8 },
+  prefetch: true,
+  extra: [{ layer: 0, entry: 1 }],
+};
+const ALL: EntriesQuery = {
+  layer: null,
+  filter: '',
+  touchedOnly: false,
+  type: null,
+  package: null,
+  time: null,
+  sort: 'archive',
+  descending: false,
+  offset: 0,
+  limit: 200,
+};
 
 function handlers(part: Partial<Handlers> = {}): Handlers {
   const unexpected = (): never => {
@@ -14,12 +35,25 @@ function handlers(part: Partial<Handlers> = {}): Handlers {
   return {
     overview: unexpected,
     cells: unexpected,
+    filesInView: unexpected,
+    place: unexpected,
     span: unexpected,
+    search: unexpected,
     entries: unexpected,
+    listFolder: unexpected,
+    folder: unexpected,
+    blame: unexpected,
+    timeline: unexpected,
+    comparables: unexpected,
+    compare: unexpected,
     createIndex: unexpected,
     recordStart: unexpected,
     exportReport: unexpected,
+    exportMap: unexpected,
+    exportFiles: unexpected,
     openEntry: unexpected,
+    saveEntry: unexpected,
+    revealEntry: unexpected,
     ...part,
   };
 }
@@ -65,32 +99,50 @@ describe('questions and answers', () => {
     for (const input of [service(), manyLayers(), hostile()]) {
       const picture = createPicture(input);
       const { page } = line({
-        overview: ({ settings }) => picture.overview(settings),
-        cells: (query) => picture.cells(query),
-        span: (query) => picture.span(query),
-        entries: (query) => picture.entries(query),
+        ...pictureHandlers(() => picture),
+        compare: () => ({
+          comparison: comparePictures(picture.side('a', null), picture.side('b', SETTINGS)),
+        }),
       });
-      assert.deepEqual(await page.ask('overview', { settings: null }), picture.overview(null));
-      assert.deepEqual(await page.ask('overview', { settings: SETTINGS }), picture.overview(SETTINGS));
-      const cells = { layer: 0, spanSize: 65536, start: 0, end: 100_000, limit: 100 };
-      assert.deepEqual(await page.ask('cells', cells), picture.cells(cells));
-      const span = { layer: 0, spanSize: 65536, span: 0 };
-      assert.deepEqual(await page.ask('span', span), picture.span(span));
-      const entries = { layer: 0, offset: 0, limit: 100, filter: '', touchedOnly: false };
-      assert.deepEqual(await page.ask('entries', entries), picture.entries(entries));
+      const view = { layer: 0, spanSize: 65536, start: 0, end: 100_000, limit: 100 } as const;
+      const blamed = { spanSize: 65536, minLayerSize: 0 } as const;
+      const asked = {
+        overview: [{ settings: null }, { settings: SETTINGS }],
+        cells: [
+          { ...view, axis: 'compressed' },
+          { ...view, axis: 'uncompressed' },
+        ],
+        filesInView: [{ ...view, axis: 'compressed' }],
+        place: [{ layer: 0, entry: 1, spanSize: 65536, axis: 'compressed' }],
+        span: [{ layer: 0, spanSize: 65536, span: 0 }],
+        search: [{ text: 'e' }],
+        entries: [ALL, { ...ALL, time: [0, 50.5], sort: 'touched' }],
+        listFolder: [{ layer: 0, path: '', offset: 0, limit: 500 }],
+        blame: [blamed],
+        folder: [{ ...blamed, path: '', limit: 100 }],
+        timeline: [{ settings: SETTINGS }],
+      } satisfies { [N in RequestName]?: Requests[N]['ask'][] };
+      const direct: Partial<Handlers> = pictureHandlers(() => picture);
+      for (const [name, bodies] of Object.entries(asked) as [keyof typeof asked, never[]][]) {
+        for (const body of bodies) {
+          const answer = await page.ask(name, body);
+          assert.deepEqual(answer, await direct[name]?.(body), name);
+          assert.ok(JSON.stringify(answer).length < 1e6, `${name} is too long`);
+        }
+      }
+      const { comparison } = await page.ask('compare', { settings: null, with: { spanSize: 65536 } });
+      assert.equal(comparison.after, 'b');
     }
   });
 
   test('no answer about a large image is over a megabyte', () => {
     const picture = createPicture(manyLayers());
     const size = (value: unknown): number => JSON.stringify(value).length;
+    const view = { layer: 3, spanSize: 65536, axis: 'compressed', start: 0, end: 1e9, limit: 4096 } as const;
     assert.ok(size(picture.overview(null)) < 1e6);
-    assert.ok(size(picture.cells({ layer: 3, spanSize: 65536, start: 0, end: 1e9, limit: 4096 })) < 1e6);
-    assert.ok(
-      size(
-        createPicture(hostile()).entries({ layer: 0, offset: 0, limit: 500, filter: '', touchedOnly: false }),
-      ) < 1e6,
-    );
+    assert.ok(size(picture.cells(view)) < 1e6);
+    assert.ok(size(picture.timeline(null)) < 1e6);
+    assert.ok(size(createPicture(hostile()).entries(ALL)) < 1e6);
   });
 
   test('answers find their question, in whatever order they come', async () => {

@@ -1,5 +1,7 @@
 /** Which part of an image costs what: plain JSON, for the treemap of the page, the report and `plan --json`. */
-import type { WasteReason } from './waste';
+
+/** Why the bytes of a file are carried along and never seen: OCI image-spec, layer.md. */
+export type WasteReason = 'replaced' | 'removed';
 
 /**
  * What one part of an image costs. All in bytes; the parts of one division (by instruction, by folder, by package) add up to

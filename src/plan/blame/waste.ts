@@ -1,7 +1,5 @@
 import type { TarEntries } from '../../layer/types';
-
-/** Why the bytes of a file are carried along and never seen: OCI image-spec, layer.md. */
-export type WasteReason = 'replaced' | 'removed';
+import type { WasteReason } from './types';
 
 export interface WastedFile {
   readonly path: string;

@@ -14,6 +14,7 @@ const VERBS = [
   'show',
   'get',
   'clean',
+  'gate',
 ];
 
 test('without a verb the help goes to stderr, and asked for to stdout', async () => {
@@ -74,6 +75,8 @@ suite('usage errors end with 2, one sentence and no work', () => {
     ['get oci:x y --layer top', /--layer takes the number/],
     ['list docker-daemon:x', /takes oci:FOLDER or docker:/],
     ['verify docker-daemon:x', /takes oci:FOLDER or docker:/],
+    ['gate', /Usage: soci-lens gate IMAGE/],
+    ['gate oci:x --format html', /--format takes text, json, sarif, junit, markdown, not "html"/],
     ['verify oci:x --sample few', /--sample takes a whole number/],
   ];
   for (const [line, complaint] of mistakes) {

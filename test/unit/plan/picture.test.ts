@@ -2,10 +2,23 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { spanTable } from '../../../src/layer/spans';
 import { createPicture } from '../../../src/plan/picture';
+import type { EntriesQuery } from '../../../src/plan/picture/types';
 import { renderReport } from '../../../src/plan/report';
 import { empty, hostile, manyLayers, service, untraced } from '../../support/pictures';
 
 const MIB = 1024 * 1024;
+const ALL: EntriesQuery = {
+  layer: null,
+  filter: '',
+  touchedOnly: false,
+  type: null,
+  package: null,
+  time: null,
+  sort: 'archive',
+  descending: false,
+  offset: 0,
+  limit: 50,
+};
 
 describe('the picture of a service', () => {
   const input = service();
@@ -21,6 +34,7 @@ describe('the picture of a service', () => {
       start: 0,
       end: size,
       limit: 4096,
+      axis: 'compressed',
     });
     assert.equal(spans, table.length);
     assert.equal(
@@ -41,9 +55,23 @@ describe('the picture of a service', () => {
   });
 
   test('fewer cells lose no span and no touch', () => {
-    const all = picture.cells({ layer: 1, spanSize: MIB, start: 0, end: size, limit: 4096 }).cells;
+    const all = picture.cells({
+      layer: 1,
+      axis: 'compressed',
+      spanSize: MIB,
+      start: 0,
+      end: size,
+      limit: 4096,
+    }).cells;
     for (const limit of [1, 7, 50, 200]) {
-      const { cells } = picture.cells({ layer: 1, spanSize: MIB, start: 0, end: size, limit });
+      const { cells } = picture.cells({
+        layer: 1,
+        axis: 'compressed',
+        spanSize: MIB,
+        start: 0,
+        end: size,
+        limit,
+      });
       assert.ok(cells.length <= limit + 1, `${cells.length} of ${limit}`);
       assert.equal(cells[0]?.first, 0);
       assert.equal(cells.at(-1)?.last, table.length - 1);
@@ -57,7 +85,14 @@ describe('the picture of a service', () => {
 
   test('a zoomed range gives the spans that lie in it', () => {
     const start = Math.floor(size * 0.4);
-    const { cells } = picture.cells({ layer: 1, spanSize: MIB, start, end: start + 2_000_000, limit: 500 });
+    const { cells } = picture.cells({
+      layer: 1,
+      axis: 'compressed',
+      spanSize: MIB,
+      start,
+      end: start + 2_000_000,
+      limit: 500,
+    });
     assert.ok(cells.length > 1 && cells.length < 12);
     assert.ok(cells[0]!.start <= start && cells[0]!.end > start);
     assert.ok(cells.at(-1)!.end >= start + 2_000_000 - 1);
@@ -83,7 +118,7 @@ describe('the picture of a service', () => {
   });
 
   test('pages of rows, all and filtered', () => {
-    const query = { layer: 1, offset: 0, limit: 50, filter: '', touchedOnly: false };
+    const query = { ...ALL, layer: 1, limit: 50 };
     const all = picture.entries(query);
     assert.equal(all.total, scan.entries.length);
     assert.equal(all.rows.length, 50);
@@ -98,9 +133,16 @@ describe('the picture of a service', () => {
   });
 
   test('shows the span size that is set, also one that no row had', () => {
-    const network = { rttMs: 20, bytesPerSecond: 1e8 };
+    const { network, node } = picture.overview(null).plan;
     assert.equal(picture.overview(null).spanSize, picture.overview(null).plan.choice.spanSize);
-    const own = picture.overview({ spanSize: 3_000_000, minLayerSize: 0, network });
+    const own = picture.overview({
+      spanSize: 3_000_000,
+      minLayerSize: 0,
+      network,
+      node,
+      prefetch: false,
+      extra: [],
+    });
     assert.equal(own.spanSize, 3_000_000);
     assert.ok(own.plan.rows.some((row) => row.spanSize === 3_000_000));
     assert.equal(own.plan.minLayerSize, 0);
@@ -108,10 +150,13 @@ describe('the picture of a service', () => {
 
   test('what is not there is an error, not a crash', () => {
     assert.throws(() => picture.span({ layer: 1, spanSize: MIB, span: 1e6 }), { code: 'plan/no-such-span' });
-    assert.throws(() => picture.cells({ layer: 99, spanSize: MIB, start: 0, end: 1, limit: 1 }), {
-      code: 'plan/no-such-layer',
-    });
-    assert.throws(() => picture.entries({ layer: -1, offset: 0, limit: 1, filter: '', touchedOnly: false }), {
+    assert.throws(
+      () => picture.cells({ layer: 99, axis: 'compressed', spanSize: MIB, start: 0, end: 1, limit: 1 }),
+      {
+        code: 'plan/no-such-layer',
+      },
+    );
+    assert.throws(() => picture.entries({ ...ALL, layer: -1 }), {
       code: 'plan/no-such-layer',
     });
   });
@@ -122,8 +167,11 @@ test('a growing image: layers that are not scanned yet have no spans and no file
   const layers = input.layers.map((layer, index) => (index > 1 ? { ...layer, scan: undefined } : layer));
   const picture = createPicture({ ...input, layers, mapping: undefined }, {}, 4);
   assert.equal(picture.overview(null).pending, 4);
-  assert.deepEqual(picture.cells({ layer: 2, spanSize: MIB, start: 0, end: 9, limit: 9 }).cells, []);
-  assert.deepEqual(picture.entries({ layer: 2, offset: 0, limit: 9, filter: '', touchedOnly: false }), {
+  assert.deepEqual(
+    picture.cells({ layer: 2, axis: 'compressed', spanSize: MIB, start: 0, end: 9, limit: 9 }).cells,
+    [],
+  );
+  assert.deepEqual(picture.entries({ ...ALL, layer: 2 }), {
     total: 0,
     rows: [],
   });

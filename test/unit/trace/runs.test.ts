@@ -18,6 +18,7 @@ const run = (touches: Touch[], readyAt?: number): TraceMapping => ({
   touches,
   files: new Set(touches.map(({ entry }) => entry)).size,
   coverage: { mapped: 1, excluded: 0, unmapped: [] },
+  processes: [],
   readyAt,
 });
 const brief = ({ touches }: TraceMapping) =>

@@ -52,7 +52,7 @@ export function layerTree({ entries }: LayerScan): Folder {
 const MAX_DEPTH = 200;
 
 /** `./usr//lib/` → `usr`, `lib`. A `..` stays as it is: it is a name in the archive, and nothing is opened by it. */
-function pathParts(name: string): string[] {
+export function pathParts(name: string): string[] {
   const parts = name.split('/').filter((part) => part !== '' && part !== '.');
   return parts.length <= MAX_DEPTH ? parts : [...parts.slice(0, MAX_DEPTH), parts.slice(MAX_DEPTH).join('/')];
 }

@@ -1,0 +1,37 @@
+import type { Handlers } from '../../protocol';
+import type { Picture } from '../picture';
+
+/** Files that a search lists. */
+const HITS = 30;
+
+/** What a picture answers by itself; the rest is the host's. */
+export function pictureHandlers(
+  picture: () => Promise<Picture> | Picture,
+): Pick<
+  Handlers,
+  | 'overview'
+  | 'cells'
+  | 'filesInView'
+  | 'place'
+  | 'span'
+  | 'search'
+  | 'entries'
+  | 'listFolder'
+  | 'folder'
+  | 'blame'
+  | 'timeline'
+> {
+  return {
+    overview: async ({ settings }) => (await picture()).overview(settings),
+    cells: async (query) => (await picture()).cells(query),
+    filesInView: async (query) => (await picture()).filesInView(query),
+    place: async (query) => (await picture()).place(query),
+    span: async (query) => (await picture()).span(query),
+    search: async ({ text }) => ({ hits: text === '' ? [] : (await picture()).search(text, HITS) }),
+    entries: async (query) => (await picture()).entries(query),
+    listFolder: async (query) => (await picture()).listFolder(query),
+    folder: async (query) => ({ folder: (await picture()).folder(query) ?? null }),
+    blame: async (query) => (await picture()).blame(query),
+    timeline: async ({ settings }) => (await picture()).timeline(settings),
+  };
+}
