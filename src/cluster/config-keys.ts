@@ -36,21 +36,22 @@ type Extra = Partial<
 function table(
   prefix: string,
   keys: Readonly<
-    Record<string, readonly [fallback: ConfigKey['fallback'] | 'list', about: string, extra?: Extra]>
+    Record<string, readonly [fallback: ConfigKey['fallback'] | readonly [], about: string, extra?: Extra]>
   >,
   common: Extra = {},
 ): ConfigKey[] {
   return Object.entries(keys).map(([name, [fallback, about, extra]]) => ({
     path: prefix === '' ? name : `${prefix}.${name}`,
-    kind: fallback === 'list' ? 'strings' : kindOf(fallback),
-    fallback: fallback === 'list' ? '' : fallback,
+    kind: kindOf(fallback),
+    fallback: typeof fallback === 'object' ? '' : fallback,
     about,
     ...common,
     ...extra,
   }));
 }
 
-function kindOf(fallback: ConfigKey['fallback']): 'boolean' | 'integer' | 'string' {
+function kindOf(fallback: ConfigKey['fallback'] | readonly []): ConfigKey['kind'] {
+  if (typeof fallback === 'object') return 'strings';
   if (typeof fallback === 'boolean') return 'boolean';
   return typeof fallback === 'string' ? 'string' : 'integer';
 }
@@ -243,7 +244,7 @@ export const CONFIG_KEYS: readonly ConfigKey[] = [
         { since: '0.14' },
       ],
       'decompress_streams.*.path': ['', 'The program that decompresses: an absolute path.'],
-      'decompress_streams.*.args': ['list', 'What the program is started with.'],
+      'decompress_streams.*.args': [[], 'What the program is started with.'],
     },
     { since: '0.11' },
   ),

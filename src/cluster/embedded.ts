@@ -75,7 +75,7 @@ function findHereDocuments(text: string): Found[] {
     if (end === -1 || !first || !last) continue;
     const target = /(?:>|\btee\b(?:\s+-\S+)*)\s*["']?([^\s"'|;&<>]+)/.exec(`${before} ${after}`)?.[1] ?? '';
     const body = text.slice(first.index, last.index);
-    const dialect = dialectOf(body, /\.toml$/.test(target) ? target : '');
+    const dialect = dialectOf(body, target.endsWith('.toml') ? target : '');
     if (dialect) {
       const region = plainRegion(text, first.index, last.index, dialect, quote === '');
       found.push({ start: first.index, end: last.index, region });
