@@ -5,13 +5,20 @@ export interface SarifResult {
   readonly message: string;
   /** As a path or URI from the root of what is checked. */
   readonly file: string;
-  /** From 1 on, as SARIF counts. */
-  readonly region: {
-    readonly startLine: number;
-    readonly startColumn?: number;
-    readonly endLine?: number;
-    readonly endColumn?: number;
+  readonly region: SarifRegion;
+  /** What makes the finding go away. */
+  readonly fix?: {
+    readonly description: string;
+    readonly replacements: readonly { readonly region: SarifRegion; readonly text: string }[];
   };
+}
+
+/** From 1 on, as SARIF counts. */
+export interface SarifRegion {
+  readonly startLine: number;
+  readonly startColumn?: number;
+  readonly endLine?: number;
+  readonly endColumn?: number;
 }
 
 export interface SarifRule {
@@ -37,20 +44,32 @@ export function sarifLog(rules: readonly SarifRule[], results: readonly SarifRes
             rules: rules.map(({ id, description }) => ({ id, shortDescription: { text: description } })),
           },
         },
-        results: results.map(({ ruleId, level, message, file, region }) => ({
-          ruleId,
-          level,
-          message: { text: message },
-          locations: [
-            {
-              physicalLocation: {
-                // A URI reference with forward slashes (§3.4), from any system.
-                artifactLocation: { uri: encodeURI(file.replaceAll('\\', '/')) },
-                region,
-              },
-            },
-          ],
-        })),
+        results: results.map(({ ruleId, level, message, file, region, fix }) => {
+          // A URI reference with forward slashes (§3.4), from any system.
+          const artifactLocation = { uri: encodeURI(file.replaceAll('\\', '/')) };
+          return {
+            ruleId,
+            level,
+            message: { text: message },
+            locations: [{ physicalLocation: { artifactLocation, region } }],
+            ...(fix && {
+              fixes: [
+                {
+                  description: { text: fix.description },
+                  artifactChanges: [
+                    {
+                      artifactLocation,
+                      replacements: fix.replacements.map(({ region: deletedRegion, text }) => ({
+                        deletedRegion,
+                        insertedContent: { text },
+                      })),
+                    },
+                  ],
+                },
+              ],
+            }),
+          };
+        }),
       },
     ],
   };

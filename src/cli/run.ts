@@ -1,12 +1,14 @@
 import { messageOf, isAbort, LensError } from '../errors';
 import { commandHelp, EXIT, UsageError, type Command, type ExitCode } from './command';
 import { cleanCommand } from './clean';
+import { configCommand } from './config';
 import { gateCommand } from './gate';
 import { getCommand } from './get';
 import { importTraceCommand } from './import-trace';
 import { listCommand } from './list';
 import { indexCommand } from './make-index';
 import { inspectCommand } from './inspect';
+import { lintConfigCommand } from './lint-config';
 import { planCommand } from './plan';
 import { pushCommand } from './push';
 import { Session } from './session';
@@ -28,6 +30,8 @@ const COMMANDS: readonly Command[] = [
   getCommand,
   cleanCommand,
   gateCommand,
+  configCommand,
+  lintConfigCommand,
 ];
 
 /** Runs one command line to its exit code. Nothing is thrown: every failure becomes a sentence on stderr. */

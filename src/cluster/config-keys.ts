@@ -21,8 +21,8 @@ export interface ConfigKey {
   readonly min?: number;
   /** The only texts that mean something. */
   readonly values?: readonly string[];
-  /** True when the snapshotter does not start with any other text. */
-  readonly refusesOthers?: boolean;
+  /** When the snapshotter refuses any other text: as it reads the file, or later as it starts. */
+  readonly refusesOthers?: 'reading' | 'starting';
   /** Read, but by nothing that still has an effect: why. */
   readonly dead?: string;
   readonly about: string;
@@ -96,13 +96,13 @@ export const CONFIG_KEYS: readonly ConfigKey[] = [
     metrics_network: [
       'tcp',
       'The kind of metrics_address.',
-      { values: ['', 'tcp', 'tcp4', 'tcp6', 'unix'], refusesOthers: true },
+      { values: ['', 'tcp', 'tcp4', 'tcp6', 'unix'], refusesOthers: 'starting' },
     ],
     debug_address: ['', 'Where Go profiles are served; nowhere when empty.'],
     metadata_store: [
       'db',
       'Where the file lists of layers are kept: one database, or one for each layer with "db-multi".',
-      { values: ['', 'db', 'db-multi'], refusesOthers: true },
+      { values: ['', 'db', 'db-multi'], refusesOthers: 'starting' },
     ],
     metadata_db_no_sync: [
       false,
@@ -183,7 +183,7 @@ export const CONFIG_KEYS: readonly ConfigKey[] = [
     drop_policy: [
       'newest',
       'Which layer loses its background fetch when the queue is full.',
-      { since: '0.15', values: ['', 'newest', 'oldest'], refusesOthers: true },
+      { since: '0.15', values: ['', 'newest', 'oldest'], refusesOthers: 'reading' },
     ],
     emit_metric_period_sec: [10, 'How often the background fetch tells its metrics.', { unit: 's', min: 0 }],
   }),
@@ -192,7 +192,7 @@ export const CONFIG_KEYS: readonly ConfigKey[] = [
     type: [
       'soci',
       'Where layers, indexes and ztocs are kept: in a store of its own, or in that of containerd.',
-      { values: ['', 'soci', 'containerd'], refusesOthers: true },
+      { values: ['', 'soci', 'containerd'], refusesOthers: 'starting' },
     ],
     containerd_address: [
       '/run/containerd/containerd.sock',

@@ -26,6 +26,8 @@ const CONTAINERD = /^[ \t]*\[(?:plugins|proxy_plugins|grpc)\b|^\s*plugins\s*=/m;
 const BOTTLEROCKET = /^[ \t]*\[?settings\.container-runtime(?:-plugins)?\b/m;
 /** A quick look, before a file is taken apart. */
 const WORTH_A_LOOK = /soci|pull_modes|container-runtime-plugins/i;
+/** YAML that holds TOML has a name that says so, or a header on a line of its own. */
+const HOLDS_TOML = /\.toml\b|^[ \t]*\[[\w."'-]+\][ \t]*\r?$/m;
 
 /** Whose config a TOML text is; `undefined` when there is no sign of the snapshotter in it. */
 export function dialectOf(text: string, name = ''): Dialect | undefined {
@@ -47,7 +49,7 @@ export function findConfigs(text: string, name: string): Region[] {
   }
   if (!WORTH_A_LOOK.test(text)) return [];
   const hereDocuments = findHereDocuments(text);
-  const blocks = /\.ya?ml$/i.test(name) ? findBlocks(text) : [];
+  const blocks = /\.ya?ml$/i.test(name) && HOLDS_TOML.test(text) ? findBlocks(text) : [];
   const isWithin = ({ start, end }: Span) =>
     hereDocuments.some((here) => here.start < end && start < here.end);
   return [...hereDocuments, ...blocks.filter((block) => !isWithin(block))]

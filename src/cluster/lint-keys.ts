@@ -327,6 +327,12 @@ function converted({ content }: TomlEntry, { kind }: ConfigKey, written: string)
   return undefined;
 }
 
+const REFUSALS = {
+  reading: 'The snapshotter refuses the file and does not start.',
+  starting: 'The snapshotter does not start with any other value.',
+  never: 'The snapshotter does not know the value and takes the default.',
+} as const;
+
 function badValue(entry: TomlEntry, value: string, { values = [], refusesOthers }: ConfigKey): Finding {
   const known = values.filter((one) => one !== '');
   const near = JSON.stringify(closest(value.toLowerCase(), known));
@@ -336,9 +342,7 @@ function badValue(entry: TomlEntry, value: string, { values = [], refusesOthers 
     severity: refusesOthers ? 'error' : 'warning',
     at: entry.value,
     message: `${entry.path.at(-1) ?? ''} takes ${listed}, not ${JSON.stringify(value)}.`,
-    reason: refusesOthers
-      ? 'The snapshotter does not start with any other value.'
-      : 'The snapshotter does not know the value and takes the default.',
+    reason: REFUSALS[refusesOthers ?? 'never'],
     fix: { title: `Write ${near}`, edits: [replace(entry.value, near)] },
   };
 }

@@ -8,7 +8,7 @@ import { lintGeneral } from './lint-general';
 import { lintKeys } from './lint-keys';
 import { lintLazy, type LintImage } from './lint-lazy';
 import { lintParallel } from './lint-parallel';
-import { LATEST_RELEASE, parseRelease, type Release } from './releases';
+import { isAtLeast, LATEST_RELEASE, parseRelease, type Release } from './releases';
 import { readToml, type TomlDocument } from './toml';
 
 export interface LintOptions {
@@ -73,7 +73,7 @@ export function lintDocument(document: TomlDocument, options: LintOptions): Find
   const release = options.release ?? releaseIn(document.text) ?? LATEST_RELEASE;
   const view = new ConfigView(document, release);
   return [
-    ...byteOrderMark(document.text),
+    ...(isAtLeast(release, '0.10') ? byteOrderMark(document.text) : []),
     ...lintKeys(document, release),
     ...lintParallel(view),
     ...lintLazy(view, options.image),
@@ -87,7 +87,11 @@ export function releaseIn(text: string): Release | undefined {
   return parseRelease(version);
 }
 
-function syntaxFault({ text, unknown }: Region, message: string, at: number): Finding[] {
+function syntaxFault({ text, unknown }: Region, message: string, noticed: number): Finding[] {
+  // What a line leaves open is noticed on the next one.
+  const before = text.slice(0, noticed).trimEnd();
+  const leavesOpen = /(?:=|^[ \t]*\[[^\]\n]*)$/m.test(before.slice(before.lastIndexOf('\n') + 1));
+  const at = leavesOpen && text.slice(before.length, noticed).includes('\n') ? before.length : noticed;
   const start = text.lastIndexOf('\n', at - 1) + 1;
   const newline = text.indexOf('\n', at);
   const end = newline === -1 ? text.length : newline;
@@ -116,7 +120,7 @@ function byteOrderMark(text: string): Finding[] {
       severity: 'error',
       at: { start: 0, end: 1 },
       message: 'The file begins with a byte order mark.',
-      reason: 'Since release 0.10 the snapshotter refuses such a file: "invalid character at start of key".',
+      reason: 'Since release 0.10 the snapshotter refuses the file: "invalid character at start of key".',
       fix: { title: 'Remove the mark', edits: [{ start: 0, end: 1, text: '' }] },
     },
   ];

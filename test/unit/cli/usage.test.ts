@@ -15,6 +15,8 @@ const VERBS = [
   'get',
   'clean',
   'gate',
+  'config',
+  'lint-config',
 ];
 
 test('without a verb the help goes to stderr, and asked for to stdout', async () => {
@@ -47,6 +49,11 @@ suite('usage errors end with 2, one sentence and no work', () => {
     ['inspect Not:An:Image', /not an image reference/],
     ['inspect oci:x --log-level loud', /--log-level takes error, info or debug/],
     ['inspect oci:x -- more', /Usage: soci-lens inspect IMAGE/],
+    ['config --node m6i.huge', /"m6i.huge" describes no node/],
+    ['config --mode eager', /--mode takes lazy, parallel, fallback/],
+    ['config --soci-version 0.8', /--soci-version takes 0.9/],
+    ['lint-config x.toml --format xml', /--format takes text, json, sarif/],
+    ['lint-config x.toml --image app:1', /takes oci:FOLDER or docker/],
     ['plan oci:x', /--trace is missing/],
     ['plan oci:x --trace t --network fast', /"fast"/],
     ['plan oci:x --trace t --node fast', /"fast"/],
