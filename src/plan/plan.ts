@@ -1,21 +1,22 @@
 /** From the scans of an image's layers and the trace of its start to a decision: `Plan`. */
 import { LensError } from '../errors';
-import { spanTable } from '../layer/spans';
 import type { LayerScan, SpanTable } from '../layer/types';
 import type { Descriptor } from '../oci/types';
-import { DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE } from '../soci/layers';
+import { DEFAULT_MIN_LAYER_SIZE } from '../soci/layers';
 import { ztocSizer } from '../soci/ztoc';
-import type { Touch, TraceMapping } from '../trace/types';
-import { clientReads } from './client-reads';
-import { COSTS, forecast, serialFetches } from './forecast';
-import type { ForecastInput, ForecastLayer } from './forecast';
-import { formatBytes, formatCount, formatSeconds, formatSize } from './format';
-import { checkNetwork, DEFAULT_NETWORK, DEFAULT_NODE, parseNetwork } from './network';
-import { spanRuns, startFetches, startReads } from './spans';
-import type { StartFetches } from './spans';
-import { layerTouches } from './touches';
+import type { TraceMapping } from '../trace/types';
+import { choose } from './choice';
+import { planTrace } from './coverage';
+import { createEvaluator } from './evaluate';
+import type { Circumstances, Evaluator, Variant } from './evaluate';
+import { formatSize } from './format';
+import { checkNetwork, DEFAULT_NETWORK, parseNetwork } from './network';
+import { checkNode, DEFAULT_NODE, networkOf } from './node';
+import { planNotes } from './notes';
+import { spanRuns } from './spans';
+import { createSpanTables, layStart } from './starts';
 import type { LayerTouches } from './touches';
-import type { Forecast, LayerSpans, Network, Node, Plan, PlanLayer, PlanTrace, SpanSizeRow } from './types';
+import type { Forecast, LayerSpans, Network, Node, Plan, PlanLayer, SpanSizeRow } from './types';
 
 const KIB = 1024;
 
@@ -23,12 +24,6 @@ const KIB = 1024;
 export const DEFAULT_SPAN_SIZES: readonly number[] = [64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384].map(
   (kib) => kib * KIB,
 );
-
-/** Forecasts closer than this share of the time are as good as equal: the measured noise between equal runs is larger. */
-const SAME_TIME = 0.02;
-/** Below this share of a trace's paths found in the image, the trace is of another image. */
-const FOREIGN_TRACE = 0.1;
-const EXAMPLES = 10;
 
 export interface PlanInputLayer {
   readonly descriptor: Descriptor;
@@ -43,8 +38,10 @@ export interface PlanInputLayer {
 export interface PlanInput {
   readonly image: { readonly reference: string; readonly digest: string; readonly platform: string };
   readonly layers: readonly PlanInputLayer[];
-  /** Missing without a trace. */
+  /** Missing without a trace; of several starts what any of them touched. */
   readonly mapping?: TraceMapping | undefined;
+  /** Each of several starts, so that a choice holds for all of them. */
+  readonly runs?: readonly TraceMapping[] | undefined;
 }
 
 export interface PlanOptions {
@@ -55,26 +52,28 @@ export interface PlanOptions {
   readonly node?: Node | undefined;
 }
 
-/** The spans of every scanned layer at one span size, and the start's fetches over all of them. */
+/** The spans of every scanned layer at one span size, and when the start touches each first. */
 export interface Laid {
   readonly tables: readonly (SpanTable | undefined)[];
-  readonly fetches: StartFetches;
+  readonly fetches: { readonly first: readonly (Float64Array | undefined)[] };
   readonly ztocBytes: readonly number[];
 }
 
 /** Answers for one image as often as asked: what does not depend on the question is worked out once. */
 export interface Planner {
   readonly touches: readonly LayerTouches[];
+  /** Forecasts of any way to index this image. */
+  readonly evaluator: Evaluator;
   laid(spanSize: number): Laid;
   /** The spans that a start fetches of each layer the index covers: what an exact prefetch artifact lists. */
   prefetch(spanSize: number, minLayerSize: number): LayerSpans[];
-  /** @throws LensError `plan/bad-span-size`, `plan/bad-network` */
+  /** @throws LensError `plan/bad-span-size`, `plan/bad-network`, `plan/bad-node` */
   plan(options?: PlanOptions): Plan;
 }
 
 /**
  * Plans one image.
- * @throws LensError `plan/foreign-trace`, `plan/bad-span-size`, `plan/bad-network`
+ * @throws LensError `plan/foreign-trace`, `plan/bad-span-size`, `plan/bad-network`, `plan/bad-node`
  */
 export function planImage(input: PlanInput & PlanOptions): Plan {
   return createPlanner(input).plan(input);
@@ -84,69 +83,85 @@ export function planImage(input: PlanInput & PlanOptions): Plan {
 export function createPlanner(input: PlanInput): Planner {
   const scans = input.layers.map((layer) => layer.scan);
   const trace = input.mapping && planTrace(input.mapping);
-  const touches: readonly Touch[] = input.mapping ? [...clientReads(scans), ...input.mapping.touches] : [];
-  const reads = startReads(touches, scans);
-  const byLayer = layerTouches(touches, scans);
-  const laidBySize = new Map<number, Laid>();
+  const tables = createSpanTables(scans);
+  const united = layStart(input.mapping, scans, tables);
+  const runs = (input.runs ?? []).map((mapping) => layStart(mapping, scans, tables));
+  const ztocBytes = (layer: number, spanSize: number): number => {
+    const scan = scans[layer];
+    return scan ? sizerOf(scan)(spanSize) : 0;
+  };
+  const evaluator = createEvaluator(
+    input.layers.map(({ descriptor, scan }, layer) => ({
+      size: descriptor.size,
+      scanned: scan && { tarSize: scan.tarSize, files: scan.entries.length },
+      ztocBytes: (spanSize) => ztocBytes(layer, spanSize),
+    })),
+    united,
+    runs,
+  );
 
   function laid(spanSize: number): Laid {
-    let found = laidBySize.get(spanSize);
-    if (found === undefined) {
-      const tables = scans.map((scan) => scan && spanTable(scan, spanSize));
-      found = {
-        tables,
-        fetches: startFetches(reads, tables),
-        ztocBytes: scans.map((scan) => (scan ? sizerOf(scan)(spanSize) : 0)),
-      };
-      laidBySize.set(spanSize, found);
-    }
-    return found;
+    return {
+      tables: scans.map((_, layer) => tables(layer, spanSize)),
+      fetches: { first: scans.map((_, layer) => united.fetches(layer, spanSize)?.first) },
+      ztocBytes: scans.map((_, layer) => ztocBytes(layer, spanSize)),
+    };
   }
 
   function prefetch(spanSize: number, minLayerSize: number): LayerSpans[] {
-    const { first } = laid(spanSize).fetches;
     return input.layers.flatMap(({ descriptor }, layer) => {
-      const times = descriptor.size < minLayerSize ? undefined : first[layer];
+      const times = descriptor.size < minLayerSize ? undefined : united.fetches(layer, spanSize)?.first;
       const spans = times ? spanRuns(times) : [];
       return spans.length > 0 ? [{ layer, digest: descriptor.digest, spans }] : [];
     });
+  }
+
+  function spanSizeRow(spanSize: number, minLayerSize: number, circumstances: Circumstances): SpanSizeRow {
+    const lazy = evaluator.uniform(spanSize, minLayerSize);
+    let [spans, touchedSpans, spanBytes, inflatedBytes, usedBytes] = [0, 0, 0, 0, 0];
+    lazy.spanSizes.forEach((size, layer) => {
+      const fetches = size === null ? undefined : united.fetches(layer, size);
+      if (fetches === undefined) return;
+      spans += fetches.table.length;
+      usedBytes += united.touches[layer]?.bytes ?? 0;
+      touchedSpans += fetches.span.length;
+      for (const bytes of fetches.bytes) spanBytes += bytes;
+      for (const bytes of fetches.inflated) inflatedBytes += bytes;
+    });
+    return {
+      spanSize,
+      spans,
+      touchedSpans,
+      spanBytes,
+      inflatedBytes,
+      waste: inflatedBytes === 0 ? 0 : Math.max(0, 1 - usedBytes / inflatedBytes),
+      ztocBytes: evaluator.indexBytes(lazy),
+      serialFetches: evaluator.serialFetches(lazy),
+      lazy: evaluator.forecast(lazy, circumstances),
+      prefetch: evaluator.forecast({ ...lazy, prefetch: 'touched' }, circumstances),
+    };
   }
 
   function plan(options: PlanOptions = {}): Plan {
     const network = options.network ?? parseNetwork(DEFAULT_NETWORK);
     checkNetwork(network);
     const node = options.node ?? DEFAULT_NODE;
+    checkNode(node);
+    const circumstances = { network: networkOf(network, node), node };
     const minLayerSize = options.minLayerSize ?? DEFAULT_MIN_LAYER_SIZE;
     const spanSizes = [...new Set(options.spanSizes ?? DEFAULT_SPAN_SIZES)].sort((a, b) => a - b);
     checkSpanSizes(spanSizes);
 
-    const layers = input.layers.map((layer, index) => planLayer(layer, index, minLayerSize, byLayer[index]));
-    const forecastInput = (spanSize: number): ForecastInput => {
-      const { tables, fetches, ztocBytes } = laid(spanSize);
-      return {
-        layers: layers.map((layer, index): ForecastLayer => {
-          const table = layer.indexed ? tables[index] : undefined;
-          return {
-            size: layer.size,
-            unpackedSize: layer.uncompressedSize ?? layer.size,
-            indexed: table && { table, files: layer.files ?? 0, ztocBytes: ztocBytes[index] ?? 0 },
-          };
-        }),
-        fetches,
-        files: input.mapping?.files ?? 0,
-        tracedReadyMs: trace?.readyMs ?? undefined,
-        network,
-        node,
-      };
-    };
-    const rows = spanSizes.map((spanSize) => spanSizeRow(spanSize, forecastInput(spanSize), layers));
-    const choice = choose(
-      rows,
-      trace !== undefined,
-      layers.some((layer) => layer.indexed),
+    const layers = input.layers.map((layer, index) =>
+      planLayer(layer, index, minLayerSize, united.touches[index]),
     );
-    const chosen = forecastInput(choice.spanSize);
+    const rows = spanSizes.map((spanSize) => spanSizeRow(spanSize, minLayerSize, circumstances));
+    const anyIndexed = layers.some((layer) => layer.indexed);
+    const choice = choose(rows, trace !== undefined, anyIndexed);
     const chosenRow = rows.find((row) => row.spanSize === choice.spanSize);
+    const chosen: Variant = evaluator.uniform(choice.spanSize, minLayerSize);
+    const plain = evaluator.forecast(chosen, circumstances, 'docker-pull');
+    const parallel = evaluator.forecast(chosen, circumstances, 'parallel-pull');
     const lazy: readonly Forecast[] = chosenRow ? [chosenRow.lazy, chosenRow.prefetch] : [];
     return {
       version: 1,
@@ -158,20 +173,28 @@ export function createPlanner(input: PlanInput): Planner {
       trace: trace ?? null,
       rows,
       choice,
-      modes: [forecast('docker-pull', chosen), forecast('parallel-pull', chosen), ...(trace ? lazy : [])],
+      modes: [plain, parallel, ...(trace ? lazy : [])],
       prefetch: prefetch(choice.spanSize, minLayerSize),
-      notes: notes(layers, trace, forecast('docker-pull', chosen), chosenRow?.lazy),
+      notes: planNotes(layers, trace, plain, chosenRow?.lazy),
     };
   }
 
-  return { touches: byLayer, laid, prefetch, plan };
+  return { touches: united.touches, evaluator, laid, prefetch, plan };
 }
 
 /** Measuring the files of a ztoc takes time, and the same scan comes again in each new picture of a growing image. */
 const sizers = new WeakMap<LayerScan, (spanSize: number) => number>();
 
 function sizerOf(scan: LayerScan): (spanSize: number) => number {
-  const sizer = sizers.get(scan) ?? ztocSizer(scan);
+  const known = sizers.get(scan);
+  if (known !== undefined) return known;
+  const measure = ztocSizer(scan);
+  const sizes = new Map<number, number>();
+  const sizer = (spanSize: number): number => {
+    const size = sizes.get(spanSize) ?? measure(spanSize);
+    sizes.set(spanSize, size);
+    return size;
+  };
   sizers.set(scan, sizer);
   return sizer;
 }
@@ -186,31 +209,6 @@ function checkSpanSizes(spanSizes: readonly number[]): void {
     );
   }
 }
-
-function planTrace({ files, readyAt, coverage }: TraceMapping): PlanTrace {
-  const { mapped, excluded, unmapped } = coverage;
-  if (mapped < (mapped + unmapped.length) * FOREIGN_TRACE) {
-    throw new LensError(
-      'plan/foreign-trace',
-      `The trace is of another image: of its ${formatCount(mapped + unmapped.length)} paths only ${formatCount(mapped)} lead to a file here.`,
-      'Record a start of this image, or give the image that the trace was recorded from.',
-    );
-  }
-  return {
-    files,
-    readyMs: readyAt === undefined ? null : readyAt / 1000,
-    mapped,
-    excluded,
-    unmapped: unmapped.length,
-    examples: unmapped.slice(0, EXAMPLES).map(({ path, reason }) => ({ path, reason: REASONS[reason] })),
-  };
-}
-
-const REASONS = {
-  'not-in-image': 'not in the image',
-  'symlink-loop': 'its symbolic links run in a circle',
-  'not-a-file': 'not a regular file',
-} as const;
 
 function planLayer(
   { descriptor, scan, instruction, problem }: PlanInputLayer,
@@ -238,132 +236,4 @@ function planLayer(
     touchedFiles: touched?.files ?? 0,
     touchedBytes: touched?.bytes ?? 0,
   };
-}
-
-function spanSizeRow(spanSize: number, input: ForecastInput, layers: readonly PlanLayer[]): SpanSizeRow {
-  let [spans, touchedSpans, spanBytes, inflatedBytes, ztocBytes, usedBytes] = [0, 0, 0, 0, 0, 0];
-  input.layers.forEach(({ indexed }, index) => {
-    const first = input.fetches.first[index];
-    if (indexed === undefined || first === undefined) return;
-    spans += indexed.table.length;
-    ztocBytes += indexed.ztocBytes;
-    usedBytes += layers[index]?.touchedBytes ?? 0;
-    for (let span = 0; span < first.length; span++) {
-      if (first[span] === Infinity) continue;
-      const compressed = indexed.table.compressed(span);
-      const inflated = indexed.table.uncompressed(span);
-      touchedSpans++;
-      spanBytes += compressed.end - compressed.start;
-      inflatedBytes += inflated.end - inflated.start;
-    }
-  });
-  return {
-    spanSize,
-    spans,
-    touchedSpans,
-    spanBytes,
-    inflatedBytes,
-    waste: inflatedBytes === 0 ? 0 : Math.max(0, 1 - usedBytes / inflatedBytes),
-    ztocBytes,
-    serialFetches: serialFetches(input),
-    lazy: forecast('lazy', input),
-    prefetch: forecast('lazy-prefetch', input),
-  };
-}
-
-/**
- * The cost of a span size is the forecast time to ready of a lazy start without prefetch, which is what a node does by
- * default. Among sizes within 2 % of the shortest time, the one that moves the fewest bytes wins.
- */
-function choose(rows: readonly SpanSizeRow[], traced: boolean, anyIndexed: boolean): Plan['choice'] {
-  const usual = closestTo(rows, DEFAULT_SPAN_SIZE);
-  if (!traced || !anyIndexed) {
-    const why = traced
-      ? 'No layer is indexed, so the span size makes no difference'
-      : 'No start was recorded, so nothing tells the span sizes apart';
-    return { spanSize: usual.spanSize, reason: `${why}; ${formatSize(usual.spanSize)} stands.` };
-  }
-  const shortest = Math.min(...rows.map((row) => row.lazy.totalSeconds));
-  const best = rows
-    .filter((row) => row.lazy.totalSeconds <= shortest * (1 + SAME_TIME))
-    .reduce((a, b) => (b.lazy.bytes < a.lazy.bytes ? b : a));
-  const size = formatSize(best.spanSize);
-  const ready = `${size} spans make the service ready after about ${describe(best)}`;
-  const fastest = rows.reduce((a, b) => (b.lazy.totalSeconds < a.lazy.totalSeconds ? b : a));
-  if (best !== fastest) {
-    return {
-      spanSize: best.spanSize,
-      reason: `${ready}. ${formatSize(fastest.spanSize)} is hardly faster (${formatSeconds(fastest.lazy.totalSeconds)}) and moves ${formatBytes(fastest.lazy.bytes)}.`,
-    };
-  }
-  const next = rows
-    .filter((row) => row !== best)
-    .sort((a, b) => a.lazy.totalSeconds - b.lazy.totalSeconds)[0];
-  const other = best === usual ? next : usual;
-  if (other === undefined) return { spanSize: best.spanSize, reason: `${ready}.` };
-  const what = other === usual ? 'the default' : 'the next best';
-  return {
-    spanSize: best.spanSize,
-    reason: `${ready}; ${what}, ${formatSize(other.spanSize)}, takes ${describe(other)}.`,
-  };
-}
-
-function describe({ lazy, serialFetches }: SpanSizeRow): string {
-  return `${formatSeconds(lazy.totalSeconds)} (${formatCount(serialFetches)} fetches one after the other, ${formatBytes(lazy.bytes)} in all)`;
-}
-
-/** The row of a span size, or of the nearest one by ratio. */
-function closestTo(rows: readonly SpanSizeRow[], spanSize: number): SpanSizeRow {
-  return rows.reduce((a, b) =>
-    Math.abs(Math.log(b.spanSize / spanSize)) < Math.abs(Math.log(a.spanSize / spanSize)) ? b : a,
-  );
-}
-
-function notes(
-  layers: readonly PlanLayer[],
-  trace: PlanTrace | undefined,
-  plain: Forecast,
-  lazy: Forecast | undefined,
-): string[] {
-  const result: string[] = [];
-  if (trace === undefined) {
-    result.push('Without a recorded start only sizes are known: nothing counts as touched.');
-  } else {
-    if (trace.readyMs === null) {
-      result.push(
-        `The trace does not say when the service was ready; ${formatSeconds(COSTS.unknownStart / 1000)} stand for the application's own time.`,
-      );
-    }
-    const share = trace.unmapped / Math.max(1, trace.mapped + trace.unmapped);
-    if (share > 0.05) {
-      result.push(
-        `${formatCount(trace.unmapped)} of ${formatCount(trace.mapped + trace.unmapped)} paths of the trace lead to no file of the image and are left out.`,
-      );
-    }
-  }
-  if (
-    trace !== undefined &&
-    lazy !== undefined &&
-    lazy.totalSeconds >= plain.totalSeconds * (1 - SAME_TIME)
-  ) {
-    result.push(
-      `On this network and node lazy loading gains nothing: ready after about ${formatSeconds(lazy.totalSeconds)}, a plain pull after ${formatSeconds(plain.totalSeconds)}.`,
-    );
-  }
-  const unscanned = layers.filter((layer) => layer.uncompressedSize === null);
-  if (unscanned.length > 0) {
-    result.push(
-      `${formatCount(unscanned.length)} of ${formatCount(layers.length)} layers could not be read and count as pulled whole.`,
-    );
-  }
-  if (layers.length > 0 && !layers.some((layer) => layer.indexed)) {
-    result.push('No layer is indexed: the image is pulled whole, and lazy loading gains nothing.');
-  }
-  const whole = layers.filter((layer) => !layer.indexed && layer.touchedFiles > 0);
-  if (whole.length > 0 && layers.some((layer) => layer.indexed)) {
-    result.push(
-      `The start also reads from ${formatCount(whole.length)} ${whole.length === 1 ? 'layer' : 'layers'} outside the index (${formatBytes(whole.reduce((sum, layer) => sum + layer.size, 0))}), pulled whole before it.`,
-    );
-  }
-  return result;
 }

@@ -9,6 +9,7 @@
  * - All spans of one request are fetched in parallel, one GET each; everything else waits for what came before.
  * - A page fault in an executable mapping reads ahead; opening, listing and stat fetch nothing.
  */
+import type { ByteRange } from '../layer/bytes';
 import type { LayerScan, SpanTable } from '../layer/types';
 import type { Touch } from '../trace/types';
 import type { SpanRuns } from './types';
@@ -35,6 +36,8 @@ export interface StartReads {
   readonly end: Float64Array;
   /** Microseconds. */
   readonly at: Float64Array;
+  /** The reads of each layer, ascending. */
+  readonly byLayer: readonly (readonly number[])[];
 }
 
 /** Turns the touches of a start into tar ranges, in order of time. Those of layers without a scan are left out. */
@@ -47,6 +50,7 @@ export function startReads(touches: readonly Touch[], scans: readonly (LayerScan
     start: new Float64Array(touches.length),
     end: new Float64Array(touches.length),
     at: new Float64Array(touches.length),
+    byLayer: scans.map((): number[] => []),
   };
   const checked = scans.map(() => new Set<number>());
   for (const touch of touches) {
@@ -58,6 +62,7 @@ export function startReads(touches: readonly Touch[], scans: readonly (LayerScan
     const lastPage = Math.ceil(touch.end / PAGE) * PAGE + (touch.executable ? EXECUTABLE_AHEAD : 0);
     const start = data + Math.floor(touch.start / PAGE) * PAGE;
     const at = reads.length++;
+    reads.byLayer[touch.layer]?.push(at);
     reads.layer[at] = touch.layer;
     reads.data[at] = data;
     reads.start[at] = start;
@@ -72,67 +77,94 @@ export function startReads(touches: readonly Touch[], scans: readonly (LayerScan
   return reads;
 }
 
-/** The fetches of a start for one table of spans per layer. */
-export interface StartFetches {
-  /** Per layer: microseconds of each span's first touch, `Infinity` where there is none. Undefined without a table. */
-  readonly first: readonly (Float64Array | undefined)[];
-  /** All fetches in order: layer and span. */
-  readonly layer: Uint32Array;
+/** What a start fetches of one layer with spans of one size, in order. */
+export interface LayerFetches {
+  readonly table: SpanTable;
+  /** Per span: microseconds of its first touch, `Infinity` where there is none. */
+  readonly first: Float64Array;
+  /** Per fetch: the span, its bytes as they travel, and those that it holds. */
   readonly span: Uint32Array;
-  /** Number of the group of each fetch, ascending. Fetches of one group run in parallel, groups after one another. */
-  readonly group: Uint32Array;
+  readonly bytes: Float64Array;
+  readonly inflated: Float64Array;
+  /** Ascending over all layers of an image; fetches with an equal one belong to one request and run in parallel. */
+  readonly order: Float64Array;
 }
 
-/** Lays reads on spans. A layer whose table is undefined is not indexed: its reads fetch nothing. */
-export function startFetches(reads: StartReads, tables: readonly (SpanTable | undefined)[]): StartFetches {
-  const first = tables.map((table) => table && new Float64Array(table.length).fill(Infinity));
-  const layers: number[] = [];
+/** More requests than one read is ever cut into: 128 GiB. */
+const REQUESTS_PER_READ = 2 ** 20;
+
+/** Lays the reads of layer `layer` on its spans. */
+export function layerFetches(reads: StartReads, layer: number, table: SpanTable): LayerFetches {
+  const first = new Float64Array(table.length).fill(Infinity);
   const spans: number[] = [];
-  const groups: number[] = [];
-  let group = 0;
-
+  const orders: number[] = [];
   /** Fetches what is missing of the spans `from` … `to`, all at once. */
-  function fetch(layer: number, times: Float64Array, from: number, to: number, at: number): void {
-    const before = spans.length;
+  function fetch(from: number, to: number, at: number, order: number): void {
     for (let span = from; span <= to; span++) {
-      if (times[span] !== Infinity) continue;
-      times[span] = at;
-      layers.push(layer);
+      if (first[span] !== Infinity) continue;
+      first[span] = at;
       spans.push(span);
-      groups.push(group);
+      orders.push(order);
     }
-    if (spans.length > before) group++;
   }
-
-  for (let i = 0; i < reads.length; i++) {
-    const layer = reads.layer[i] ?? 0;
-    const table = tables[layer];
-    const times = first[layer];
-    if (table === undefined || times === undefined || table.length === 0) continue;
-    const [header = 0, data = 0, start = 0, end = 0, at = 0] = [
+  for (const i of table.length === 0 ? [] : (reads.byLayer[layer] ?? [])) {
+    const [header = 0, start = 0, end = 0, at = 0] = [
       reads.header[i],
-      reads.data[i],
       reads.start[i],
       reads.end[i],
       reads.at[i],
     ];
-    if (header < start) fetch(layer, times, table.at(header), table.at(data), at);
+    let order = i * REQUESTS_PER_READ;
+    if (header < start) fetch(table.at(header), table.at(reads.data[i] ?? 0), at, order);
     for (let piece = start; piece < end;) {
       const next = Math.min(piece + FUSE_READ, end);
       const from = table.at(piece);
       const to = table.at(next);
-      fetch(layer, times, from, to, at);
+      fetch(from, to, at, ++order);
       // Nothing new comes before the request that reaches the end of this span: leap to it.
       const skipped = to > from ? 0 : Math.floor((table.uncompressed(to).end - next) / FUSE_READ);
       piece = next + Math.max(0, skipped) * FUSE_READ;
     }
   }
   return {
+    table,
     first,
-    layer: Uint32Array.from(layers),
     span: Uint32Array.from(spans),
-    group: Uint32Array.from(groups),
+    bytes: Float64Array.from(spans, (span) => lengthOf(table.compressed(span))),
+    inflated: Float64Array.from(spans, (span) => lengthOf(table.uncompressed(span))),
+    order: Float64Array.from(orders),
   };
+}
+
+export function lengthOf({ start, end }: ByteRange): number {
+  return end - start;
+}
+
+/**
+ * Goes through the fetches of several layers in the order of the start, request by request: `visit` gets the layer and
+ * its fetches from `from` up to `to`, which run in parallel. A layer that is undefined is not indexed: its reads fetch
+ * nothing.
+ */
+export function inOrder(
+  layers: readonly (LayerFetches | undefined)[],
+  visit: (layer: number, fetches: LayerFetches, from: number, to: number) => void,
+): void {
+  const heads = layers.flatMap((fetches, layer) =>
+    fetches && fetches.span.length > 0
+      ? [{ layer, fetches, next: 0, order: fetches.order[0] ?? Infinity }]
+      : [],
+  );
+  for (;;) {
+    let head: (typeof heads)[number] | undefined;
+    for (const one of heads) if (one.order < (head?.order ?? Infinity)) head = one;
+    if (head === undefined) return;
+    const { fetches, next: from } = head;
+    let to = from + 1;
+    while (fetches.order[to] === head.order) to++;
+    head.next = to;
+    head.order = fetches.order[to] ?? Infinity;
+    visit(head.layer, fetches, from, to);
+  }
 }
 
 /** The touched spans of one layer as runs, merged where they follow one another (soci-format §3.6). */

@@ -6,15 +6,31 @@ export interface Network {
   readonly rttMs: number;
   /** Bytes per second, all connections together. */
   readonly bytesPerSecond: number;
+  /** Milliseconds that the registry itself takes to answer; 5 where not given, as in the measurements. */
+  readonly registryMs?: number;
+  /** Whether connections stand already, or have to be set up and to find the link's speed; `kept` where not given. */
+  readonly connections?: 'kept' | 'tcp' | 'tls';
 }
 
 /** The machine that pulls and starts the image. */
 export interface Node {
-  /** Processors that the snapshotter may use at once (Go's GOMAXPROCS). */
   readonly cores: number;
-  /** Bytes of file data per second that unpacking one layer reaches, disk and inflate together. */
+  /** The instance type, where it is one. */
+  readonly name?: string;
+  /** Bytes of file data per second that one processor unpacks from a layer, beside the cost of each file. */
   readonly unpackBytesPerSecond: number;
+  /** Bytes per second that the disk writes and reads, all together. */
+  readonly diskBytesPerSecond: number;
+  /** Spans of one layer that are prefetched at once (Go's GOMAXPROCS); the number of processors where not given. */
+  readonly workers?: number;
+  /** Where given and too small for the image twice, blobs are read back from the disk to be unpacked. */
+  readonly memoryBytes?: number;
+  /** The node's own end of the network; the registry's way to it may be slower. */
+  readonly networkBytesPerSecond?: number;
 }
+
+/** 2: the index is part of the image's own manifests. 1: it refers to the image, and has to be looked up. */
+export type IndexVersion = 1 | 2;
 
 /** How the image gets onto the node. */
 export type PullMode = 'docker-pull' | 'parallel-pull' | 'lazy' | 'lazy-prefetch';

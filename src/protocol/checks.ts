@@ -52,6 +52,11 @@ export const oneOf =
     return found;
   };
 
+export const optional =
+  <T>(check: Check<T>): Check<T | undefined> =>
+  (value, where) =>
+    value === undefined ? undefined : check(value, where);
+
 export const orNull =
   <T>(check: Check<T>): Check<T | null> =>
   (value, where) =>
@@ -80,8 +85,11 @@ export const object =
       throw new ProtocolError(where, 'an object');
     const source = new Map<string, unknown>(Object.entries(value));
     const result: Partial<T> = {};
-    for (const key in fields) result[key] = fields[key](source.get(key), `${where}.${key}`);
-    return result as T; // Every key of T has been set by the loop above.
+    for (const key in fields) {
+      const checked = fields[key](source.get(key), `${where}.${key}`);
+      if (checked !== undefined) result[key] = checked;
+    }
+    return result as T; // Every key of T that is not optional has been set by the loop above.
   };
 
 export const nothing = object<Record<string, never>>({});

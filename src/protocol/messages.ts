@@ -66,6 +66,7 @@ import {
   number,
   object,
   oneOf,
+  optional,
   orNull,
   pair,
   ProtocolError,
@@ -148,8 +149,22 @@ const spanSize = number(1, 2 ** 40, true);
 const share = number(0, 1, false);
 const axis = oneOf<Axis>(['compressed', 'uncompressed']);
 const entryRef = object<EntryRef>({ layer: count, entry: count });
-const network = object<Network>({ rttMs: number(0, 60_000, false), bytesPerSecond: number(1, 1e15, false) });
-const node = object<Node>({ cores: number(1, 4096, true), unpackBytesPerSecond: number(1, 1e15, false) });
+const rate = number(1, 1e15, false);
+const network = object<Network>({
+  rttMs: number(0, 60_000, false),
+  bytesPerSecond: rate,
+  registryMs: optional(number(0, 60_000, false)),
+  connections: optional(oneOf(['kept', 'tcp', 'tls'])),
+});
+const node = object<Node>({
+  name: optional(text),
+  cores: number(1, 4096, true),
+  unpackBytesPerSecond: rate,
+  diskBytesPerSecond: rate,
+  workers: optional(number(1, 4096, true)),
+  memoryBytes: optional(amount),
+  networkBytesPerSecond: optional(rate),
+});
 
 export const settings = object<Settings>({
   spanSize: orNull(spanSize),

@@ -1,6 +1,7 @@
 /** From a recorded start to the bytes of the layers' entries. */
 import type { TarEntries } from '../layer/types';
 import type { ImageConfig } from '../oci/types';
+import { Pace } from './pace';
 import { decodePath } from './paths';
 import { ProcessLog } from './processes';
 import { TouchLog, type LogHeads, type Way } from './touch-log';
@@ -90,6 +91,9 @@ export class TraceMapper {
   readonly #log = new TouchLog();
   readonly #untracedReadyAt: number | undefined;
   readonly #processes = new ProcessLog();
+  readonly #pace = new Pace();
+  /** How the tracer's first versions told readiness: they wrote no last line. */
+  #markedReady: number | undefined;
   #lastPath: string | undefined;
   #lastFile: FileUse | undefined;
   #ended = false;
@@ -107,8 +111,12 @@ export class TraceMapper {
   add(event: TraceEvent): void {
     // What comes after the snapshot belongs to the end of the container, not to its start.
     if (this.#ended) return;
-    if (event.op === 'mark') this.#ended = event.what === 'snapshot-done';
+    this.#pace.add(event);
     this.#processes.add(event);
+    if (event.op === 'mark') {
+      this.#ended = event.what === 'snapshot-done';
+      if (event.what === 'ready') this.#markedReady ??= event.t;
+    }
     if (!('path' in event) || (event.ret ?? 0) < 0) return;
     switch (event.op) {
       case 'open':
@@ -165,6 +173,7 @@ export class TraceMapper {
       for (const touch of this.#log.touches(file.heads, file.layer, file.entry)) touches.push(touch);
     }
     const paths = [...this.#paths, ...this.#unfollowed];
+    const readyAt = footer?.t_ready ?? this.#markedReady;
     return {
       touches: touches.sort((a, b) => a.at - b.at),
       files,
@@ -175,9 +184,10 @@ export class TraceMapper {
           state === 'mapped' || state === 'excluded' ? [] : [{ path, reason: state }],
         ),
       },
-      readyAt: footer?.t_ready,
+      readyAt,
       untracedReadyAt: this.#untracedReadyAt,
       processes: this.#processes.finish(),
+      ownReadyAt: readyAt === undefined ? undefined : this.#pace.untraced(readyAt),
     };
   }
 

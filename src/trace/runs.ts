@@ -53,6 +53,7 @@ export function uniteRuns(mappings: readonly TraceMapping[], atLeast = 1): Unite
       },
       readyAt: median(mappings.map(({ readyAt }) => readyAt)),
       untracedReadyAt: median(mappings.map(({ untracedReadyAt }) => untracedReadyAt)),
+      ownReadyAt: median(mappings.map(({ ownReadyAt }) => ownReadyAt)),
       // The numbers of processes differ from run to run.
       processes: first.processes,
     },

@@ -166,6 +166,8 @@ export interface TraceMapping {
   readonly readyAt: number | undefined;
   /** The same without a tracer, where the trace tells. */
   readonly untracedReadyAt?: number | undefined;
+  /** The same without a tracer and from a warm page cache, as the trace's clock tells. */
+  readonly ownReadyAt?: number | undefined;
   /** In the order of their beginning, where the trace tells. */
   readonly processes?: readonly TraceProcess[] | undefined;
 }

@@ -4,7 +4,13 @@ import type { Verdict } from './truth';
 
 /** For an application that no constant was fitted on (docs/model.md). */
 const LIMITS = { recall: 0.99, precision: 0.98, mean: 0.1, worst: 0.2 };
-const KINDS = ['lazy', 'exact', 'overlay', 'parallel'];
+/** By the beginning of a run's name; those that fetch spans before the mount are of one kind. */
+const KINDS: Readonly<Record<string, RegExp>> = {
+  lazy: /^(lazy|bg|v1|username)/,
+  prefetch: /^(prefetch|exact)/,
+  overlay: /^overlay/,
+  parallel: /^parallel/,
+};
 
 async function main([folder, ...flags]: readonly string[]): Promise<number> {
   if (folder === undefined) {
@@ -19,8 +25,8 @@ async function main([folder, ...flags]: readonly string[]): Promise<number> {
   const spansHold = verdicts.every(
     ({ recall, precision }) => (recall ?? 1) >= LIMITS.recall && (precision ?? 1) >= LIMITS.precision,
   );
-  const parts = KINDS.flatMap((kind) => {
-    const { mean, worst, cells } = summary(verdicts.filter((one) => one.run.run.startsWith(kind)));
+  const parts = Object.entries(KINDS).flatMap(([kind, names]) => {
+    const { mean, worst, cells } = summary(verdicts.filter((one) => names.test(one.run.run)));
     return cells === 0
       ? []
       : [
@@ -60,13 +66,13 @@ function table(verdicts: readonly Verdict[], markdown: boolean): string {
     run.run,
     recall?.toFixed(3) ?? '–',
     precision?.toFixed(3) ?? '–',
-    forecast?.pullSeconds.toFixed(2) ?? '–',
+    forecast.pullSeconds.toFixed(2),
     seconds(run.phases.pullMs),
-    forecast?.startSeconds.toFixed(2) ?? '–',
+    forecast.startSeconds.toFixed(2),
     seconds(run.phases.startToReadyMs),
-    forecast?.totalSeconds.toFixed(2) ?? '–',
+    forecast.totalSeconds.toFixed(2),
     seconds(run.phases.totalMs),
-    error === null ? '–' : percent(error),
+    percent(error),
   ]);
   if (markdown)
     return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');

@@ -8,6 +8,8 @@ import { createGunzip, gunzipSync } from 'node:zlib';
 import type { EntryType, LayerScan } from '../../src/layer/types';
 import type { ImageConfig } from '../../src/oci/types';
 import { createPlanner } from '../../src/plan/plan';
+import { DEFAULT_NODE } from '../../src/plan/node';
+import type { Variant } from '../../src/plan/evaluate';
 import type { Planner } from '../../src/plan/plan';
 import type { Forecast } from '../../src/plan/types';
 import { readTrace } from '../../src/trace/file';
@@ -46,6 +48,8 @@ export interface RecordedRun {
   readonly phases: { readonly pullMs: number; readonly startToReadyMs: number; readonly totalMs: number };
   readonly counts: Readonly<Record<string, { readonly n: number; readonly bytes: number } | undefined>>;
   readonly spansByLayer: Readonly<Record<string, readonly number[]>>;
+  readonly spansByPhase?: Readonly<Record<string, Readonly<Record<string, readonly number[]>> | undefined>>;
+  readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
 export interface RecordedApp {
@@ -119,57 +123,72 @@ export async function planTruth(app: RecordedApp): Promise<Planner> {
     layers: app.layers.map((layer) => layer.scan.entries),
     config: app.config,
   });
-  // The tracer's first version had no footer and marked readiness by an event.
-  const mark = trace.events.find((event) => event.op === 'mark' && event.what === 'ready');
   return createPlanner({
     image: { reference: 'recorded', digest: `sha256:${'1'.repeat(64)}`, platform: 'linux/amd64' },
     layers: app.layers.map(({ digest, mediaType, size, scan }) => ({
       descriptor: { digest, mediaType, size },
       scan,
     })),
-    mapping: { ...mapping, readyAt: mapping.readyAt ?? mark?.t },
+    mapping,
   });
 }
 
-/** One run, predicted and measured. Times in milliseconds; null where the plan has no such way to pull. */
+/** One run, predicted and measured; spans are null where the run has none to compare. */
 export interface Verdict {
   readonly run: RecordedRun;
   /** Shares of the fetched spans that were predicted, and of the predicted ones that were fetched. */
   readonly recall: number | null;
   readonly precision: number | null;
-  readonly forecast: Forecast | undefined;
+  readonly forecast: Forecast;
   /** Predicted total against the measured one: 0.05 is 5 % too long. */
-  readonly error: number | null;
+  readonly error: number;
 }
 
 const USUAL_SPAN_SIZE = 4 * 1024 * 1024;
+const USUAL_MIN_LAYER_SIZE = 10 * 1024 * 1024;
+/** The parallel mode's own defaults, where a run fetched no chunks (soci-format §6.7). */
+const PARALLEL_DEFAULTS = { downloads: 3, chunks: false, unpacks: 1, unpackAfterAll: false };
 
 export function judge(app: RecordedApp, planner: Planner, run: RecordedRun): Verdict {
-  const spanSize = typeof run.spanSize === 'number' ? run.spanSize : Object.values(run.spanSize ?? {})[0];
-  const plan = planner.plan({
-    spanSizes: [spanSize ?? USUAL_SPAN_SIZE],
-    // Where the bandwidth was not limited, the snapshotter's own intake is the limit.
-    network: { rttMs: run.latencyMs, bytesPerSecond: run.bandwidthEffective ?? 1e12 },
-  });
-  const [row] = plan.rows;
-  const kind = run.run.split('-')[0] ?? '';
-  const forecasts: Readonly<Record<string, Forecast | undefined>> = {
-    lazy: row?.lazy,
-    bg: row?.lazy,
-    exact: row?.prefetch,
-    overlay: plan.modes.find((mode) => mode.mode === 'docker-pull'),
-    parallel: plan.modes.find((mode) => mode.mode === 'parallel-pull'),
-  };
+  const variant = variantOf(app, planner, run);
+  const forecast = planner.evaluator.forecast(
+    variant,
+    {
+      // Where the bandwidth was not limited, the snapshotter's own intake is the limit.
+      network: { rttMs: run.latencyMs, bytesPerSecond: run.bandwidthEffective ?? 1e12 },
+      node: { ...DEFAULT_NODE, ...(run.env?.['GOMAXPROCS'] && { workers: Number(run.env['GOMAXPROCS']) }) },
+      parallel: run.counts['other-range'] ? undefined : PARALLEL_DEFAULTS,
+    },
+    run.mode === 'overlay' ? 'docker-pull' : run.mode === 'parallel' ? 'parallel-pull' : undefined,
+  );
   // Spans that were fetched in the background or for a list of whole files say nothing about the start.
-  const comparable = kind === 'lazy' || kind === 'exact';
-  const forecast = Object.hasOwn(forecasts, kind) ? forecasts[kind] : undefined;
+  const comparable = run.mode === 'lazy' && !/^(bg|prefetch)-/.test(run.run);
   return {
     run,
-    ...(comparable && spanSize !== undefined
-      ? matchSpans(app, planner, run, spanSize)
-      : { recall: null, precision: null }),
+    ...(comparable ? matchSpans(app, planner, run, variant) : { recall: null, precision: null }),
     forecast,
-    error: forecast ? (forecast.totalSeconds * 1000) / run.phases.totalMs - 1 : null,
+    error: (forecast.totalSeconds * 1000) / run.phases.totalMs - 1,
+  };
+}
+
+/** The index that a run used, with the prefetch list of a person; an exact list is the plan's own. */
+function variantOf(app: RecordedApp, { evaluator }: Planner, run: RecordedRun): Variant {
+  const { spanSize } = run;
+  const indexed = evaluator.uniform(USUAL_SPAN_SIZE, USUAL_MIN_LAYER_SIZE);
+  const listed = app.layers.map(({ digest }) =>
+    [...(run.spansByPhase?.['pull']?.[digest] ?? [])].sort((a, b) => a - b),
+  );
+  return {
+    spanSizes: indexed.spanSizes.map((usual, layer) => {
+      if (usual === null || spanSize === null) return usual;
+      return typeof spanSize === 'number' ? spanSize : (spanSize[app.layers[layer]?.digest ?? ''] ?? null);
+    }),
+    prefetch: run.run.startsWith('exact')
+      ? 'touched'
+      : listed.some((list) => list.length > 0)
+        ? listed
+        : 'none',
+    version: run.run.startsWith('v1') ? 1 : 2,
   };
 }
 
@@ -177,17 +196,17 @@ function matchSpans(
   app: RecordedApp,
   planner: Planner,
   run: RecordedRun,
-  spanSize: number,
+  { spanSizes }: Variant,
 ): { recall: number; precision: number } {
-  const { fetches } = planner.laid(spanSize);
   let [hits, predicted, fetched] = [0, 0, 0];
   app.layers.forEach((layer, index) => {
     const real = run.spansByLayer[layer.digest];
-    const first = fetches.first[index];
-    if (real === undefined || first === undefined) return;
+    const spanSize = spanSizes[index] ?? null;
+    if (real === undefined || spanSize === null) return;
+    const first = planner.laid(spanSize).fetches.first[index];
     fetched += real.length;
-    predicted += first.filter((at) => at !== Infinity).length;
-    hits += real.filter((span) => (first[span] ?? Infinity) !== Infinity).length;
+    predicted += first?.filter((at) => at !== Infinity).length ?? 0;
+    hits += real.filter((span) => (first?.[span] ?? Infinity) !== Infinity).length;
   });
   return { recall: hits / fetched, precision: hits / predicted };
 }
@@ -196,7 +215,6 @@ function matchSpans(
 export function summary(verdicts: readonly Verdict[]): { mean: number; worst: number; cells: number } {
   const cells = new Map<string, { predicted: number; measured: number[] }>();
   for (const { run, forecast } of verdicts) {
-    if (forecast === undefined) continue;
     const name = run.run.replace(/-r\d+$/, '');
     const cell = cells.get(name) ?? { predicted: forecast.totalSeconds * 1000, measured: [] };
     cell.measured.push(run.phases.totalMs);

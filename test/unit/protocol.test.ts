@@ -11,7 +11,7 @@ const SETTINGS: Settings = {
   spanSize: null,
   minLayerSize: 0,
   network: { rttMs: 20, bytesPerSecond: 1e8 },
-  node: { cores: 4, unpackBytesPerSecond: 1e8 },
+  node: { cores: 4, unpackBytesPerSecond: 1e8, diskBytesPerSecond: 1e9 },
   prefetch: true,
   extra: [{ layer: 0, entry: 1 }],
 };

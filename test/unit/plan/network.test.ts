@@ -2,11 +2,18 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { LensError } from '../../../src/errors';
 import { formatBytes, formatCount, formatSeconds, formatShare, formatSize } from '../../../src/plan/format';
-import { checkNetwork, parseNetwork, parseNode } from '../../../src/plan/network';
+import { checkNetwork, parseNetwork } from '../../../src/plan/network';
+import { checkNode, networkOf, parseNode } from '../../../src/plan/node';
 
 describe('networks', () => {
   test('by name, and by figures', () => {
-    assert.deepEqual(parseNetwork('slow'), { rttMs: 20, bytesPerSecond: 20e6 });
+    assert.deepEqual(parseNetwork('slow'), { rttMs: 20, bytesPerSecond: 20e6, connections: 'tls' });
+    assert.deepEqual(parseNetwork('rtt=5,bw=10,registry=30,tcp'), {
+      rttMs: 5,
+      bytesPerSecond: 10e6,
+      registryMs: 30,
+      connections: 'tcp',
+    });
     assert.deepEqual(parseNetwork('rtt=5,bw=12.5'), { rttMs: 5, bytesPerSecond: 12.5e6 });
     assert.deepEqual(parseNetwork('bw=1'), { rttMs: 20, bytesPerSecond: 1e6 });
     assert.deepEqual(parseNetwork('rtt=0'), { rttMs: 0, bytesPerSecond: 100e6 });
@@ -52,12 +59,62 @@ describe('networks', () => {
   });
 });
 
-test('nodes', () => {
-  assert.deepEqual(parseNode('cores=8'), { cores: 8, unpackBytesPerSecond: 130e6 });
-  assert.deepEqual(parseNode('cores=4,disk=500'), { cores: 4, unpackBytesPerSecond: 500e6 });
-  for (const text of ['', 'cores=0', 'disk=0', 'm5.large', 'rtt=5']) {
-    assert.throws(() => parseNode(text), { code: 'plan/bad-node' });
+describe('nodes', () => {
+  test('by figures', () => {
+    assert.deepEqual(parseNode('cores=8'), {
+      cores: 8,
+      unpackBytesPerSecond: 199e6,
+      diskBytesPerSecond: 1000e6,
+    });
+    assert.deepEqual(parseNode('cores=4,disk=500,memory=1,network=8,workers=16'), {
+      cores: 4,
+      unpackBytesPerSecond: 199e6,
+      diskBytesPerSecond: 500e6,
+      memoryBytes: 2 ** 30,
+      networkBytesPerSecond: 1e9,
+      workers: 16,
+    });
+  });
+
+  test('by instance type, whose volume is the usual one unless said otherwise, and never beyond the instance', () => {
+    assert.deepEqual(parseNode('g5.2xlarge'), {
+      name: 'g5.2xlarge',
+      cores: 8,
+      unpackBytesPerSecond: 199e6,
+      diskBytesPerSecond: 125e6,
+      memoryBytes: 32 * 2 ** 30,
+      networkBytesPerSecond: 1.25e9,
+    });
+    assert.equal(parseNode('g5.4xlarge,disk=1000').diskBytesPerSecond, 593e6);
+  });
+
+  for (const text of ['', 'cores=0', 'disk=0', 'm5.enormous', 'rtt=5', 'cores=4,m5.large', 'toString']) {
+    test(`"${text}" is refused`, () => {
+      assert.throws(() => parseNode(text), { code: 'plan/bad-node' });
+    });
   }
+
+  test('figures that no node has are refused wherever they come from', () => {
+    for (const part of [
+      { cores: 0 },
+      { cores: NaN },
+      { diskBytesPerSecond: Infinity },
+      { memoryBytes: -1 },
+    ]) {
+      assert.throws(
+        () => {
+          checkNode({ ...parseNode('cores=2'), ...part });
+        },
+        { code: 'plan/bad-node' },
+      );
+    }
+  });
+
+  test('a node’s own card limits a faster network', () => {
+    const network = { rttMs: 5, bytesPerSecond: 10e9 };
+    assert.equal(networkOf(network, parseNode('network=8')).bytesPerSecond, 1e9);
+    assert.equal(networkOf(network, parseNode('cores=2')), network);
+  });
 });
 
 test('numbers as people read them', () => {

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { spanTable } from '../../../src/layer/spans';
 import type { LayerScan } from '../../../src/layer/types';
 import { clientReads } from '../../../src/plan/client-reads';
-import { spanRuns, startFetches, startReads } from '../../../src/plan/spans';
+import { inOrder, layerFetches, spanRuns, startReads } from '../../../src/plan/spans';
 import { layerTouches } from '../../../src/plan/touches';
 import type { Touch } from '../../../src/trace/types';
 import { fakeScan, seeded } from '../../support/scans';
@@ -24,13 +24,14 @@ function plainTar(sizes: readonly number[]): LayerScan {
 
 /** The groups of fetches as span numbers, in order. */
 function groupsOf(scan: LayerScan, spanSize: number, touches: readonly Touch[]): number[][] {
-  const { span, group } = startFetches(startReads(touches, [scan]), [spanTable(scan, spanSize)]);
   const groups: number[][] = [];
-  span.forEach((one, index) => {
-    const number = group[index] ?? 0;
-    groups[number] = [...(groups[number] ?? []), one];
-  });
-  return groups.filter((one) => one.length > 0);
+  inOrder(
+    [layerFetches(startReads(touches, [scan]), 0, spanTable(scan, spanSize))],
+    (_, { span }, from, to) => {
+      groups.push([...span.subarray(from, to)]);
+    },
+  );
+  return groups;
 }
 
 describe('fetches of a start', () => {
@@ -55,7 +56,7 @@ describe('fetches of a start', () => {
     const data = aligned.entries.offset(1);
     const size = 4096 + data;
     const reads = startReads([touch({ entry: 1, start: 0, end: 4096 })], [aligned]);
-    const { span } = startFetches(reads, [spanTable(aligned, size)]);
+    const { span } = layerFetches(reads, 0, spanTable(aligned, size));
     assert.deepEqual([...span], [0, 1]);
   });
 
@@ -89,11 +90,28 @@ describe('fetches of a start', () => {
     assert.deepEqual(groupsOf(empty, 64 * KIB, [touch({ start: 0, end: 0 })]), []);
   });
 
-  test('a layer outside the index fetches nothing', () => {
-    const reads = startReads([touch({ start: 0, end: 4096 })], [one]);
-    const fetches = startFetches(reads, [undefined]);
-    assert.equal(fetches.span.length, 0);
-    assert.deepEqual(fetches.first, [undefined]);
+  test('layers are gone through in the order of the start; one outside the index fetches nothing', () => {
+    const touches = [
+      touch({ layer: 1, end: 10 }),
+      touch({ end: 10, at: 1 }),
+      touch({ layer: 1, start: 512 * KIB, end: 513 * KIB, at: 2 }),
+    ];
+    const reads = startReads(touches, [one, one]);
+    const fetches = [0, 1].map((layer) => layerFetches(reads, layer, spanTable(one, 64 * KIB)));
+    const visited = (layers: readonly ((typeof fetches)[number] | undefined)[]): number[][] => {
+      const list: number[][] = [];
+      inOrder(layers, (layer, { span }, from) => list.push([layer, span[from] ?? -1]));
+      return list;
+    };
+    assert.deepEqual(visited(fetches), [
+      [1, 0],
+      [0, 0],
+      [1, 8],
+    ]);
+    assert.deepEqual(visited([undefined, fetches[1]]), [
+      [1, 0],
+      [1, 8],
+    ]);
   });
 
   test('a layer without a scan, and one that does not exist, are passed over', () => {
@@ -116,9 +134,8 @@ describe('fetches of a start', () => {
         return touch({ entry, start, end, at, executable: random() < 0.3 });
       });
       const table = spanTable(scan, 20_000 + Math.floor(random() * 500_000));
-      const fetches = startFetches(startReads(touches, [scan]), [table]);
-      const [first] = fetches.first;
-      assert.ok(first);
+      const fetches = layerFetches(startReads(touches, [scan]), 0, table);
+      const { first } = fetches;
       for (const { entry, start, end } of touches) {
         if (end <= start) continue;
         const data = scan.entries.offset(entry);

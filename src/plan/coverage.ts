@@ -1,0 +1,37 @@
+/** Whether a trace belongs to the image at hand. */
+import { LensError } from '../errors';
+import type { TraceMapping } from '../trace/types';
+import { formatCount, formatShare } from './format';
+import type { PlanTrace } from './types';
+
+/** Below this share of a trace's paths found in the image, the trace is of another image. */
+const FOREIGN_TRACE = 0.1;
+const EXAMPLES = 10;
+
+const REASONS = {
+  'not-in-image': 'not in the image',
+  'symlink-loop': 'its symbolic links run in a circle',
+  'not-a-file': 'not a regular file',
+} as const;
+
+/** @throws LensError `plan/foreign-trace` with a report of what was found */
+export function planTrace({ files, readyAt, coverage }: TraceMapping): PlanTrace {
+  const { mapped, excluded, unmapped } = coverage;
+  const all = mapped + unmapped.length;
+  if (mapped < all * FOREIGN_TRACE) {
+    const some = unmapped.slice(0, 3).map(({ path }) => path);
+    throw new LensError(
+      'plan/foreign-trace',
+      `The trace is of another image: of its ${formatCount(all)} paths only ${formatCount(mapped)} (${formatShare(mapped / all)}) lead to a file here. Missing are ${some.join(', ')} …`,
+      'Record a start of this image, or give the image that the trace was recorded from.',
+    );
+  }
+  return {
+    files,
+    readyMs: readyAt === undefined ? null : readyAt / 1000,
+    mapped,
+    excluded,
+    unmapped: unmapped.length,
+    examples: unmapped.slice(0, EXAMPLES).map(({ path, reason }) => ({ path, reason: REASONS[reason] })),
+  };
+}

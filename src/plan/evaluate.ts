@@ -1,0 +1,159 @@
+/** The forecast of one way to make the index, for the image at hand. */
+import { DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE } from '../soci/layers';
+import { forecast, serialFetches } from './forecast';
+import type { ForecastInput, ForecastLayer } from './forecast';
+import { stableSpans, touchedSpans } from './prefetch';
+import type { PrefetchSet } from './prefetch';
+import type { LaidStart } from './starts';
+import type { WholePull } from './whole-pull';
+import type { Forecast, IndexVersion, Network, Node, PullMode } from './types';
+
+/** One way to make the index of an image. */
+export interface Variant {
+  /** Bytes, by layer; null leaves the layer out of the index. */
+  readonly spanSizes: readonly (number | null)[];
+  /** What the prefetch artifacts list: a kind of set, or the spans by layer, ascending. */
+  readonly prefetch: PrefetchSet | readonly (readonly number[])[];
+  /** 2 where not given. */
+  readonly version?: IndexVersion | undefined;
+}
+
+/** Where a forecast holds. */
+export interface Circumstances {
+  readonly network: Network;
+  readonly node: Node;
+  /** How `parallel-pull` is set up on the node; what upstream advises where not given. */
+  readonly parallel?: WholePull | undefined;
+}
+
+/** What the evaluation needs to know of a layer, whatever the index. */
+export interface LayerFacts {
+  readonly size: number;
+  /** Undefined when the layer was not scanned: it cannot be indexed. */
+  readonly scanned: { readonly tarSize: number; readonly files: number } | undefined;
+  readonly ztocBytes: (spanSize: number) => number;
+}
+
+export interface Evaluator {
+  readonly layers: readonly LayerFacts[];
+  /** Every layer of at least `minLayerSize` bytes with spans of one size. */
+  uniform(spanSize: number, minLayerSize: number, prefetch?: PrefetchSet, version?: IndexVersion): Variant;
+  /** What is done when nobody chooses: 4 MiB spans, layers from 10 MiB on, no prefetch. */
+  readonly usual: Variant;
+  /** By layer, ascending: the spans that the variant's prefetch artifacts list. */
+  prefetched(variant: Variant): readonly (readonly number[])[];
+  /** Bytes of all ztocs. */
+  indexBytes(variant: Variant): number;
+  /** Fetches that wait for one another in a lazy start. */
+  serialFetches(variant: Variant): number;
+  /**
+   * A lazy start, with prefetch where the variant lists spans, unless another mode is asked for. Of several recorded
+   * starts the times are the mean; requests and bytes are the largest.
+   */
+  forecast(variant: Variant, circumstances: Circumstances, mode?: PullMode): Forecast;
+}
+
+/**
+ * @param united what any of the starts touches
+ * @param runs each of them, where there are several
+ */
+export function createEvaluator(
+  layers: readonly LayerFacts[],
+  united: LaidStart,
+  runs: readonly LaidStart[] = [],
+): Evaluator {
+  const starts = runs.length > 1 ? runs : [united];
+
+  function fetchesOf(start: LaidStart, { spanSizes }: Variant): ReturnType<LaidStart['fetches']>[] {
+    return layers.map(({ scanned }, layer) => {
+      const spanSize = spanSizes[layer] ?? null;
+      return scanned === undefined || spanSize === null ? undefined : start.fetches(layer, spanSize);
+    });
+  }
+
+  function prefetched(variant: Variant): readonly (readonly number[])[] {
+    switch (variant.prefetch) {
+      case 'none':
+        return [];
+      case 'touched':
+        return touchedSpans(fetchesOf(united, variant));
+      case 'stable':
+        return stableSpans(starts.map((start) => touchedSpans(fetchesOf(start, variant))));
+      default:
+        return variant.prefetch;
+    }
+  }
+
+  function forecastLayers(start: LaidStart, variant: Variant): ForecastLayer[] {
+    const fetches = fetchesOf(start, variant);
+    const lists = prefetched(variant);
+    return layers.map(({ size, scanned, ztocBytes }, layer): ForecastLayer => {
+      const laid = fetches[layer];
+      return {
+        size,
+        unpackedSize: scanned?.tarSize ?? size,
+        files: scanned?.files ?? 0,
+        opened: start.touches[layer]?.entries.length ?? 0,
+        indexed: laid && {
+          fetches: laid,
+          ztocBytes: ztocBytes(laid.table.spanSize),
+          prefetch: lists[layer] ?? [],
+        },
+      };
+    });
+  }
+
+  return {
+    layers,
+    prefetched,
+    usual: uniform(DEFAULT_SPAN_SIZE, DEFAULT_MIN_LAYER_SIZE),
+    uniform,
+    indexBytes: ({ spanSizes }) =>
+      layers.reduce((sum, layer, index) => {
+        const spanSize = spanSizes[index] ?? null;
+        return spanSize === null || !layer.scanned ? sum : sum + layer.ztocBytes(spanSize);
+      }, 0),
+    serialFetches: (variant) => serialFetches(forecastLayers(united, variant)),
+    forecast(
+      variant,
+      { network, node, parallel },
+      mode = variant.prefetch === 'none' ? 'lazy' : 'lazy-prefetch',
+    ) {
+      const each = starts.map((start) => {
+        const input: ForecastInput = {
+          layers: forecastLayers(start, variant),
+          start: start.start,
+          network,
+          node,
+          version: variant.version,
+          parallel,
+        };
+        return forecast(mode, input);
+      });
+      return mean(mode, each);
+    },
+  };
+
+  function uniform(
+    spanSize: number,
+    minLayerSize: number,
+    prefetch: PrefetchSet = 'none',
+    version: IndexVersion = 2,
+  ): Variant {
+    const spanSizes = layers.map(({ size, scanned }) => (scanned && size >= minLayerSize ? spanSize : null));
+    return { spanSizes, prefetch, version };
+  }
+}
+
+function mean(mode: PullMode, forecasts: readonly Forecast[]): Forecast {
+  const average = (of: (one: Forecast) => number): number =>
+    forecasts.reduce((sum, one) => sum + of(one), 0) / forecasts.length;
+  return {
+    mode,
+    pullSeconds: average((one) => one.pullSeconds),
+    startSeconds: average((one) => one.startSeconds),
+    totalSeconds: average((one) => one.totalSeconds),
+    requests: Math.max(...forecasts.map((one) => one.requests)),
+    bytes: Math.max(...forecasts.map((one) => one.bytes)),
+  };
+}
