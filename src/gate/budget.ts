@@ -9,7 +9,8 @@ import {
 } from 'jsonc-parser';
 import { isAbort, LensError, messageOf } from '../errors';
 import { parseSize } from '../plan/format';
-import { parseNetwork, parseNode } from '../plan/network';
+import { parseNetwork } from '../plan/network';
+import { parseNode } from '../plan/node';
 import type { Network, Node, PullMode } from '../plan/types';
 
 /** What an image may cost. What is not named is not checked. */
