@@ -14,6 +14,10 @@ export interface Settings {
   readonly minLayerSize: number;
   readonly plainHttp: boolean;
   readonly caFile: string | undefined;
+  /** VS Code's own `http.proxy`; without it the environment decides. */
+  readonly proxy: string | undefined;
+  /** VS Code's own `http.noProxy`; without it the environment's `NO_PROXY`. */
+  readonly noProxy: readonly string[] | undefined;
   readonly lenses: boolean;
   /** Bytes. */
   readonly cacheSize: number;
@@ -25,6 +29,8 @@ export function readSettings(scope?: vscode.Uri): Settings {
     const value = section.get<string>(key, '').trim();
     return value === '' ? undefined : value;
   };
+  const http = vscode.workspace.getConfiguration('http');
+  const noProxy = http.get<readonly string[]>('noProxy', []);
   const spanSize = Number(text('index.spanSize'));
   return {
     engineHost: text('engine.host'),
@@ -35,6 +41,8 @@ export function readSettings(scope?: vscode.Uri): Settings {
     minLayerSize: section.get('index.minLayerSize', 10_485_760),
     plainHttp: section.get('registry.plainHttp', false),
     caFile: text('registry.caFile'),
+    proxy: http.get('proxy', '').trim() || undefined,
+    noProxy: noProxy.length > 0 ? noProxy : undefined,
     lenses: section.get('codeLens.enabled', true),
     cacheSize: section.get('cache.maxSize', 2 ** 31),
   };

@@ -310,8 +310,8 @@ function scanOf(layers: readonly LayerResult[], digest: string) {
 }
 
 /** Plain HTTP is only ever switched on: where it is usual, on this machine, the client knows by itself. */
-function registryOptions({ plainHttp, caFile }: Settings) {
-  return { ...(plainHttp && { plainHttp }), caFile };
+function registryOptions({ plainHttp, caFile, proxy, noProxy }: Settings) {
+  return { ...(plainHttp && { plainHttp }), caFile, proxy, noProxy };
 }
 
 /** An image of a layout or a registry runs where the engine has the same layers; else it has to get there first. */

@@ -461,9 +461,16 @@ async function readSmall(dir: string, name: string): Promise<Uint8Array> {
     const found = await stat(file);
     if (found.isFile() && found.size <= DOCUMENT_LIMIT) return await readFile(file);
   } catch (cause) {
+    const isMissing = isSystemError(cause) && cause.code === 'ENOENT';
+    const isFolder = isMissing && (await stat(dir).catch(() => undefined));
+    const why = isFolder
+      ? `it has no file ${name}`
+      : isMissing
+        ? 'there is no such folder'
+        : `${name} cannot be read: ${messageOf(cause)}`;
     throw new LensError(
       'image/no-layout',
-      `${dir} is not an OCI layout: ${name} cannot be read (${messageOf(cause)}).`,
+      `${dir} is not an OCI layout: ${why}.`,
       'Name a folder that holds oci-layout, index.json and blobs, as skopeo, docker buildx or soci write it.',
       { cause },
     );

@@ -1,6 +1,7 @@
 import { LensError } from '../errors';
 import type { Credentials } from './credentials';
-import { type HttpResponse, isLoopback, isTransient, readBody, type Transport } from './transport';
+import { isLoopback } from './proxy';
+import { type HttpResponse, isTransient, readBody, type Transport } from './transport';
 
 /** distribution-spec leaves this open; Docker's token specification says 60 seconds where none are given. */
 const DEFAULT_LIFETIME = 60;

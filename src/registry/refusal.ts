@@ -89,9 +89,10 @@ async function readErrors(response: HttpResponse): Promise<{ code: string; messa
   return { code: '', message: '' };
 }
 
-/** One line without control characters, for a message on a terminal. */
+/** One line without control characters, for a message on a terminal; a registry may even quote what it was sent. */
 function clean(text: string): string {
   return text
+    .replace(/\b(bearer|basic)\s+[\w.~+/=-]+/gi, '$1 …')
     .replace(/[\p{C}\s]+/gu, ' ')
     .trim()
     .replace(/\.$/, '')

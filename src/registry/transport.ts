@@ -3,6 +3,9 @@ import { Readable } from 'node:stream';
 import tls from 'node:tls';
 import { Agent, type Dispatcher, ProxyAgent, request } from 'undici';
 import { isAbort, LensError, messageOf } from '../errors';
+import { notTooSlow, watched } from './pace';
+import { type ProxyChoice, proxyFor } from './proxy';
+import { proxyError, tunnelThrough } from './tunnel';
 
 /** How often a request is made again before its failure counts, and how long the first pause is, in milliseconds. */
 export interface RetryPolicy {
@@ -10,14 +13,11 @@ export interface RetryPolicy {
   readonly pause: number;
 }
 
-export interface TransportOptions {
+export interface TransportOptions extends ProxyChoice {
   /** PEM file with certificate authorities to trust beside the usual ones. */
   readonly caFile?: string | undefined;
-  /** `http://host:port` of a proxy; else the environment decides (`HTTPS_PROXY`, `NO_PROXY`). */
-  readonly proxy?: string | undefined;
-  readonly env?: NodeJS.ProcessEnv | undefined;
   readonly retry?: RetryPolicy | undefined;
-  /** How long a transfer may stand still before it counts as broken, in milliseconds. */
+  /** How long a transfer may stand still, or all but, before it counts as broken, in milliseconds. */
   readonly stallTimeout?: number | undefined;
   /** Called with one line per request, without secrets: method, host and path, status. */
   readonly onTrace?: ((line: string) => void) | undefined;
@@ -55,42 +55,64 @@ const MAX_RETRY_AFTER = 120_000;
 export class Transport {
   readonly retry: RetryPolicy;
   private readonly dispatchers = new Map<string, Promise<Dispatcher>>();
+  /** Hosts that have given an answer: they exist, so what breaks later may pass. */
+  private readonly answered = new Set<string>();
 
   constructor(private readonly options: TransportOptions = {}) {
     this.retry = options.retry ?? DEFAULT_RETRY;
   }
 
-  /** One request, redirects followed. Any status is an answer; only no answer is an error: `registry/unreachable`, `registry/tls`. */
-  async send({ method, headers = {}, authorization, body, signal, url }: HttpRequest): Promise<HttpResponse> {
+  /**
+   * One request, redirects followed. Any status is an answer; only no answer is an error: `registry/unreachable`,
+   * `registry/absent`, `registry/tls`, `registry/proxy`.
+   */
+  async send(asked: HttpRequest): Promise<HttpResponse> {
+    const { method, signal, url } = asked;
     let target = url;
     for (let hop = 0; ; hop++) {
-      const own = target.origin === url.origin;
-      try {
-        signal?.throwIfAborted();
-        const response = await request(target, {
-          method,
-          headers: { ...headers, ...(own && authorization !== undefined && { authorization }) },
-          body:
-            body === undefined || body instanceof Uint8Array
-              ? (body ?? null)
-              : Readable.from(body, { objectMode: false }),
-          dispatcher: await this.dispatcher(target),
-          bodyTimeout: this.options.stallTimeout ?? STALL_TIMEOUT,
-          ...(signal && { signal }),
-        });
-        this.options.onTrace?.(`${method} ${target.host}${target.pathname} ${response.statusCode}`);
-        const answer = new Answer(target, response);
-        const next =
-          response.statusCode >= 300 && response.statusCode < 400 && redirectTarget(method, answer);
-        if (!next) return answer;
-        await answer.discard();
-        if (hop === MAX_REDIRECTS) throw unreachable(url, 'it redirects without end');
-        if (target.protocol === 'https:' && next.protocol !== 'https:')
-          throw unreachable(url, 'it redirects to plain http');
-        target = next;
-      } catch (error) {
-        throw transportError(target, error, signal);
-      }
+      signal?.throwIfAborted();
+      const answer = await this.sendTo(target, asked);
+      const next = answer.status >= 300 && answer.status < 400 && redirectTarget(method, answer);
+      if (!next) return answer;
+      await answer.discard();
+      if (hop === MAX_REDIRECTS) throw unreachable(url, 'it redirects without end');
+      if (target.protocol === 'https:' && next.protocol !== 'https:')
+        throw unreachable(url, 'it redirects to plain http');
+      target = next;
+    }
+  }
+
+  private async sendTo(
+    target: URL,
+    { method, headers = {}, authorization, body, signal, url }: HttpRequest,
+  ): Promise<Answer> {
+    const own = target.origin === url.origin;
+    const stall = this.options.stallTimeout ?? STALL_TIMEOUT;
+    const standstill = new AbortController();
+    const giveUp = () => {
+      standstill.abort(unreachable(target, FAILURES['UND_ERR_BODY_TIMEOUT'] ?? ''));
+    };
+    try {
+      const response = await request(target, {
+        method,
+        headers: { ...headers, ...(own && authorization !== undefined && { authorization }) },
+        body:
+          body === undefined || body instanceof Uint8Array
+            ? (body ?? null)
+            : Readable.from(watched(body, stall, giveUp), { objectMode: false }),
+        dispatcher: await this.dispatcher(target),
+        bodyTimeout: stall,
+        // After an upload the registry may have to read all of it once more before it answers: then undici's five minutes.
+        ...(body === undefined && { headersTimeout: stall }),
+        signal: signal ? AbortSignal.any([signal, standstill.signal]) : standstill.signal,
+      });
+      this.answered.add(target.host);
+      this.options.onTrace?.(`${method} ${target.host}${target.pathname} ${response.statusCode}`);
+      return new Answer(target, response, stall);
+    } catch (error) {
+      if (!signal?.aborted && standstill.signal.aborted) throw standstill.signal.reason;
+      const proxy = proxyFor(target, this.options);
+      throw transportError(target, error, { signal, proxy, isNew: !this.answered.has(target.host) });
     }
   }
 
@@ -120,16 +142,15 @@ export class Transport {
   }
 
   private dispatcher(url: URL): Promise<Dispatcher> {
-    const proxy = isLoopback(url.hostname)
-      ? undefined
-      : (this.options.proxy ?? proxyFromEnv(url, this.options.env ?? process.env));
-    let dispatcher = this.dispatchers.get(proxy ?? '');
-    dispatcher ??= this.makeDispatcher(proxy);
-    this.dispatchers.set(proxy ?? '', dispatcher);
+    const proxy = proxyFor(url, this.options);
+    const key = proxy === undefined ? '' : `${url.protocol} ${proxy}`;
+    let dispatcher = this.dispatchers.get(key);
+    dispatcher ??= this.makeDispatcher(proxy, url.protocol === 'https:');
+    this.dispatchers.set(key, dispatcher);
     return dispatcher;
   }
 
-  private async makeDispatcher(proxy: string | undefined): Promise<Dispatcher> {
+  private async makeDispatcher(proxy: string | undefined, isSecure: boolean): Promise<Dispatcher> {
     const { caFile } = this.options;
     let ca: string[] | undefined;
     if (caFile !== undefined) {
@@ -145,20 +166,17 @@ export class Transport {
       }
     }
     const connect = { timeout: 15_000, ...(ca && { ca }) };
-    return proxy === undefined
-      ? new Agent({ connect })
-      : new ProxyAgent({ uri: proxy, connect, requestTls: connect });
+    if (proxy === undefined) return new Agent({ connect });
+    if (!URL.canParse(proxy)) throw proxyError('of the settings has no valid address');
+    if (isSecure) return new Agent({ connect: tunnelThrough(new URL(proxy), connect) });
+    // Without TLS a proxy gets the request itself, as from curl: many open tunnels to port 443 alone.
+    return new ProxyAgent({ uri: proxy, connect, proxyTunnel: false });
   }
 }
 
 /** Answers that a second try may change. */
 export function isTransient(status: number): boolean {
   return status === 408 || status === 429 || (status >= 500 && status !== 501);
-}
-
-/** `localhost`, 127.0.0.0/8 and ::1, as in a URL. */
-export function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || /^127(?:\.\d{1,3}){3}$/.test(hostname) || hostname === '[::1]';
 }
 
 /** Reads an answer whole. Throws `registry/too-large` instead of taking more than `limit` bytes. */
@@ -185,6 +203,7 @@ class Answer implements HttpResponse {
   constructor(
     readonly url: URL,
     private readonly response: Dispatcher.ResponseData,
+    private readonly stallTimeout: number,
   ) {
     this.status = response.statusCode;
     // An answer that is discarded may break without anybody listening.
@@ -197,7 +216,9 @@ class Answer implements HttpResponse {
 
   private async *read(): AsyncGenerator<Uint8Array> {
     try {
-      yield* this.response.body as AsyncIterable<Uint8Array>;
+      yield* notTooSlow(this.response.body as AsyncIterable<Uint8Array>, this.stallTimeout, () =>
+        unreachable(this.url, FAILURES['UND_ERR_BODY_TIMEOUT'] ?? ''),
+      );
     } catch (error) {
       throw transportError(this.url, error);
     }
@@ -233,19 +254,6 @@ function retryAfter(value: string | undefined): number | undefined {
   return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now());
 }
 
-/** The proxy that curl and Go would take. */
-function proxyFromEnv(url: URL, env: NodeJS.ProcessEnv): string | undefined {
-  const get = (name: string) => env[name.toLowerCase()] ?? env[name];
-  const proxy = get(url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY') ?? get('ALL_PROXY');
-  const exceptions = (get('NO_PROXY') ?? '').split(/[\s,]+/).filter(Boolean);
-  const excepted = exceptions.some((entry) => {
-    const [host = '', port] = entry.replace(/^\*?\./, '').split(':');
-    const matches = host === '*' || url.hostname === host || url.hostname.endsWith(`.${host}`);
-    return matches && (port === undefined || port === url.port);
-  });
-  return proxy === undefined || proxy === '' || excepted ? undefined : proxy;
-}
-
 function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     const abort = () => {
@@ -261,10 +269,37 @@ function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<v
   });
 }
 
-function transportError(url: URL, error: unknown, signal?: AbortSignal): unknown {
+interface Circumstances {
+  readonly signal?: AbortSignal | undefined;
+  /** Through which the request went. */
+  readonly proxy?: string | undefined;
+  /** Nothing has ever come from that host. */
+  readonly isNew?: boolean;
+}
+
+function transportError(url: URL, error: unknown, { signal, proxy, isNew }: Circumstances = {}): unknown {
   if (signal?.aborted) return signal.reason;
+  // undici reports a proxy that refuses as an abort.
+  const refused = /^Proxy response \((\d+)\)/.exec(messageOf(error))?.[1];
+  if (refused !== undefined)
+    return proxyError(`lets nothing through to ${url.host}: status ${refused}`, error);
   if (error instanceof LensError || isAbort(error)) return error;
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const isNobody = isNew && (code === 'ECONNREFUSED' || code === 'ENOTFOUND');
+  if (isNobody && proxy !== undefined) {
+    // Its address may hold a password; the host alone does not.
+    const host = URL.canParse(proxy) ? new URL(proxy).host : 'of the settings';
+    return proxyError(`${host} cannot be reached: ${FAILURES[code] ?? code}`, error);
+  }
+  // Where nothing ever answered, trying again would only make a person with a wrong name wait.
+  if (isNobody) {
+    return new LensError(
+      'registry/absent',
+      `There is no registry at ${url.host}: ${FAILURES[code] ?? code}.`,
+      'Check the name and the port, and whether it has to be reached through a proxy.',
+      { cause: error },
+    );
+  }
   if (/CERT|SELF_SIGNED|UNABLE_TO_|ALTNAME/.test(code)) {
     return new LensError(
       'registry/tls',

@@ -83,7 +83,7 @@ export async function uploadBlobs(
         onProgress?.({ step, done: sent.reduce((sum, part) => sum + part, 0), total, unit: 'bytes' });
       };
       const blob: Bytes = await (rest && !(await layout.has(descriptor)) ? rest : layout).blob(descriptor);
-      const outcome = await client.putBlob(descriptor, () => blob.read(undefined, each), {
+      const outcome = await client.putBlob(descriptor, (range) => blob.read(range, each), {
         mountFrom,
         signal: each,
         onProgress: report,

@@ -20,12 +20,16 @@ export interface FakeOptions {
   readonly referrers?: boolean;
   /** Entries on a page of tags or referrers. */
   readonly pageSize?: number;
+  /** False for one that takes blobs whole only. */
+  readonly chunked?: boolean;
+  /** The most that it takes in one piece, in bytes. */
+  readonly maxPiece?: number;
 }
 
 const sha256 = (bytes: Buffer) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 
 export async function startFakeRegistry(options: FakeOptions = {}): Promise<FakeRegistry> {
-  const { referrers = true, pageSize = 1000 } = options;
+  const { referrers = true, pageSize = 1000, chunked = true, maxPiece = Infinity } = options;
   const blobs = new Map<string, Buffer>();
   const manifests = new Map<string, { mediaType: string; bytes: Buffer }>();
   const uploads = new Map<string, Buffer>();
@@ -117,6 +121,24 @@ export async function startFakeRegistry(options: FakeOptions = {}): Promise<Fake
       if (request.method === 'DELETE') {
         uploads.delete(id);
         return send(204);
+      }
+      const location = `/v2/${name}/blobs/uploads/${id}?state=x`;
+      const range = (size: number) => `0-${Math.max(0, size - 1)}`;
+      if (request.method === 'GET') return send(204, { location, range: range(before.length) });
+      if (request.method === 'PATCH') {
+        if (!chunked) return fail(405, 'UNSUPPORTED');
+        const [, from, to] = /^(\d+)-(\d+)$/.exec(request.headers['content-range'] ?? '') ?? [];
+        if (Number(request.headers['content-length']) > maxPiece) return fail(413, 'SIZE_INVALID');
+        if (Number(from) !== before.length) return send(416, { location, range: range(before.length) });
+        let all = before;
+        // What came before a connection broke is kept, as real registries do.
+        for await (const chunk of request) {
+          all = Buffer.concat([all, chunk as Buffer]);
+          uploads.set(id, all);
+        }
+        return all.length === Number(to) + 1
+          ? send(202, { location, range: range(all.length) })
+          : fail(400, 'SIZE_INVALID');
       }
       if (request.method === 'PUT') {
         const bytes = Buffer.concat([before, await buffer(request)]);

@@ -16,6 +16,10 @@ export interface Harm {
   readonly answerHeaders?: Record<string, string | undefined>;
   /** One byte of the answer, then nothing. */
   readonly stall?: boolean;
+  /** The answer byte by byte, one every so many milliseconds: never silent, never done. */
+  readonly drip?: number;
+  /** Takes nothing of the request's body any more after so many bytes, and says nothing. */
+  readonly stopReadingAt?: number;
 }
 
 export interface ProxiedRequest {
@@ -85,8 +89,13 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
     request.on('data', (chunk: Buffer) => {
       received += chunk.length;
       if (harm.cutRequestAt !== undefined && received >= harm.cutRequestAt) {
-        onward.destroy();
-        reset();
+        // What came before the break goes on: that is what registries keep.
+        onward.write(chunk.subarray(0, chunk.length - (received - harm.cutRequestAt)), () => {
+          onward.destroy();
+          reset();
+        });
+      } else if (harm.stopReadingAt !== undefined && received >= harm.stopReadingAt) {
+        request.pause();
       } else if (!onward.write(chunk)) {
         request.pause();
         onward.once('drain', () => request.resume());
@@ -105,6 +114,18 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
         return;
       }
       let sent = 0;
+      if (harm.drip !== undefined) {
+        const all: Buffer[] = [];
+        let next = 0;
+        answer.on('data', (chunk: Buffer) => all.push(chunk));
+        const timer = setInterval(() => {
+          response.write(Buffer.concat(all).subarray(next, ++next));
+        }, harm.drip);
+        response.on('close', () => {
+          clearInterval(timer);
+        });
+        return;
+      }
       answer.on('data', (chunk: Buffer) => {
         if (harm.stall) {
           if (sent === 0) response.write(chunk.subarray(0, 1));
@@ -121,7 +142,10 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
             () => harm.cutAnswerAt !== undefined && sent >= limit && setTimeout(reset, 20),
           );
       });
-      answer.on('end', () => harm.cutAnswerAt === undefined && !harm.stall && response.end());
+      answer.on(
+        'end',
+        () => harm.cutAnswerAt === undefined && !harm.stall && harm.drip === undefined && response.end(),
+      );
     });
   };
 

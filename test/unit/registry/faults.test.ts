@@ -1,4 +1,4 @@
 import { startFakeRegistry } from '../../support/fake-registry';
 import { describeFaults } from '../../support/registry-faults';
 
-describeFaults('a registry in memory', () => startFakeRegistry());
+describeFaults('a registry in memory', () => startFakeRegistry(), true);
