@@ -9,6 +9,7 @@ import { listCommand } from './list';
 import { indexCommand } from './make-index';
 import { inspectCommand } from './inspect';
 import { lintConfigCommand } from './lint-config';
+import { optimizeCommand } from './optimize';
 import { planCommand } from './plan';
 import { pushCommand } from './push';
 import { Session } from './session';
@@ -22,6 +23,7 @@ const COMMANDS: readonly Command[] = [
   traceCommand,
   importTraceCommand,
   planCommand,
+  optimizeCommand,
   indexCommand,
   pushCommand,
   verifyCommand,

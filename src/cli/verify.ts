@@ -4,6 +4,7 @@ import { verifyLayout, type VerifyReport } from '../soci/verify';
 import { defineCommand, EXIT, parseCount, typed } from './command';
 import { withStore } from './push';
 import { REGISTRY_FLAGS } from './registry-flags';
+import { checkOrigin, type OriginReport } from './stale';
 
 export const verifyCommand = defineCommand({
   name: 'verify',
@@ -14,30 +15,42 @@ export const verifyCommand = defineCommand({
   flags: {
     sample: { type: 'string', value: 'N', help: 'Read back N spans of each layer instead of all.' },
     platform: { type: 'string', value: 'OS/ARCH', help: 'Check this platform only.' },
+    source: {
+      type: 'string',
+      value: 'IMAGE',
+      help: 'What an optimized image was made of, to see whether it is stale.',
+    },
     ...REGISTRY_FLAGS,
   },
   async run(session, { flags, positionals: [reference = ''] }) {
     const sample = flags.sample === undefined ? undefined : parseCount(flags.sample, 'sample');
     const { platform: wanted } = flags;
     const platform = wanted === undefined ? undefined : typed(() => parsePlatform(wanted));
-    const report = await withStore(session, reference, flags, (store, tag) =>
-      verifyLayout(store, {
+    const { report, origins } = await withStore(session, reference, flags, async (store, tag) => {
+      const verified = await verifyLayout(store, {
         scan: session.scanLayer,
         signal: session.signal,
         onProgress: session.terminal.progress,
         ...(tag !== undefined && { reference: tag }),
         ...(sample !== undefined && { sample }),
         ...(platform && { platform }),
-      }),
-    );
-    const document = { version: 1 as const, reference, ...report };
+      });
+      const found: OriginReport[] = [];
+      for (const one of verified.platforms) {
+        const origin = await checkOrigin(session, store, one, flags.source);
+        if (origin) found.push(origin);
+      }
+      return { report: verified, origins: found };
+    });
+    const ok = report.ok && origins.every(({ state }) => state !== 'stale');
+    const document = { version: 1 as const, reference, ...report, ok, origins };
     if (flags.json) session.terminal.json(document);
-    else session.terminal.result(describe(reference, report));
-    return report.ok ? EXIT.done : EXIT.notHeld;
+    else session.terminal.result(describe(reference, report, origins));
+    return ok ? EXIT.done : EXIT.notHeld;
   },
 });
 
-function describe(reference: string, report: VerifyReport): string {
+function describe(reference: string, report: VerifyReport, origins: readonly OriginReport[]): string {
   const lines = report.platforms.flatMap((platform) => {
     const name = platform.platform ? formatPlatform(platform.platform) : platform.manifest;
     const checked = platform.layers.reduce((sum, layer) => sum + layer.checkedSpans, 0);
@@ -54,5 +67,6 @@ function describe(reference: string, report: VerifyReport): string {
     ];
   });
   const verdict = report.ok ? 'The index holds.' : 'The index does not hold.';
-  return [...lines, ...report.problems, `${reference}: ${verdict}`].join('\n');
+  const sources = origins.map(({ state, message }) => `${state === 'stale' ? 'stale: ' : ''}${message}`);
+  return [...lines, ...report.problems, ...sources, `${reference}: ${verdict}`].join('\n');
 }

@@ -34,8 +34,8 @@ export type ScanLayer = (
 ) => Promise<LayerScan>;
 
 export interface IndexOptions {
-  /** Bytes; for all layers or for each. */
-  readonly spanSize: number | ((layer: Descriptor) => number);
+  /** Bytes; for all layers or for each, where null leaves the layer out of the index. */
+  readonly spanSize: number | ((layer: Descriptor) => number | null);
   /** Compressed bytes. Smaller layers get no ztoc. */
   readonly minLayerSize: number;
   /** `xattr`: say of layers without extended attributes that they have none. */
@@ -56,7 +56,8 @@ export interface IndexOptions {
 /** What became of one layer that got no ztoc. */
 export interface SkippedLayer {
   readonly layer: Descriptor;
-  readonly reason: 'small' | 'compression';
+  /** `chosen`: left out by the caller. */
+  readonly reason: 'small' | 'compression' | 'chosen';
 }
 
 /** The ztocs of one image manifest. */
@@ -140,10 +141,10 @@ async function indexLayers(
   const built = await mapConcurrently(
     chosen,
     availableParallelism() + 1,
-    async ({ layer, compression }, index, signal) => {
+    async ({ layer, compression, spanSize }, index, signal) => {
       const making =
         known.get(layer.digest) ??
-        build(layer, compression, store, { ...options, signal, wanted, onBytes: progress(index) });
+        build(layer, compression, store, { ...options, spanSize, signal, wanted, onBytes: progress(index) });
       known.set(layer.digest, making);
       const made = await making;
       const again = earlier.has(layer.digest) ? ' (already exists)' : '';
@@ -164,13 +165,20 @@ async function indexLayers(
   return { ztocs, prefetch, skipped, missingFiles };
 }
 
+interface ChosenLayer {
+  readonly layer: Descriptor;
+  readonly compression: LayerCompression;
+  /** Bytes. */
+  readonly spanSize: number;
+}
+
 /** soci-format §3.3: which layers get a ztoc, in manifest order, duplicates too. */
 function chooseLayers(
   manifest: Manifest,
-  { minLayerSize, onLine }: IndexOptions,
-): { chosen: { layer: Descriptor; compression: LayerCompression }[]; skipped: SkippedLayer[] } {
+  { minLayerSize, spanSize, onLine }: IndexOptions,
+): { chosen: ChosenLayer[]; skipped: SkippedLayer[] } {
   const skipped: SkippedLayer[] = [];
-  const chosen: { layer: Descriptor; compression: LayerCompression }[] = [];
+  const chosen: ChosenLayer[] = [];
   for (const layer of manifest.layers) {
     if (layer.mediaType === PREFETCH_TYPE) continue;
     const { compression, unsupported } = layerType(layer.mediaType);
@@ -185,7 +193,9 @@ function chooseLayers(
         `${line} is compressed in an unsupported format. expect: ${expected} but got "${unsupported}"`,
       );
     } else {
-      chosen.push({ layer, compression });
+      const size = typeof spanSize === 'number' ? spanSize : spanSize(layer);
+      if (size === null) skipped.push({ layer, reason: 'chosen' });
+      else chosen.push({ layer, compression, spanSize: size });
     }
   }
   return { chosen, skipped };
@@ -235,12 +245,13 @@ async function build(
   compression: LayerCompression,
   store: LayerStore,
   options: IndexOptions & {
+    readonly spanSize: number;
     readonly signal: AbortSignal;
     readonly wanted: ReadonlySet<string>;
     readonly onBytes: (done: number) => void;
   },
 ): Promise<BuiltLayer> {
-  const spanSize = typeof options.spanSize === 'number' ? options.spanSize : options.spanSize(layer);
+  const { spanSize } = options;
   const blob = await store.read(layer);
   const scan = await options.scan(layer, blob, compression, {
     signal: options.signal,

@@ -10,7 +10,7 @@ import type { ImageConfig } from '../../src/oci/types';
 import { createPlanner } from '../../src/plan/plan';
 import { DEFAULT_NODE } from '../../src/plan/node';
 import type { Variant } from '../../src/plan/evaluate';
-import type { Planner } from '../../src/plan/plan';
+import type { PlanInput, Planner } from '../../src/plan/plan';
 import type { Forecast } from '../../src/plan/types';
 import { readTrace } from '../../src/trace/file';
 import { mapTrace } from '../../src/trace/map';
@@ -116,21 +116,25 @@ function blockEnds(
   return [...all.values()].sort((a, b) => a[1] - b[1]);
 }
 
-/** Lays the recorded trace on the recorded image. */
 export async function planTruth(app: RecordedApp): Promise<Planner> {
+  return createPlanner(await truthInput(app));
+}
+
+/** Lays the recorded trace on the recorded image. */
+export async function truthInput(app: RecordedApp): Promise<PlanInput> {
   const trace = await readTrace(createReadStream(app.traceFile).pipe(createGunzip()));
   const mapping = mapTrace(trace, {
     layers: app.layers.map((layer) => layer.scan.entries),
     config: app.config,
   });
-  return createPlanner({
+  return {
     image: { reference: 'recorded', digest: `sha256:${'1'.repeat(64)}`, platform: 'linux/amd64' },
     layers: app.layers.map(({ digest, mediaType, size, scan }) => ({
       descriptor: { digest, mediaType, size },
       scan,
     })),
     mapping,
-  });
+  };
 }
 
 /** One run, predicted and measured; spans are null where the run has none to compare. */
