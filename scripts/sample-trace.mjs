@@ -1,5 +1,6 @@
-// node scripts/sample-trace.mjs [FILE]: records the start of the embedded sample image in a Docker engine, as the command line does,
-// into FILE (sample/start.soci-trace.jsonl if not given). Needs `npm run build` before it.
+// node scripts/sample-trace.mjs [--small] [FILE]: records the start of the embedded sample image, or of the small one that the
+// extension makes, in a Docker engine, as the command line does, into FILE (the committed one if not given). Needs `npm run
+// build` before it.
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -10,10 +11,13 @@ import tar from 'tar-stream';
 import { makeSample, samplePaths } from './sample.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
-const NAME = 'soci-lens-sample:embedded';
+const smallTrace = path.join(root, 'sample/small.soci-trace.jsonl');
+const isSmall = process.argv.includes('--small');
+const [file] = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
+const NAME = `soci-lens-sample:${isSmall ? 'small' : 'embedded'}`;
 
 /** How the sample says that it is ready. */
-const READY = 'log=build finished';
+const READY = isSmall ? 'exit' : 'log=build finished';
 
 /** The layout as `docker save` would write it; the engine takes compressed layers too. */
 async function dockerArchive(layout, name) {
@@ -31,11 +35,13 @@ async function dockerArchive(layout, name) {
   return pack;
 }
 
-await makeSample();
-const { connectEngine } = createRequire(import.meta.url)('../dist/line.js');
+const { connectEngine, makeSmallSample } = createRequire(import.meta.url)('../dist/line.js');
+const layout = isSmall
+  ? await makeSmallSample(path.join(root, '.cache/small-sample'))
+  : (await makeSample()).layout;
 const { docker } = await connectEngine();
-const output = path.resolve(process.argv[2] ?? samplePaths.trace);
-const answer = await docker.loadImage(await dockerArchive(samplePaths.layout, NAME));
+const output = path.resolve(file ?? (isSmall ? smallTrace : samplePaths.trace));
+const answer = await docker.loadImage(await dockerArchive(layout, NAME));
 await finished(answer.resume());
 try {
   const args = [

@@ -6,6 +6,7 @@ export { parseDestination, parseReference, type Destination, type Reference } fr
 export {
   connectEngine,
   buildImage,
+  imageChanges,
   imageHistory,
   inspectEngineImage,
   listImages,
@@ -13,6 +14,7 @@ export {
 } from './image/engine';
 export { exportImage } from './image/export';
 export { openImage } from './image/open';
+export { makeSmallSample } from './image/small-sample';
 export { scanImage, type LayerResult } from './image/scan';
 export { matchLayers, parseDockerfile } from './image/dockerfile';
 export { layerSteps } from './image/steps';
@@ -21,8 +23,9 @@ export { openScanCache } from './layer/cache';
 export { createScanPool, type ScanPool } from './layer/pool';
 export { readTar, spanTable } from './layer/spans';
 export { formatPlatform, hostPlatform, parsePlatform, samePlatform } from './oci/platform';
-export { readTrace, writeTrace } from './trace/file';
+export { readTrace, scanTrace, writeTrace } from './trace/file';
 export { mapTrace } from './trace/map';
+export { uniteRuns } from './trace/runs';
 export { parseReadyRule } from './trace/ready';
 export { recordStart } from './trace/record';
 export { findLeftovers, removeLeftovers } from './trace/leftovers';
@@ -35,10 +38,14 @@ export { comparePictures, createPicture } from './plan/picture';
 export { csvLines, jsonLines } from './plan/picture/lists';
 export { formatSize } from './plan/format';
 export { layerTouches } from './plan/touches';
+export { findHidden } from './plan/blame/waste';
 export { renderReport } from './plan/report';
 export { applyClean, planClean, type CleanPlan } from './soci/clean';
-export { convertLayout } from './soci/convert';
+export { attachLayout, convertLayout } from './soci/convert';
 export { verifyLayout } from './soci/verify';
 export { pushLayout } from './soci/push';
-export { connectRegistry } from './registry/client';
+export { listIndexes, indexedLayers, type ImageIndexes } from './soci/discover';
+export { pushReferrers } from './soci/referrers';
+export { registryStore, type BlobStore } from './soci/store';
+export { connectRegistry, type RegistryClient } from './registry/client';
 export { dockerCredentials } from './registry/credentials';

@@ -34,10 +34,10 @@ const ADJECTIVES = [
 ];
 const MAKERS = ['Aalto & Sons', 'Brook Works', 'Calder', 'Dune', 'Ember Hall', 'Fjord', 'Grove', 'Harrow'];
 
-/** The catalogue's bytes. */
-export function catalogue() {
+/** The catalogue's bytes: `size` of them. */
+export function catalogue(size = SIZE) {
   const random = generator(20261122);
-  const file = Buffer.alloc(SIZE);
+  const file = Buffer.alloc(size);
   const pick = (list) => list[random() % list.length];
   const product = (id) => ({
     id,
@@ -64,9 +64,9 @@ export function catalogue() {
   const categories = section(
     Buffer.from(JSON.stringify(CATEGORIES.map((name) => ({ name, products: 2000 + (random() % 900) })))),
   );
-  products(SIZE * 0.45);
+  products(size * 0.45);
   const featured = section(Buffer.from(JSON.stringify(Array.from({ length: 1200 }, (_, i) => product(i)))));
-  products(SIZE - HEADER);
+  products(size - HEADER);
   const release = section(Buffer.from('catalogue 2026-11: 10 categories, 1200 featured products\n'));
 
   file.write('CATALOG1', 'latin1');
@@ -79,7 +79,7 @@ export function catalogue() {
 }
 
 /** Marsaglia's xorshift32: unsigned 32-bit numbers, the same everywhere. */
-function generator(seed) {
+export function generator(seed) {
   let x = seed;
   return () => {
     x ^= x << 13;

@@ -1,4 +1,4 @@
-// The two small programs of the sample image, as machine code: an image `FROM scratch` has no shell, and a sample that is
+// The small programs of the sample images, as machine code: an image `FROM scratch` has no shell, and a sample that is
 // made on any operating system with Node alone can ask for no compiler. Each line is one instruction: code | assembly.
 //
 // `storefront` is the entrypoint. The catalogue's header lists the sections that the first page needs; the program
@@ -6,6 +6,7 @@
 // release line, and becomes the server: execve of /usr/local/bin/esbuild with its own arguments and environment.
 //
 // `rm` unlinks the paths that it is given: the Dockerfile's clean-up step.
+// `reader` reads the files that it is given.
 // System calls: Linux x86-64 (syscall_64.tbl) and arm64 (include/uapi/asm-generic/unistd.h).
 
 const STRINGS = ['/data/current/catalogue.db', '/usr/local/bin/esbuild'];
@@ -133,11 +134,45 @@ const RM = {
     01 00 00 d4              | svc #0`,
 };
 
+const READER = `
+    48 8d 5c 24 10           | lea rbx, [rsp + 16]           ; argv + 1
+    48 81 ec 00 00 10 00     | sub rsp, 0x100000             ; 1 MiB to read into
+    48 8b 33                 | next: mov rsi, [rbx]
+    48 85 f6                 | test rsi, rsi
+    74 40                    | jz done
+    bf 9c ff ff ff           | mov edi, -100                 ; openat(AT_FDCWD, path, O_RDONLY)
+    31 d2                    | xor edx, edx
+    b8 01 01 00 00           | mov eax, 257
+    0f 05                    | syscall
+    85 c0                    | test eax, eax
+    78 27                    | js fail
+    41 89 c4                 | mov r12d, eax
+    44 89 e7                 | more: mov edi, r12d           ; read(fd, buffer, 1 MiB) until its end
+    48 89 e6                 | mov rsi, rsp
+    ba 00 00 10 00           | mov edx, 0x100000
+    31 c0                    | xor eax, eax
+    0f 05                    | syscall
+    48 85 c0                 | test rax, rax
+    7f ec                    | jg more
+    44 89 e7                 | mov edi, r12d                 ; close(fd)
+    b8 03 00 00 00           | mov eax, 3
+    0f 05                    | syscall
+    48 83 c3 08              | add rbx, 8
+    eb bf                    | jmp next
+    bf 01 00 00 00           | fail: mov edi, 1
+    eb 02                    | jmp exit
+    31 ff                    | done: xor edi, edi
+    b8 3c 00 00 00           | exit: mov eax, 60             ; exit(0), or 1 when a file could not be opened
+    0f 05                    | syscall`;
+
 /** The entrypoint of the sample as a static ELF executable for `amd64` or `arm64`. */
 export const storefront = (architecture) => executable(architecture, STOREFRONT[architecture], STRINGS);
 
 /** The sample's `rm` as a static ELF executable. */
 export const rm = (architecture) => executable(architecture, RM[architecture], []);
+
+/** A static program for amd64 that reads the files that it is given from beginning to end: the server of the small sample. */
+export const reader = () => executable('amd64', READER, []);
 
 /** One ELF header, one program header that maps the whole file readable and executable, then the code (ELF-64, System V ABI ch. 4 and 5). */
 function executable(architecture, listing, strings) {

@@ -1,20 +1,30 @@
 import * as path from 'node:path';
 import * as vscode from 'vscode';
-import { LensError } from '../errors';
+import { LensError, messageOf } from '../errors';
 import { formatBytes, formatCount, formatSize } from '../plan/format';
 import type { IndexOrder } from '../protocol';
-import { imageName, shortName } from './dockerfiles';
-import { isLensError } from './errors';
+import { imageName } from './dockerfiles';
+import { isLensError, showError } from './errors';
+import { parseKey, shortName } from './keys';
 import type { PanelActions } from './panel';
-import { destinationFor } from './questions';
-import type { Services } from './services';
+import { askForIndex } from './questions';
 import { saveFile } from './save';
+import type { Services } from './services';
 import { readSettings } from './settings';
-import type { Opened } from './store';
-import * as work from './work';
+import type { DockerfileOrigin, Opened } from './store';
+import type { Task } from './tasks';
+import * as indexes from './work/indexes';
+import * as inspecting from './work/inspect';
+import * as recording from './work/record';
 
-/** Images that the person has allowed to run, by reference. */
+/** Images that the person has allowed to run, by key. */
 const MAY_RUN = 'mayRun';
+
+/** Where an index went. */
+export interface IndexMade {
+  readonly destination: string;
+  readonly digest: string;
+}
 
 /**
  * What a person can have done, from palette, lens, tree and panel alike: asks what must be asked, runs the work as a task, and says
@@ -22,85 +32,138 @@ const MAY_RUN = 'mayRun';
  */
 export class Actions implements PanelActions {
   readonly #services: Services;
-  /** An engine went away with a container of ours in it, and is tidied up when it is back. */
+  readonly #analysed = new vscode.EventEmitter<string>();
+  /** An engine went away with a container of ours in it; it is removed when the engine is back. */
   #leftBehind = false;
+  /** Fires with the key of an image that was read, or whose start was laid on it anew. */
+  readonly onDidAnalyse = this.#analysed.event;
 
   constructor(services: Services) {
     this.#services = services;
   }
 
   /** The image as it was read in this window, reading it first if need be. */
-  async open(reference: string): Promise<Opened> {
-    return this.#services.store.get(reference)?.opened ?? this.inspect(reference);
+  async open(key: string, signal?: AbortSignal): Promise<Opened> {
+    return this.#services.store.get(key)?.opened ?? this.inspect(key, signal);
   }
 
-  inspect(reference: string): Promise<Opened> {
-    const title = vscode.l10n.t('Inspecting {0}', shortName(reference));
-    return this.#services.tasks.run('inspect', reference, title, (task) =>
-      work.inspect(this.#services, reference, task),
-    );
+  async inspect(key: string, signal?: AbortSignal): Promise<Opened> {
+    const title = vscode.l10n.t('Inspecting {0}', shortName(key));
+    const look = async (task: Task) => {
+      const found = await inspecting.inspect(this.#services, key, task);
+      if (parseKey(key).platform === undefined) {
+        await indexes.survey(this.#services, key, task.signal).catch((error: unknown) => {
+          task.signal.throwIfAborted();
+          // The image itself is there; what lies around it is an extra.
+          this.#services.log.warn(messageOf(error));
+        });
+      }
+      return found;
+    };
+    const opened = await this.#services.tasks.run('inspect', key, title, look, signal);
+    this.#analysed.fire(key);
+    return opened;
   }
 
-  /** @returns how the image that was built is named */
-  async build(dockerfile: vscode.Uri): Promise<string> {
+  /**
+   * @param target the stage to build; undefined for the last one
+   * @returns how the image that was built is known
+   */
+  async build(dockerfile: vscode.Uri, target?: string): Promise<string> {
     requireTrust(vscode.l10n.t('building runs what the Dockerfile says'));
-    const name = imageName(dockerfile);
-    const reference = `docker-daemon:${name}`;
+    const name = imageName(dockerfile, target);
+    const key = `docker-daemon:${name}`;
     const title = vscode.l10n.t('Building {0}', name);
-    await this.#services.tasks.run('build', reference, title, async (task) => {
+    await this.#services.tasks.run('build', key, title, async (task) => {
       // The engine reads the file, so what is typed has to be there.
       await vscode.workspace.save(dockerfile);
-      await work.build(this.#services, dockerfile, reference, task);
-      await work.inspect(this.#services, reference, task);
+      await inspecting.build(this.#services, dockerfile, target, key, task);
+      await inspecting.inspect(this.#services, key, task);
     });
-    return reference;
+    this.#analysed.fire(key);
+    return key;
   }
 
-  async profile(reference: string): Promise<string | null> {
+  async profile(key: string): Promise<string | null> {
     requireTrust(vscode.l10n.t('profiling runs the image'));
-    const { image } = await this.open(reference);
-    if (!(await this.#mayRun(reference, image))) return null;
-    const title = vscode.l10n.t('Profiling the start of {0}', shortName(reference));
-    const { opened, reason } = await this.#services.tasks
-      .run('profile', reference, title, async (task) => {
-        if (this.#leftBehind) await work.tidyEngine(this.#services, task);
+    const opened = await this.open(key);
+    if (!(await this.#mayRun(key, opened.image))) return null;
+    const title = vscode.l10n.t('Profiling the start of {0}', shortName(key));
+    const { opened: profiled, reason } = await this.#services.tasks
+      .run('profile', key, title, async (task) => {
+        if (this.#leftBehind) await recording.tidyEngine(this.#services, task);
         this.#leftBehind = false;
-        return work.profile(this.#services, reference, task);
+        return recording.profile(this.#services, key, opened, task);
       })
       .catch((error: unknown) => {
         this.#leftBehind ||= isLensError(error) && error.code === 'trace/engine-gone';
         throw error;
       });
-    const files = formatCount(opened.plan.trace?.files ?? 0);
+    this.#analysed.fire(key);
+    const files = formatCount(profiled.plan.trace?.files ?? 0);
     // Only these ends were not reached by the start itself.
     return reason === 'timeout' || reason === undefined
       ? vscode.l10n.t('The start did not come to its end; until then it reads {0} files.', files)
       : vscode.l10n.t('The start reads {0} files.', files);
   }
 
-  async useTrace(reference: string, file: vscode.Uri): Promise<void> {
-    await this.open(reference);
-    await work.useTrace(this.#services, reference, file.fsPath);
+  /** Lays recorded starts on an image, all of them over each other. */
+  async useTraces(key: string, files: readonly vscode.Uri[]): Promise<void> {
+    await this.open(key);
+    await inspecting.redraw(this.#services, key, { traces: files.map(({ fsPath }) => fsPath) });
+    this.#analysed.fire(key);
+  }
+
+  /** Draws images that are open anew when a setting changes that their plan follows. */
+  redrawOnChange(): vscode.Disposable {
+    return vscode.workspace.onDidChangeConfiguration((event) => {
+      if (!event.affectsConfiguration('sociLens.plan') && !event.affectsConfiguration('sociLens.index'))
+        return;
+      for (const { reference, opened } of this.#services.store.all) {
+        if (!opened) continue;
+        inspecting.redraw(this.#services, reference).catch((error: unknown) => {
+          void showError(error, this.#services.log);
+        });
+      }
+    });
+  }
+
+  /** Says that an image belongs to a Dockerfile that it was not built from here. */
+  async assign(key: string, dockerfile: DockerfileOrigin): Promise<void> {
+    await this.open(key);
+    await inspecting.redraw(this.#services, key, { dockerfile });
+  }
+
+  async createIndex(key: string, wanted?: IndexOrder): Promise<string | null> {
+    const made = await this.makeIndex(key, 'any', wanted);
+    return made && vscode.l10n.t('{0} holds the image with its index: {1}', made.destination, made.digest);
   }
 
   /** @param wanted what the panel's controls say; the recommendation and the settings stand in for it */
-  async createIndex(reference: string, wanted?: IndexOrder): Promise<string | null> {
+  async makeIndex(
+    key: string,
+    to: 'registry' | 'folder' | 'any',
+    wanted?: IndexOrder,
+  ): Promise<IndexMade | null> {
     requireTrust(vscode.l10n.t('an index is pushed with your credentials'));
-    const opened = await this.open(reference);
-    const order = wanted ?? defaultOrder(opened);
-    const destination = await destinationFor(this.#services, reference, opened);
-    if (destination === undefined || !(await confirmIndex(reference, opened, order, destination)))
-      return null;
-    const title = vscode.l10n.t('Indexing {0}', shortName(reference));
-    const { digest } = await this.#services.tasks.run('index', reference, title, (task) =>
-      work.createIndex(this.#services, reference, destination, order, task),
+    const opened = await this.open(key);
+    const title = to === 'folder' ? vscode.l10n.t('Create Index') : vscode.l10n.t('Create and Push Index');
+    const answers = await askForIndex(this.#services, key, { to, title, prefetch: wanted?.prefetch });
+    if (!answers) return null;
+    const { format } = readSettings();
+    const order = { ...defaultOrder(opened), ...wanted, prefetch: answers.prefetch, format };
+    const { destination } = answers;
+    if (!(await confirmIndex(key, opened, order, destination))) return null;
+    const progress = vscode.l10n.t('Indexing {0}', shortName(key));
+    const digest = await this.#services.tasks.run('index', key, progress, (task) =>
+      indexes.createIndex(this.#services, key, opened, destination, order, task),
     );
-    return vscode.l10n.t('{0} holds the image with its index: {1}', destination, digest);
+    return { destination, digest };
   }
 
-  async exportReport(reference: string): Promise<string | null> {
-    const { plan, picture } = await this.open(reference);
-    const name = `${shortName(reference).replace(/[^\w.-]+/g, '-')}.html`;
+  async exportReport(key: string): Promise<string | null> {
+    const { plan, picture } = await this.open(key);
+    const name = `${shortName(key).replace(/[^\w.-]+/g, '-')}.html`;
     const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
     const file = await vscode.window.showSaveDialog({
       title: vscode.l10n.t('Save the Report'),
@@ -114,9 +177,9 @@ export class Actions implements PanelActions {
   }
 
   /** The first run of an image asks, and shows how it will be run. */
-  async #mayRun(reference: string, { config: { config = {} } }: Opened['image']): Promise<boolean> {
+  async #mayRun(key: string, { config: { config = {} } }: Opened['image']): Promise<boolean> {
     const allowed = this.#services.answers.get<string[]>(MAY_RUN, []);
-    if (allowed.includes(reference)) return true;
+    if (allowed.includes(key)) return true;
     const command = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
     const run = vscode.l10n.t('Run');
     const isRoot = /^(|0|root)(:.*)?$/.test(config.User ?? '');
@@ -128,19 +191,19 @@ export class Actions implements PanelActions {
       ),
       ...(isRoot ? [vscode.l10n.t('The tracer alone gets the capability SYS_PTRACE.')] : []),
     ].join('\n');
-    const question = vscode.l10n.t('Run {0} once to record what its start reads?', shortName(reference));
+    const question = vscode.l10n.t('Run {0} once to record what its start reads?', shortName(key));
     if ((await vscode.window.showWarningMessage(question, { modal: true, detail }, run)) !== run)
       return false;
-    await this.#services.answers.update(MAY_RUN, [...allowed, reference]);
+    await this.#services.answers.update(MAY_RUN, [...allowed, key]);
     return true;
   }
 }
 
 /** Shows what will be made and where, before anything is written. */
 async function confirmIndex(
-  reference: string,
+  key: string,
   { image, plan, picture }: Opened,
-  order: IndexOrder,
+  order: indexes.FullOrder,
   destination: string,
 ): Promise<boolean> {
   const shown = picture.overview({ ...order, network: plan.network, node: plan.node });
@@ -154,7 +217,8 @@ async function confirmIndex(
     vscode.l10n.t('To: {0}', destination),
     vscode.l10n.t('Image: {0} layers, {1}', formatCount(plan.layers.length), formatBytes(size)),
     vscode.l10n.t(
-      'Index (v2): {0} of them in spans of {1}; {2} spans, {3} of ztocs',
+      'Index ({0}): {1} of them in spans of {2}; {3} spans, {4} of ztocs',
+      order.format,
       formatCount(indexed.length),
       formatSize(order.spanSize),
       formatCount(row?.spans ?? 0),
@@ -169,24 +233,25 @@ async function confirmIndex(
         ]
       : []),
     image.bytesNote,
-    vscode.l10n.t('What the destination holds under this name is replaced.'),
+    order.format === 'v2'
+      ? vscode.l10n.t('What the destination holds under this name is replaced.')
+      : vscode.l10n.t('The image stays as it is; the index refers to it.'),
   ].join('\n');
   const go = destination.startsWith('docker://') ? vscode.l10n.t('Create and Push') : vscode.l10n.t('Create');
-  const question = vscode.l10n.t('Create the SOCI index of {0}?', shortName(reference));
+  const question = vscode.l10n.t('Create the SOCI index of {0}?', shortName(key));
   return (await vscode.window.showInformationMessage(question, { modal: true, detail }, go)) === go;
 }
 
-function defaultOrder({ plan }: Opened): IndexOrder {
+function defaultOrder({ plan }: Opened): Omit<IndexOrder, 'prefetch'> {
   const { spanSize, minLayerSize } = readSettings();
   return {
     spanSize: spanSize === 'auto' ? plan.choice.spanSize : spanSize,
     minLayerSize,
-    prefetch: false,
     extra: [],
   };
 }
 
-function requireTrust(why: string): void {
+export function requireTrust(why: string): void {
   if (vscode.workspace.isTrusted) return;
   throw new LensError(
     'editor/untrusted',

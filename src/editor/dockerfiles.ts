@@ -22,16 +22,17 @@ export async function findDockerfiles(): Promise<vscode.Uri[]> {
 
 /**
  * The name for the image of a Dockerfile: its place in the workspace, with a tag that no release has, so that a build from here never
- * takes over a name of the person's own. `services/api/Dockerfile.dev` in `shop` → `shop-services-api-dev:soci-lens`.
+ * takes over a name of the person's own. `services/api/Dockerfile.dev` in `shop` → `shop-services-api-dev:soci-lens`. A stage that is
+ * not the last one stands behind it.
  */
-export function imageName(dockerfile: vscode.Uri): string {
+export function imageName(dockerfile: vscode.Uri, target?: string): string {
   const folder = vscode.workspace.getWorkspaceFolder(dockerfile);
   const inside = folder ? path.relative(folder.uri.fsPath, path.dirname(dockerfile.fsPath)) : '';
   const root = folder?.name ?? path.basename(path.dirname(dockerfile.fsPath));
   const variant = path
     .basename(dockerfile.fsPath)
     .replace(/^(Dockerfile|Containerfile)\.?|\.dockerfile$/gi, '');
-  const name = [root, ...inside.split(path.sep), variant]
+  const name = [root, ...inside.split(path.sep), variant, target ?? '']
     .join('-')
     .toLowerCase()
     // Docker's rule for a part of a name (distribution/reference): letters, digits, single separators inside.
@@ -45,9 +46,4 @@ export function fingerprint(text: string): string {
   return createHash('sha256')
     .update(text.replace(/^\ufeff/, '').replace(/\r\n?/g, '\n'))
     .digest('hex');
-}
-
-/** How a reference is shown where there is little room: without the transport that everybody expects. */
-export function shortName(reference: string): string {
-  return reference.replace(/^docker-daemon:|^docker:\/\//, '');
 }

@@ -3,12 +3,12 @@ import * as path from 'node:path';
 import * as vscode from 'vscode';
 import type { Axis, Comparable, Comparison, EntryFilter, EntryRef, Settings } from '../plan/picture/types';
 import type { CompareQuery } from '../protocol';
-import { shortName } from './dockerfiles';
+import { shortName } from './keys';
 import { layerFileUri } from './layer-files';
 import { saveFile } from './save';
 import type { Services } from './services';
 import type { Opened } from './store';
-import { pictureOf } from './work';
+import { pictureOf } from './work/inspect';
 
 /** Rows that are turned into text before the next look at the event loop. */
 const ROWS = 5000;
@@ -75,8 +75,8 @@ export class PanelWork {
 
   /** Other starts of this image that lie beside its own, and other images that were read in this window. */
   async comparables(reference: string): Promise<Comparable[]> {
-    const own = this.#services.store.get(reference)?.trace;
-    const runs = (await traceFiles()).filter((file) => file.fsPath !== own);
+    const own = this.#services.store.get(reference)?.traces ?? [];
+    const runs = (await traceFiles()).filter((file) => !own.includes(file.fsPath));
     const images = this.#services.store.all.filter((one) => one.reference !== reference && one.opened);
     return [
       ...runs.map((file): Comparable => ({

@@ -5,7 +5,7 @@ import { pageHtml } from '../plan/page';
 import { pictureHandlers } from '../plan/picture/handlers';
 import type { EntryRef } from '../plan/picture/types';
 import { serve, type Handlers, type HostEnd, type IndexOrder } from '../protocol';
-import { shortName } from './dockerfiles';
+import { shortName } from './keys';
 import { describe } from './errors';
 import { PanelWork } from './panel-actions';
 import type { Services } from './services';
@@ -33,7 +33,8 @@ export class SpanMaps implements vscode.WebviewPanelSerializer, vscode.Disposabl
   readonly #reveal: RevealEntry;
   readonly #page: vscode.Uri;
   readonly #icon: vscode.Uri;
-  readonly #maps = new Map<string, SpanMap>();
+  /** More than one for an image only where a recorded start is open beside it. */
+  readonly #maps = new Set<SpanMap>();
   readonly #subscriptions: vscode.Disposable;
 
   constructor(services: Services, actions: PanelActions, reveal: RevealEntry, extensionUri: vscode.Uri) {
@@ -45,39 +46,47 @@ export class SpanMaps implements vscode.WebviewPanelSerializer, vscode.Disposabl
     this.#icon = vscode.Uri.joinPath(extensionUri, 'media', 'activity.svg');
     this.#subscriptions = vscode.Disposable.from(
       vscode.window.registerWebviewPanelSerializer(VIEW_TYPE, this),
-      services.store.onDidChange((reference) => this.#maps.get(reference)?.host.tell('changed', {})),
+      services.store.onDidChange((reference) => {
+        for (const { host } of this.#of(reference)) host.tell('changed', {});
+      }),
       services.tasks.onDidProgress(({ reference, progress }) => {
         const { step = null, done = null, total = null } = progress ?? {};
-        this.#maps.get(reference)?.host.tell('progress', { step, done, total });
+        for (const { host } of this.#of(reference)) host.tell('progress', { step, done, total });
       }),
     );
   }
 
   show(reference: string): void {
-    const shown = this.#maps.get(reference);
+    const [shown] = this.#of(reference);
     if (shown) {
       shown.panel.reveal();
       return;
     }
     const panel = vscode.window.createWebviewPanel(VIEW_TYPE, '', vscode.ViewColumn.Active);
-    this.#fill(panel, reference);
+    this.fill(panel, reference);
+  }
+
+  /** The image whose span map is in front, if one is. */
+  get active(): string | undefined {
+    return [...this.#maps].find(({ panel }) => panel.active)?.reference;
   }
 
   deserializeWebviewPanel(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
     const reference =
       typeof state === 'object' && state !== null && 'reference' in state ? state.reference : undefined;
     // Only an image of this workspace comes back; a panel that names none has nothing to show.
-    if (typeof reference === 'string' && this.#services.store.get(reference)) this.#fill(panel, reference);
+    if (typeof reference === 'string' && this.#services.store.get(reference)) this.fill(panel, reference);
     else panel.dispose();
     return Promise.resolve();
   }
 
   dispose(): void {
     this.#subscriptions.dispose();
-    for (const { panel } of this.#maps.values()) panel.dispose();
+    for (const { panel } of this.#maps) panel.dispose();
   }
 
-  #fill(panel: vscode.WebviewPanel, reference: string): void {
+  /** Makes a panel that VS Code gave the span map of an image. */
+  fill(panel: vscode.WebviewPanel, reference: string): void {
     panel.title = vscode.l10n.t('Span Map: {0}', shortName(reference));
     panel.iconPath = this.#icon;
     panel.webview.options = { enableScripts: true, localResourceRoots: [this.#page] };
@@ -89,15 +98,20 @@ export class SpanMaps implements vscode.WebviewPanelSerializer, vscode.Disposabl
         return describe(error);
       },
     );
-    this.#maps.set(reference, { panel, host });
+    const map: SpanMap = { reference, panel, host };
+    this.#maps.add(map);
     panel.webview.onDidReceiveMessage((message: unknown) => host.receive(message));
-    panel.onDidDispose(() => this.#maps.delete(reference));
+    panel.onDidDispose(() => this.#maps.delete(map));
     panel.webview.html = pageHtml({
       script: this.#resource(panel, 'spanMap.js'),
       style: this.#resource(panel, 'spanMap.css'),
       cspSource: panel.webview.cspSource,
       nonce: randomBytes(16).toString('hex'),
     });
+  }
+
+  #of(reference: string): SpanMap[] {
+    return [...this.#maps].filter((map) => map.reference === reference);
   }
 
   #resource(panel: vscode.WebviewPanel, name: string): string {
@@ -135,6 +149,7 @@ async function outcome(work: Promise<string | null>): Promise<{ done: string | n
 }
 
 interface SpanMap {
+  readonly reference: string;
   readonly panel: vscode.WebviewPanel;
   readonly host: HostEnd;
 }

@@ -1,5 +1,6 @@
 import type * as vscode from 'vscode';
 import type * as line from '../line';
+import type { SignIns } from './sign-ins';
 import type { AnalysisStore } from './store';
 import type { Tasks } from './tasks';
 
@@ -13,6 +14,7 @@ export interface Services {
   readonly tasks: Tasks;
   /** What was answered before in this workspace: destinations, images that may be run. */
   readonly answers: vscode.Memento;
+  readonly signIns: SignIns;
   readonly line: () => Promise<Line>;
   readonly folders: Folders;
 }
@@ -25,4 +27,6 @@ export interface Folders {
   readonly tracer: string;
   /** Recorded starts of windows without a folder. */
   readonly traces: string;
+  /** The sample image that comes with the extension. */
+  readonly sample: string;
 }

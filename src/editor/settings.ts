@@ -8,10 +8,18 @@ export interface Settings {
   readonly ready: string;
   /** Milliseconds. */
   readonly traceTimeout: number;
+  /** How often a start is recorded. */
+  readonly traceRuns: number;
+  readonly format: 'v2' | 'v1';
   /** Bytes, or what the recorded start recommends. */
   readonly spanSize: number | 'auto';
   /** Bytes. */
   readonly minLayerSize: number;
+  /** Bytes each; empty for the usual ones. */
+  readonly spanSizes: readonly number[];
+  /** See `parseNetwork` and `parseNode`. */
+  readonly network: string | undefined;
+  readonly node: string | undefined;
   readonly plainHttp: boolean;
   readonly caFile: string | undefined;
   /** VS Code's own `http.proxy`; without it the environment decides. */
@@ -19,6 +27,8 @@ export interface Settings {
   /** VS Code's own `http.noProxy`; without it the environment's `NO_PROXY`. */
   readonly noProxy: readonly string[] | undefined;
   readonly lenses: boolean;
+  /** Whether each instruction is marked with its share of the start. */
+  readonly costs: boolean;
   /** Bytes. */
   readonly cacheSize: number;
 }
@@ -37,13 +47,23 @@ export function readSettings(scope?: vscode.Uri): Settings {
     engineContext: text('engine.context'),
     ready: text('trace.ready') ?? 'auto',
     traceTimeout: section.get('trace.timeout', 120) * 1000,
-    spanSize: Number.isSafeInteger(spanSize) && spanSize > 0 ? spanSize : 'auto',
+    traceRuns: section.get('trace.runs', 1),
+    format: section.get<string>('index.format') === 'v1' ? 'v1' : 'v2',
+    spanSize: isBytes(spanSize) ? spanSize : 'auto',
     minLayerSize: section.get('index.minLayerSize', 10_485_760),
+    spanSizes: section.get<unknown[]>('plan.spanSizes', []).filter(isBytes),
+    network: text('plan.network'),
+    node: text('plan.node'),
     plainHttp: section.get('registry.plainHttp', false),
     caFile: text('registry.caFile'),
     proxy: http.get('proxy', '').trim() || undefined,
     noProxy: noProxy.length > 0 ? noProxy : undefined,
     lenses: section.get('codeLens.enabled', true),
+    costs: section.get('decorations.enabled', false),
     cacheSize: section.get('cache.maxSize', 2 ** 31),
   };
+}
+
+function isBytes(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0;
 }

@@ -19,6 +19,8 @@ export interface Opened {
   readonly plan: Plan;
   /** What the start reads from each layer; empty without a trace. */
   readonly touches: readonly LayerTouches[];
+  /** Bytes of each layer that later layers replace or remove. */
+  readonly hidden: readonly number[];
 }
 
 /** The few figures that a lens and a closed tree item show; kept from one session to the next. */
@@ -30,34 +32,81 @@ export interface Facts {
   readonly start?: { readonly share: number; readonly touchedSpans: number; readonly spans: number };
   /** The layers that an instruction of the Dockerfile made. */
   readonly instructions?: readonly InstructionFacts[];
+  /** When the image was made, as its config says: RFC 3339. */
+  readonly created?: string;
 }
 
 export interface InstructionFacts {
   /** 0-based, of the Dockerfile as it was built. */
   readonly line: number;
+  /** Place of its layer in the manifest. */
+  readonly layer: number;
   /** Bytes, unpacked. */
   readonly size: number;
   readonly files: number;
   /** Bytes that the start reads; missing without a recorded start. */
   readonly touched?: number;
+  /** At the recommended span size; missing for a layer outside of the index. */
+  readonly spans?: { readonly touched: number; readonly all: number };
+  /** Bytes of files that later layers replace or remove. */
+  readonly hidden: number;
+}
+
+/** The Dockerfile that an image belongs to. */
+export interface DockerfileOrigin {
+  readonly uri: string;
+  /** `fingerprint` of its text when the image was built, or chosen for it. */
+  readonly text: string;
+  /** The stage that was built; missing for the last one. */
+  readonly target?: string;
+  /** Set when the image was not built from here but chosen by the person. */
+  readonly chosen?: true;
+}
+
+/** One SOCI index of an image, as a runtime finds it. */
+export interface IndexFacts {
+  readonly version: 1 | 2;
+  readonly digest: string;
+  /** `linux/amd64`, where the image has several. */
+  readonly platform?: string;
+  readonly layers: number;
+  /** Bytes, each size once. */
+  readonly spanSizes: readonly number[];
+  /** Bytes of its ztocs. */
+  readonly ztocBytes: number;
+  /** What the last verification found; missing before the first. */
+  readonly verified?: boolean;
+}
+
+/** What lies around an image where it is kept: its other platforms and its indexes. */
+export interface Survey {
+  /** `linux/amd64` …; one for an image that is no index. */
+  readonly platforms: readonly string[];
+  readonly indexes: readonly IndexFacts[];
 }
 
 /** What is known about one image. */
 export interface Analysis {
-  /** How the image is named, see `parseReference`. */
+  /** How the image is named, see `parseReference`; with a platform behind it where it is not this machine's (`keyOf`). */
   readonly reference: string;
-  /** The Dockerfile that it was built from here: its URI, and `fingerprint` of its text at the time. */
-  readonly dockerfile?: { readonly uri: string; readonly text: string };
-  /** Path of the file with its recorded start. */
-  readonly trace?: string;
+  readonly dockerfile?: DockerfileOrigin;
+  /** Paths of the files with its recorded starts; several are laid over each other. */
+  readonly traces?: readonly string[];
   readonly facts?: Facts;
   /** The index that was made last, and where it went. */
   readonly index?: { readonly digest: string; readonly destination: string };
+  readonly survey?: Survey;
   /** Missing until the image is read in this window. */
-  readonly opened?: Opened;
+  readonly opened?: Opened | undefined;
 }
 
 const KEY = 'images';
+/** Dockerfile and stage → image. */
+const CHOICES = 'imageOfDockerfile';
+
+function choiceKey(uri: vscode.Uri, target: string | undefined): string {
+  return `${uri.toString()}#${target ?? ''}`;
+}
 
 /**
  * The images that this workspace has to do with, in the order they came, and what is known about them. Names and figures are
@@ -67,11 +116,13 @@ export class AnalysisStore implements vscode.Disposable {
   readonly #memento: vscode.Memento;
   readonly #analyses = new Map<string, Analysis>();
   readonly #changed = new vscode.EventEmitter<string>();
+  #choices: Readonly<Record<string, string>>;
   /** Fires with the reference of the image that changed, came or went. */
   readonly onDidChange = this.#changed.event;
 
   constructor(memento: vscode.Memento) {
     this.#memento = memento;
+    this.#choices = memento.get(CHOICES, {});
     for (const analysis of memento.get<Analysis[]>(KEY, [])) this.#analyses.set(analysis.reference, analysis);
   }
 
@@ -83,9 +134,28 @@ export class AnalysisStore implements vscode.Disposable {
     return this.#analyses.get(reference);
   }
 
-  /** The image that was built last from a Dockerfile. */
-  builtFrom(dockerfile: vscode.Uri): Analysis | undefined {
-    return this.all.findLast((analysis) => analysis.dockerfile?.uri === dockerfile.toString());
+  /** The images of one stage of a Dockerfile, the one that the person chose or that came last first. */
+  ofDockerfile(uri: vscode.Uri, target: string | undefined): readonly Analysis[] {
+    const found = this.all
+      .filter(({ dockerfile }) => dockerfile?.uri === uri.toString() && dockerfile.target === target)
+      .reverse();
+    const chosen = found.find(({ reference }) => reference === this.#choices[choiceKey(uri, target)]);
+    return chosen ? [chosen, ...found.filter((one) => one !== chosen)] : found;
+  }
+
+  /** Remembers for this workspace which image a stage of a Dockerfile stands for. */
+  choose(uri: vscode.Uri, target: string | undefined, reference: string): void {
+    this.#choices = { ...this.#choices, [choiceKey(uri, target)]: reference };
+    void this.#memento.update(CHOICES, this.#choices);
+    this.#changed.fire(reference);
+  }
+
+  /** Drops what was read of every image, so that it is read anew when it is wanted. */
+  close(): void {
+    for (const [reference, analysis] of this.#analyses) {
+      this.#analyses.set(reference, { ...analysis, opened: undefined });
+      this.#changed.fire(reference);
+    }
   }
 
   /** Adds an image or replaces what is named in `change`; the rest stays. */
@@ -115,11 +185,18 @@ export class AnalysisStore implements vscode.Disposable {
   }
 }
 
-/** The facts of an image; `lines` are those of the instructions that made its layers, where they are known. */
-export function factsOf({ plan, lines }: Pick<Opened, 'plan' | 'lines'>): Facts {
+/** The facts of an image. */
+export function factsOf({
+  image,
+  plan,
+  lines,
+  picture,
+  hidden,
+}: Omit<Opened, 'layers' | 'steps' | 'touches'>): Facts {
   const size = plan.layers.reduce((sum, layer) => sum + (layer.uncompressedSize ?? layer.size), 0);
   const touched = plan.layers.reduce((sum, layer) => sum + layer.touchedBytes, 0);
-  const row = plan.rows.find((one) => one.spanSize === plan.choice.spanSize);
+  const { spanSize } = plan.choice;
+  const row = plan.rows.find((one) => one.spanSize === spanSize);
   return {
     size,
     layers: plan.layers.length,
@@ -127,10 +204,29 @@ export function factsOf({ plan, lines }: Pick<Opened, 'plan' | 'lines'>): Facts 
       row && {
         start: { share: size > 0 ? touched / size : 0, touchedSpans: row.touchedSpans, spans: row.spans },
       }),
-    instructions: plan.layers.flatMap(({ index, uncompressedSize, files, touchedBytes }) => {
-      const line = lines[index];
-      if (line === undefined || uncompressedSize === null || files === null) return [];
-      return [{ line, size: uncompressedSize, files, ...(plan.trace && { touched: touchedBytes }) }];
+    ...(image.config.created !== undefined && { created: image.config.created }),
+    instructions: plan.layers.flatMap((layer) => {
+      const line = lines[layer.index];
+      if (line === undefined || layer.uncompressedSize === null || layer.files === null) return [];
+      const cells = picture.cells({
+        layer: layer.index,
+        spanSize,
+        axis: 'compressed',
+        start: 0,
+        end: layer.size,
+        limit: 1,
+      });
+      return [
+        {
+          line,
+          layer: layer.index,
+          size: layer.uncompressedSize,
+          files: layer.files,
+          hidden: hidden[layer.index] ?? 0,
+          ...(plan.trace && { touched: layer.touchedBytes }),
+          ...(layer.indexed && { spans: { touched: cells.touched, all: cells.spans } }),
+        },
+      ];
     }),
   };
 }

@@ -28,6 +28,8 @@ export class Tasks implements vscode.Disposable {
   readonly #controllers = new Set<AbortController>();
   readonly #progressed = new vscode.EventEmitter<TaskEvent>();
   readonly #log: vscode.LogOutputChannel;
+  /** There only while something runs. */
+  #status: vscode.StatusBarItem | undefined;
   readonly onDidProgress = this.#progressed.event;
 
   constructor(log: vscode.LogOutputChannel) {
@@ -37,14 +39,21 @@ export class Tasks implements vscode.Disposable {
   /**
    * @param kind with `reference` the name of the task: the same task at the same time is one task
    * @param title what the notification says, as a person would
+   * @param signal of the caller: ends the task that it began, and only its waiting for one that it joined
    * @returns what `work` returns; rejects with what it throws, with the signal's reason after Cancel
    */
-  run<T>(kind: string, reference: string, title: string, work: (task: Task) => Promise<T>): Promise<T> {
+  run<T>(
+    kind: string,
+    reference: string,
+    title: string,
+    work: (task: Task) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
     const key = `${kind} ${reference}`;
     const running = this.#running.get(key);
     // The key names the work, so what runs under it returns the same type.
-    if (running) return running as Promise<T>;
-    const promise = this.#start(key, reference, title, work).finally(() => this.#running.delete(key));
+    if (running) return Promise.race([running as Promise<T>, ...(signal ? [aborted(signal)] : [])]);
+    const promise = this.#start(key, reference, title, work, signal).finally(() => this.#running.delete(key));
     this.#running.set(key, promise);
     return promise;
   }
@@ -52,6 +61,22 @@ export class Tasks implements vscode.Disposable {
   dispose(): void {
     for (const controller of this.#controllers) controller.abort();
     this.#progressed.dispose();
+    this.#status?.dispose();
+  }
+
+  #noteRunning(title: string): void {
+    const count = this.#controllers.size;
+    if (count === 0) {
+      this.#status?.dispose();
+      this.#status = undefined;
+      return;
+    }
+    this.#status ??= vscode.window.createStatusBarItem('sociLens.tasks', vscode.StatusBarAlignment.Left);
+    this.#status.name = 'SOCI Lens';
+    this.#status.text = `$(sync~spin) ${count === 1 ? title : vscode.l10n.t('SOCI: {0} tasks', count)}`;
+    this.#status.tooltip = vscode.l10n.t('Show Log');
+    this.#status.command = 'sociLens.showLog';
+    this.#status.show();
   }
 
   async #start<T>(
@@ -59,9 +84,15 @@ export class Tasks implements vscode.Disposable {
     reference: string,
     title: string,
     work: (task: Task) => Promise<T>,
+    signal: AbortSignal | undefined,
   ): Promise<T> {
     const controller = new AbortController();
+    const cancel = () => {
+      controller.abort(signal?.reason);
+    };
+    signal?.addEventListener('abort', cancel, { once: true });
     this.#controllers.add(controller);
+    this.#noteRunning(title);
     const started = Date.now();
     this.#log.info(`${key}: begins`);
     try {
@@ -80,7 +111,7 @@ export class Tasks implements vscode.Disposable {
             if (progress.step === step && now - shown < INTERVAL && progress.done !== progress.total) return;
             step = progress.step;
             shown = now;
-            notification.report({ message: describeProgress(progress, rate.secondsLeft(progress, now)) });
+            notification.report({ message: describeProgress(progress, rate.of(progress, now)) });
             this.#progressed.fire({ reference, progress });
           };
           return work({ signal: controller.signal, onProgress });
@@ -90,15 +121,35 @@ export class Tasks implements vscode.Disposable {
       this.#log.info(`${key}: ${isAbort(error) ? 'cancelled' : 'failed'}`);
       throw error;
     } finally {
+      signal?.removeEventListener('abort', cancel);
       this.#controllers.delete(controller);
+      this.#noteRunning(title);
       this.#progressed.fire({ reference, progress: undefined });
       this.#log.info(`${key}: ended after ${Date.now() - started} ms`);
     }
   }
 }
 
-/** `Scanning layer 3 of 7 · 120 MB of 400 MB · 30 % · 12 s left`, as far as it is known. */
-export function describeProgress(progress: Progress, secondsLeft: number | undefined): string {
+/** Rejects with the signal's reason once it aborts. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const abort = () => {
+      reject(signal.reason as Error); // An AbortError, or whatever the caller gave in its place.
+    };
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+  });
+}
+
+/** How fast a step is. */
+export interface Pace {
+  /** Units per second. */
+  readonly perSecond: number;
+  readonly secondsLeft: number | undefined;
+}
+
+/** `Scanning layer 3 of 7 · 120 MB of 400 MB · 30 % · 23 MB/s · 12 s left`, as far as it is known. */
+export function describeProgress(progress: Progress, pace: Pace | undefined): string {
   const { step, done, total, unit } = progress;
   if (done === undefined) return step;
   const amount = unit === 'bytes' ? formatBytes : formatCount;
@@ -107,8 +158,9 @@ export function describeProgress(progress: Progress, secondsLeft: number | undef
   else {
     parts.push(vscode.l10n.t('{0} of {1}', amount(done), amount(total)));
     if (total > 0) parts.push(formatShare(done / total));
-    if (secondsLeft !== undefined) parts.push(vscode.l10n.t('{0} left', duration(secondsLeft)));
   }
+  if (pace && unit === 'bytes') parts.push(vscode.l10n.t('{0}/s', formatBytes(pace.perSecond)));
+  if (pace?.secondsLeft !== undefined) parts.push(vscode.l10n.t('{0} left', duration(pace.secondsLeft)));
   return parts.join(' · ');
 }
 
@@ -119,22 +171,26 @@ function duration(seconds: number): string {
     : vscode.l10n.t('{0} min', Math.round(seconds / 60));
 }
 
-/** Tells the time that a step has left from its pace so far. */
+/** Tells the pace of a step, and the time that it has left. */
 class Rate {
   #step: string | undefined;
   #since = 0;
   #from = 0;
 
-  /** Seconds, or undefined while the step is too young to tell. */
-  secondsLeft({ step, done, total }: Progress, now: number): number | undefined {
+  /** Undefined while the step is too young to tell. */
+  of({ step, done, total }: Progress, now: number): Pace | undefined {
     if (step !== this.#step) {
       this.#step = step;
       this.#since = now;
       this.#from = done ?? 0;
     }
-    if (done === undefined || total === undefined || done >= total) return undefined;
     const seconds = (now - this.#since) / 1000;
-    const pace = (done - this.#from) / seconds;
-    return seconds >= 2 && pace > 0 ? (total - done) / pace : undefined;
+    if (done === undefined || seconds < 2) return undefined;
+    const perSecond = (done - this.#from) / seconds;
+    if (perSecond <= 0) return undefined;
+    return {
+      perSecond,
+      secondsLeft: total === undefined || done >= total ? undefined : (total - done) / perSecond,
+    };
   }
 }

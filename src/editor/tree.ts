@@ -1,53 +1,125 @@
 import * as vscode from 'vscode';
-import type { LayerResult } from '../image/scan';
 import type { LayerScan } from '../layer/types';
-import { formatBytes, formatCount } from '../plan/format';
-import { shortName } from './dockerfiles';
+import type { Opened } from './store';
+import type { EngineWatch } from './engine-watch';
+import { homeOf, keyOf, type Home } from './keys';
 import { layerTree, pathParts, type Folder } from '../plan/layer-tree';
 import type { EntryRef } from '../plan/picture/types';
-import { layerFileUri } from './layer-files';
-import { describeAnalysis } from './lens';
-import type { AnalysisStore, Opened } from './store';
+import type { AnalysisStore } from './store';
+import { contentsOf, ORDERS, type Contents, type Order, type OrderedLayer } from './tree-order';
+import { itemOf } from './tree-items';
 
-/** What a tree item stands for: an image, one of its layers, a folder or an entry of a layer, or the rest of a long list. */
+/** Where images are kept: the first level of the tree. */
+export interface HomeNode {
+  readonly kind: 'home';
+  readonly home: Home;
+}
+export interface ImageNode {
+  readonly kind: 'image';
+  readonly parent: HomeNode;
+  /** The key of the image. */
+  readonly reference: string;
+}
+/** Another platform of an image that has several. */
+export interface PlatformNode {
+  readonly kind: 'platform';
+  readonly parent: ImageNode;
+  /** The key of the image for that platform. */
+  readonly reference: string;
+  readonly platform: string;
+}
+export interface LayerNode {
+  readonly kind: 'layer';
+  readonly parent: ImageNode | PlatformNode;
+  readonly index: number;
+}
+export interface IndexNode {
+  readonly kind: 'index';
+  readonly parent: ImageNode;
+  readonly digest: string;
+}
+export interface FolderNode {
+  readonly kind: 'folder';
+  readonly parent: LayerNode | FolderNode;
+  readonly layer: LayerNode;
+  readonly folder: Folder;
+}
+export interface FileNode {
+  readonly kind: 'file';
+  readonly parent: LayerNode | FolderNode;
+  readonly layer: LayerNode;
+  readonly entry: number;
+}
+/** The rest of a long folder. */
+export interface MoreNode {
+  readonly kind: 'more';
+  readonly parent: LayerNode | FolderNode;
+  readonly layer: LayerNode;
+  readonly folder: Folder;
+  readonly from: number;
+  readonly left: number;
+}
 export type Node =
-  | { readonly kind: 'image'; readonly reference: string }
-  | { readonly kind: 'layer'; readonly parent: Node & { kind: 'image' }; readonly index: number }
-  | { readonly kind: 'folder'; readonly parent: Inner; readonly layer: LayerNode; readonly folder: Folder }
-  | { readonly kind: 'file'; readonly parent: Inner; readonly layer: LayerNode; readonly entry: number }
-  | {
-      readonly kind: 'more';
-      readonly parent: Inner;
-      readonly layer: LayerNode;
-      readonly folder: Folder;
-      readonly from: number;
-    };
-type LayerNode = Extract<Node, { kind: 'layer' }>;
-type Inner = Extract<Node, { kind: 'layer' | 'folder' }>;
+  HomeNode | ImageNode | PlatformNode | LayerNode | IndexNode | FolderNode | FileNode | MoreNode;
 
 /** Items of one folder that are shown at once; the rest follows on demand. */
 const PAGE = 1000;
 /** Milliseconds in which changes of the store become one change of the view. */
 const DEBOUNCE = 50;
+const HOMES: readonly Home[] = ['engine', 'layout', 'registry'];
+/** Where the order of the files is kept. */
+const ORDER = 'treeOrder';
 
-/** The view `sociLens.images`: image → layers → folders and files, read when they are opened. */
+/** What the tree asks of others. */
+export interface TreeSources {
+  readonly store: AnalysisStore;
+  readonly engine: Pick<EngineWatch, 'images' | 'onDidChange'>;
+  /** Reads an image that is not read yet, with its own progress and message; called when an item is expanded. */
+  readonly open: (key: string) => Promise<Opened | undefined>;
+  readonly answers: vscode.Memento;
+}
+
+/** The view `sociLens.images`: where images are → image → platforms → layers → folders and files, read when they are opened. */
 export class ImagesTree implements vscode.TreeDataProvider<Node>, vscode.Disposable {
-  readonly #store: AnalysisStore;
-  readonly #open: (reference: string) => Promise<Opened | undefined>;
+  readonly #sources: TreeSources;
   readonly #changed = new vscode.EventEmitter<Node | undefined>();
-  readonly #subscription: vscode.Disposable;
+  readonly #subscriptions: vscode.Disposable;
   /** Made once per scan; gone with it. */
   readonly #folders = new WeakMap<LayerScan, Folder>();
+  #filter = '';
   #timer: NodeJS.Timeout | undefined;
   readonly onDidChangeTreeData = this.#changed.event;
 
-  /** @param open reads an image that is not read yet, with its own progress and message; called when an item is expanded */
-  constructor(store: AnalysisStore, open: (reference: string) => Promise<Opened | undefined>) {
-    this.#store = store;
-    this.#open = open;
-    this.#subscription = store.onDidChange(() => {
+  constructor(sources: TreeSources) {
+    this.#sources = sources;
+    const refresh = () => {
       this.refresh();
-    });
+    };
+    this.#subscriptions = vscode.Disposable.from(
+      this.#changed,
+      sources.store.onDidChange(refresh),
+      sources.engine.onDidChange(refresh),
+    );
+  }
+
+  get order(): Order {
+    const kept = this.#sources.answers.get<string>(ORDER);
+    return ORDERS.find((order) => order === kept) ?? 'name';
+  }
+
+  /** A part of the paths that are shown; empty for all. */
+  get filter(): string {
+    return this.#filter;
+  }
+
+  async sortBy(order: Order): Promise<void> {
+    await this.#sources.answers.update(ORDER, order);
+    this.refresh();
+  }
+
+  filterBy(text: string): void {
+    this.#filter = text;
+    this.refresh();
   }
 
   refresh(): void {
@@ -59,42 +131,49 @@ export class ImagesTree implements vscode.TreeDataProvider<Node>, vscode.Disposa
 
   dispose(): void {
     clearTimeout(this.#timer);
-    this.#subscription.dispose();
-    this.#changed.dispose();
+    this.#subscriptions.dispose();
   }
 
   async getChildren(node?: Node): Promise<Node[]> {
-    if (!node) return this.#store.all.map(({ reference }): Node => ({ kind: 'image', reference })).reverse();
-    switch (node.kind) {
-      case 'image': {
-        const opened = this.#store.get(node.reference)?.opened ?? (await this.#open(node.reference));
-        return opened?.layers.map((_, index) => ({ kind: 'layer', parent: node, index })) ?? [];
-      }
+    switch (node?.kind) {
+      case undefined:
+        return HOMES.filter((home) => this.#imagesAt(home).length > 0).map((home) => ({
+          kind: 'home',
+          home,
+        }));
+      case 'home':
+        return this.#imagesAt(node.home).map((reference) => ({ kind: 'image', parent: node, reference }));
+      case 'image':
+        return this.#insideImage(node);
+      case 'platform':
+        return this.#layers(node, await this.#opened(node.reference));
       case 'layer': {
         const root = this.#root(node);
-        return root ? page(node, node, root, 0) : [];
+        return root ? this.#page(node, node, root, 0) : [];
       }
       case 'folder':
-        return page(node, node.layer, node.folder, 0);
+        return this.#page(node, node.layer, node.folder, 0);
       case 'more':
-        return page(node.parent, node.layer, node.folder, node.from);
+        return this.#page(node.parent, node.layer, node.folder, node.from);
+      case 'index':
       case 'file':
         return [];
     }
   }
 
   getParent(node: Node): Node | undefined {
-    return node.kind === 'image' ? undefined : node.parent;
+    return node.kind === 'home' ? undefined : node.parent;
   }
 
   /** The item of one entry, for the view to reveal; undefined where there is none. */
   find(reference: string, { layer: index, entry }: EntryRef): Node | undefined {
-    const layer: LayerNode = { kind: 'layer', parent: { kind: 'image', reference }, index };
-    const { result } = this.#layer(layer);
+    const layer = this.nodeOf(reference, index);
+    if (layer.kind !== 'layer') return undefined;
+    const entries = this.#layer(layer)?.entries;
     const root = this.#root(layer);
-    if (!root || !result || !('scan' in result) || entry >= result.scan.entries.length) return undefined;
-    let [parent, folder]: [Inner, Folder] = [layer, root];
-    for (const part of pathParts(result.scan.entries.name(entry)).slice(0, -1)) {
+    if (!root || !entries || entry >= entries.length) return undefined;
+    let [parent, folder]: [LayerNode | FolderNode, Folder] = [layer, root];
+    for (const part of pathParts(entries.name(entry)).slice(0, -1)) {
       const next = folder.folders.find(({ name }) => name === part);
       if (!next) return undefined;
       folder = next;
@@ -104,179 +183,88 @@ export class ImagesTree implements vscode.TreeDataProvider<Node>, vscode.Disposa
   }
 
   getTreeItem(node: Node): vscode.TreeItem {
-    switch (node.kind) {
-      case 'image':
-        return this.#imageItem(node.reference);
-      case 'layer':
-        return this.#layerItem(node);
-      case 'folder':
-        return this.#folderItem(node);
-      case 'file':
-        return this.#fileItem(node);
-      case 'more':
-        return this.#moreItem(node);
-    }
+    return itemOf(node, this.#sources);
   }
 
-  #imageItem(reference: string): vscode.TreeItem {
-    const analysis = this.#store.get(reference);
-    const item = new vscode.TreeItem(shortName(reference), vscode.TreeItemCollapsibleState.Collapsed);
-    item.id = reference;
-    item.iconPath = new vscode.ThemeIcon('package');
-    item.contextValue = analysis?.trace === undefined ? 'image' : 'image.profiled';
-    if (!analysis) return item;
-    item.description = describeAnalysis(analysis);
-    const lines = [reference, item.description];
-    if (analysis.opened) lines.push(analysis.opened.image.descriptor.digest, analysis.opened.image.bytesNote);
-    if (analysis.index)
-      lines.push(vscode.l10n.t('Index {0} at {1}', analysis.index.digest, analysis.index.destination));
-    item.tooltip = lines.join('\n');
+  /** Tooltips are put together when somebody looks at them. */
+  resolveTreeItem(item: vscode.TreeItem, node: Node): vscode.TreeItem {
+    const { tooltip } = itemOf(node, this.#sources, { withTooltip: true });
+    if (tooltip !== undefined) item.tooltip = tooltip;
     return item;
   }
 
-  #layerItem(node: LayerNode): vscode.TreeItem {
-    const { opened, result } = this.#layer(node);
-    const scanned = result !== undefined && 'scan' in result;
-    const number = vscode.l10n.t('Layer {0}', node.index + 1);
-    const step = opened?.steps[node.index];
-    const item = new vscode.TreeItem(
-      step ?? number,
-      scanned ? vscode.TreeItemCollapsibleState.Collapsed : vscode.TreeItemCollapsibleState.None,
+  /** The node of an image or of one of its layers, for `reveal`. */
+  nodeOf(key: string, layer?: number): Node {
+    const image: ImageNode = { kind: 'image', parent: { kind: 'home', home: homeOf(key) }, reference: key };
+    return layer === undefined ? image : { kind: 'layer', parent: image, index: layer };
+  }
+
+  /** The images of this workspace, the last one first, then what the engine has besides. */
+  #imagesAt(home: Home): string[] {
+    const known = this.#sources.store.all
+      .map(({ reference }) => reference)
+      .filter((key) => homeOf(key) === home && !key.includes('#'))
+      .reverse();
+    // In a folder that is not trusted, images are only looked at by name.
+    if (home !== 'engine' || !vscode.workspace.isTrusted) return known;
+    const others = (this.#sources.engine.images ?? []).flatMap(({ tags }) =>
+      tags.map((tag) => `docker-daemon:${tag}`),
     );
-    item.id = idOf(node);
-    item.iconPath = new vscode.ThemeIcon(scanned ? 'layers' : 'warning');
-    item.contextValue = scanned ? 'layer' : 'layer.unread';
-    if (!result) return item;
-    const layer = opened?.plan.layers[node.index];
-    const parts = [formatBytes(result.layer.descriptor.size)];
-    if (layer?.files != null) parts.push(files(layer.files));
-    if (opened?.plan.trace) parts.push(readAtStart(layer?.touchedBytes ?? 0));
-    const problem = problemOf(result);
-    if (problem !== undefined) parts.push(problem);
-    item.description = parts.join(' · ');
-    item.tooltip = [number, step, result.layer.descriptor.digest, item.description]
-      .filter(Boolean)
-      .join('\n');
-    return item;
+    return [...new Set([...known, ...others])];
   }
 
-  #folderItem({ kind, parent, layer, folder }: Node & { kind: 'folder' }): vscode.TreeItem {
-    const item = new vscode.TreeItem(folder.name, vscode.TreeItemCollapsibleState.Collapsed);
-    item.id = idOf({ kind, parent, layer, folder });
-    item.iconPath = vscode.ThemeIcon.Folder;
-    item.contextValue = 'folder';
-    item.description = `${formatBytes(folder.size)} · ${files(folder.count)}`;
-    item.tooltip = `/${folder.path}\n${item.description}`;
-    return item;
+  async #opened(key: string): Promise<Opened | undefined> {
+    return this.#sources.store.get(key)?.opened ?? (await this.#sources.open(key));
   }
 
-  #fileItem(node: Node & { kind: 'file' }): vscode.TreeItem {
-    const { opened, result } = this.#layer(node.layer);
-    const entries = result && 'scan' in result ? result.scan.entries : undefined;
-    const name = entries?.name(node.entry) ?? '';
-    const item = new vscode.TreeItem(name.split('/').findLast((part) => part !== '') ?? name);
-    item.id = idOf(node);
-    item.contextValue = 'file';
-    if (!entries) return item;
-    const type = entries.type(node.entry);
-    const size = type === 'reg' ? entries.size(node.entry) : 0;
-    const touches = opened?.touches[node.layer.index];
-    const parts = [type === 'reg' ? formatBytes(size) : typeName(type)];
-    if (touches?.at(node.entry) !== undefined) {
-      const start = entries.offset(node.entry);
-      parts.push(readAtStart(touches.within(start, start + size)));
-    }
-    item.description = parts.join(' · ');
-    item.tooltip = `/${name.replace(/^\.?\//, '')}\n${item.description}`;
-    item.resourceUri = layerFileUri(node.layer.parent.reference, node.layer.index, node.entry, name);
-    if (type === 'reg') {
-      item.command = { title: vscode.l10n.t('Open'), command: 'vscode.open', arguments: [item.resourceUri] };
-    }
-    item.accessibilityInformation = { label: `${name}, ${item.description}` };
-    return item;
+  async #insideImage(node: ImageNode): Promise<Node[]> {
+    const opened = await this.#opened(node.reference);
+    const { platforms = [], indexes = [] } = this.#sources.store.get(node.reference)?.survey ?? {};
+    const own = opened && `${opened.image.platform.os}/${opened.image.platform.architecture}`;
+    const found = indexes.map(({ digest }): IndexNode => ({ kind: 'index', parent: node, digest }));
+    if (platforms.length < 2) return [...this.#layers(node, opened), ...found];
+    const others = platforms.map((platform): PlatformNode => {
+      const isOwn = own !== undefined && platform.startsWith(own);
+      const reference = isOwn ? node.reference : keyOf(node.reference, platform);
+      return { kind: 'platform', parent: node, reference, platform };
+    });
+    return [...others, ...found];
   }
 
-  #moreItem(node: Node & { kind: 'more' }): vscode.TreeItem {
-    const left = node.folder.folders.length + node.folder.files.length - node.from;
-    const item = new vscode.TreeItem(
-      vscode.l10n.t('{0} more…', formatCount(left)),
-      vscode.TreeItemCollapsibleState.Collapsed,
-    );
-    item.id = idOf(node);
-    item.iconPath = new vscode.ThemeIcon('ellipsis');
-    return item;
+  #layers(parent: ImageNode | PlatformNode, opened: Opened | undefined): Node[] {
+    return opened?.layers.map((_, index) => ({ kind: 'layer', parent, index })) ?? [];
   }
 
-  #layer({ parent, index }: LayerNode): { opened: Opened | undefined; result: LayerResult | undefined } {
-    const opened = this.#store.get(parent.reference)?.opened;
-    return { opened, result: opened?.layers[index] };
+  #layer({ parent, index }: LayerNode): (OrderedLayer & { readonly scan: LayerScan }) | undefined {
+    const opened = this.#sources.store.get(parent.reference)?.opened;
+    const result = opened?.layers[index];
+    if (!opened || !result || !('scan' in result)) return undefined;
+    return { scan: result.scan, entries: result.scan.entries, touches: opened.touches[index] };
   }
 
   #root(node: LayerNode): Folder | undefined {
-    const { result } = this.#layer(node);
-    if (!result || !('scan' in result)) return undefined;
-    let root = this.#folders.get(result.scan);
-    if (!root) this.#folders.set(result.scan, (root = layerTree(result.scan)));
+    const layer = this.#layer(node);
+    if (!layer) return undefined;
+    let root = this.#folders.get(layer.scan);
+    if (!root) this.#folders.set(layer.scan, (root = layerTree(layer.scan)));
     return root;
   }
-}
 
-/** The children of a folder from the `from`-th on: folders, then files, at most `PAGE` of them and an item for the rest. */
-function page(parent: Inner, layer: LayerNode, folder: Folder, from: number): Node[] {
-  const to = from + PAGE;
-  const count = folder.folders.length;
-  const nodes: Node[] = [
-    ...folder.folders
-      .slice(from, to)
-      .map((child) => ({ kind: 'folder' as const, parent, layer, folder: child })),
-    ...folder.files
-      .slice(Math.max(0, from - count), Math.max(0, to - count))
-      .map((entry) => ({ kind: 'file' as const, parent, layer, entry })),
-  ];
-  if (to < count + folder.files.length) nodes.push({ kind: 'more', parent, layer, folder, from: to });
-  return nodes;
-}
-
-function idOf(node: Node): string {
-  switch (node.kind) {
-    case 'image':
-      return node.reference;
-    case 'layer':
-      return `${node.parent.reference} ${node.index}`;
-    case 'folder':
-      return `${idOf(node.layer)} /${node.folder.path}`;
-    case 'file':
-      return `${idOf(node.layer)} #${node.entry}`;
-    case 'more':
-      return `${idOf(node.layer)} /${node.folder.path} +${node.from}`;
-  }
-}
-
-function problemOf(result: LayerResult): string | undefined {
-  if ('error' in result) return result.error.message;
-  if ('skipped' in result) return result.skipped;
-  return undefined;
-}
-
-function files(count: number): string {
-  return count === 1 ? vscode.l10n.t('1 file') : vscode.l10n.t('{0} files', formatCount(count));
-}
-
-function readAtStart(bytes: number): string {
-  return bytes > 0
-    ? vscode.l10n.t('{0} read at start', formatBytes(bytes))
-    : vscode.l10n.t('not read at start');
-}
-
-function typeName(type: string): string {
-  switch (type) {
-    case 'hardlink':
-      return vscode.l10n.t('hard link');
-    case 'symlink':
-      return vscode.l10n.t('symbolic link');
-    case 'fifo':
-      return vscode.l10n.t('pipe');
-    default:
-      return vscode.l10n.t('device');
+  /** The children of a folder from the `from`-th on: folders, then files, at most `PAGE` of them and an item for the rest. */
+  #page(parent: LayerNode | FolderNode, layer: LayerNode, folder: Folder, from: number): Node[] {
+    const ordered = this.#layer(layer);
+    if (!ordered) return [];
+    const { folders, files }: Contents = contentsOf(folder, ordered, this.order, this.#filter);
+    const to = from + PAGE;
+    const count = folders.length;
+    const nodes: Node[] = [
+      ...folders.slice(from, to).map((child) => ({ kind: 'folder' as const, parent, layer, folder: child })),
+      ...files
+        .slice(Math.max(0, from - count), Math.max(0, to - count))
+        .map((entry) => ({ kind: 'file' as const, parent, layer, entry })),
+    ];
+    const left = count + files.length - to;
+    if (left > 0) nodes.push({ kind: 'more', parent, layer, folder, from: to, left });
+    return nodes;
   }
 }

@@ -114,6 +114,21 @@ export async function listImages(engine: Engine): Promise<EngineImage[]> {
     .sort((a, b) => b.created - a.created);
 }
 
+/** Yields whenever images of the engine come, go or change their names, for as long as the engine is there and wanted. */
+export async function* imageChanges(engine: Engine, signal: AbortSignal): AsyncGenerator<void> {
+  const filters = JSON.stringify({
+    type: ['image'],
+    event: ['tag', 'untag', 'delete', 'load', 'import', 'pull'],
+  });
+  const request = {
+    method: 'GET',
+    path: `/events?${new URLSearchParams({ filters }).toString()}&`,
+    abortSignal: signal,
+  } as const;
+  const stream = await ask(engine, undefined, () => dial(engine.docker, request), signal);
+  for await (const line of lines(guarded(engine, stream, signal))) if (line.trim() !== '') yield;
+}
+
 /** @throws LensError `image/not-found`, `image/engine-gone` */
 export async function inspectEngineImage(engine: Engine, name: string): Promise<EngineImageDetails> {
   const image = await ask(engine, name, () => engine.docker.getImage(name).inspect());

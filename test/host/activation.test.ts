@@ -97,7 +97,7 @@ suite('activation', () => {
     const declared = (manifest as { contributes: { commands: { command: string }[] } }).contributes.commands;
     const registered = (await vscode.commands.getCommands(true)).filter(
       // VS Code itself makes a few commands for each view.
-      (id) => id.startsWith('sociLens.') && !id.startsWith('sociLens.images.'),
+      (id) => id.startsWith('sociLens.') && !/^sociLens\.(images|traces)\./.test(id),
     );
     assert.deepEqual(registered.sort(), declared.map(({ command }) => command).sort());
   });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
-import { registerCommands } from '../../src/editor/commands';
+import { registerCommands } from '../../src/editor/commands/table';
 import { LensError } from '../../src/errors';
 import { answering, sample, testServices, until, watchNotifications, workspace } from './support';
 
@@ -65,7 +65,7 @@ suite('commands without an engine', () => {
     const asked = await answering({}, () => run('inspectImage'));
     assert.deepEqual(
       asked.map(({ kind }) => kind),
-      ['showQuickPick'],
+      ['createQuickPick'],
     );
   });
 

@@ -7,10 +7,10 @@ import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { Actions } from '../../src/editor/actions';
 import { isLensError } from '../../src/editor/errors';
-import { ImagesTree } from '../../src/editor/tree';
-import { traceFile } from '../../src/editor/work';
+import type { ImagesTree } from '../../src/editor/tree';
+import { traceFile } from '../../src/editor/work/inspect';
 import { EngineProxy } from '../support/engine-proxy';
-import { answering, extension, sample, testServices, type TestServices } from './support';
+import { answering, extension, sample, testServices, testTree, type TestServices } from './support';
 
 /** Every file below a folder; none where there is no folder. */
 async function filesIn(folder: string): Promise<string[]> {
@@ -21,7 +21,7 @@ async function filesIn(folder: string): Promise<string[]> {
 function typed(code: string, message: RegExp) {
   return (error: unknown): true => {
     assert.ok(isLensError(error), String(error));
-    assert.equal(error.code, code);
+    assert.equal(error.code, code, error.message);
     assert.match(error.message, message);
     assert.notEqual(error.advice, '');
     return true;
@@ -48,7 +48,7 @@ suite('an engine that dies in the middle', () => {
     await proxy.revive();
     services = testServices(path.join(scratch, 'cache'));
     actions = new Actions(services);
-    tree = new ImagesTree(services.store, (one) => actions.open(one));
+    tree = testTree(services, actions);
     await vscode.workspace
       .getConfiguration('sociLens')
       .update('engine.host', proxy.host, vscode.ConfigurationTarget.Global);
@@ -73,7 +73,8 @@ suite('an engine that dies in the middle', () => {
 
     await proxy.revive();
     assert.equal(await actions.build(dockerfile), reference);
-    assert.equal((await tree.getChildren()).length, 1);
+    const [home] = await tree.getChildren();
+    assert.equal((await tree.getChildren(home)).length, 1);
   });
 
   test('while it saves: nothing half-saved stays, the image stays in the tree, and the same again works', async () => {
@@ -89,8 +90,9 @@ suite('an engine that dies in the middle', () => {
       ),
       [],
     );
-    const [image] = await tree.getChildren();
-    assert.ok(image);
+    const [home] = await tree.getChildren();
+    const [image] = await tree.getChildren(home);
+    assert.ok(home && image);
     const { length } = await tree.getChildren(image);
     assert.ok(length > 1, 'what was read before is still there');
 
@@ -109,7 +111,7 @@ suite('an engine that dies in the middle', () => {
       (await filesIn(path.dirname(trace))).filter((name) => name.includes('service')),
       [],
     );
-    assert.equal(services.store.get(reference)?.trace, undefined);
+    assert.equal(services.store.get(reference)?.traces?.length ?? 0, 0);
 
     await proxy.revive();
     assert.match((await actions.profile(reference)) ?? '', /^The start reads \d+ files/);
@@ -150,7 +152,7 @@ suite('a full disk', () => {
       await actions.open(sample);
       const output = path.join(mount, 'indexed');
       const index = () =>
-        answering({ showInputBox: `oci:${output}`, showInformationMessage: 'Create' }, () =>
+        answering({ createInputBox: `oci:${output}`, showInformationMessage: 'Create' }, () =>
           actions.createIndex(sample),
         );
       await assert.rejects(index(), typed('image/cannot-write', /no room left/));

@@ -6,13 +6,14 @@ import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { Actions } from '../../src/editor/actions';
 import { LayerFiles, layerFileUri } from '../../src/editor/layer-files';
-import { ImagesTree, type Node } from '../../src/editor/tree';
+import type { ImagesTree, Node } from '../../src/editor/tree';
 import {
   answering,
   extension,
   sample,
   sampleTrace,
   testServices,
+  testTree,
   until,
   watchNotifications,
   type TestServices,
@@ -28,7 +29,7 @@ suite('an image without any engine', () => {
     scratch = await mkdtemp(path.join(tmpdir(), 'soci-lens-host-'));
     services = testServices(scratch);
     actions = new Actions(services);
-    tree = new ImagesTree(services.store, (reference) => actions.open(reference));
+    tree = testTree(services, actions);
   });
 
   suiteTeardown(async () => {
@@ -72,16 +73,18 @@ suite('an image without any engine', () => {
   });
 
   test('has a start once one is given that was recorded elsewhere', async () => {
-    await actions.useTrace(sample, vscode.Uri.file(sampleTrace));
+    await actions.useTraces(sample, [vscode.Uri.file(sampleTrace)]);
     const start = services.store.get(sample)?.facts?.start;
     assert.ok(start && start.share > 0 && start.share < 1 && start.touchedSpans > 0);
     assert.ok(start.touchedSpans < start.spans);
   });
 
   test('is a tree of layers, folders and files with their sizes, and every item knows its parent', async () => {
-    const [image] = await tree.getChildren();
-    assert.ok(image);
-    assert.equal(tree.getTreeItem(image).contextValue, 'image.profiled');
+    const [home] = await tree.getChildren();
+    const [image] = await tree.getChildren(home);
+    assert.ok(home && image);
+    assert.equal(tree.getTreeItem(home).contextValue, 'home-layout');
+    assert.equal(tree.getTreeItem(image).contextValue, 'image-layout-known-profiled');
     assert.match(description(image), /read at start · \d+ of \d+ spans/);
     const layer = await child(image, 'COPY app /app');
     assert.equal(tree.getTreeItem(layer).contextValue, 'layer');
@@ -94,7 +97,7 @@ suite('an image without any engine', () => {
     assert.match(description(file), /^1\.97 kB · 1\.97 kB read at start$/);
     const ancestors = [];
     for (let node: Node | undefined = file; node; node = tree.getParent(node)) ancestors.push(node.kind);
-    assert.deepEqual(ancestors, ['file', 'folder', 'folder', 'layer', 'image']);
+    assert.deepEqual(ancestors, ['file', 'folder', 'folder', 'layer', 'image', 'home']);
     assert.deepEqual(await tree.getChildren(file), []);
     const ids = new Set((await tree.getChildren(app)).map((node) => tree.getTreeItem(node).id));
     assert.equal(ids.size, (await tree.getChildren(app)).length, 'ids are unique');
@@ -127,16 +130,16 @@ suite('an image without any engine', () => {
     const output = path.join(scratch, 'indexed');
     let done: string | null = null;
     const asked = await answering(
-      { showInputBox: `oci:${output}`, showInformationMessage: 'Create' },
+      { createInputBox: `oci:${output}`, createQuickPick: 'Fetch nothing', showInformationMessage: 'Create' },
       async () => {
         done = await actions.createIndex(sample);
       },
     );
     assert.deepEqual(
       asked.map(({ kind }) => kind),
-      ['showInputBox', 'showInformationMessage'],
+      ['createInputBox', 'createQuickPick', 'showInformationMessage'],
     );
-    const question = JSON.stringify(asked[1]?.items);
+    const question = JSON.stringify(asked[2]?.items);
     assert.match(question, /"modal":true/);
     assert.match(question, /To: oci:.*Index \(v2\): \d+ of them in spans of .* of ztocs/);
     const index = services.store.get(sample)?.index;
@@ -150,19 +153,23 @@ suite('an image without any engine', () => {
 
   test('is not indexed when the person leaves the question', async () => {
     const output = path.join(scratch, 'never');
-    const asked = await answering({ showInputBox: `oci:${output}` }, async () => {
+    const answers = { createInputBox: `oci:${output}`, createQuickPick: 'Fetch nothing' };
+    const asked = await answering(answers, async () => {
       assert.equal(await actions.createIndex(sample), null);
     });
-    assert.equal(asked.length, 2);
+    assert.equal(asked.length, 3);
     assert.equal(existsSync(output), false);
   });
 
   test('leaves nothing half-written when indexing is cancelled', async () => {
     const output = path.join(scratch, 'cancelled');
     const notifications = watchNotifications();
-    const working = answering({ showInputBox: `oci:${output}`, showInformationMessage: 'Create' }, () =>
-      actions.createIndex(sample),
-    );
+    const answers = {
+      createInputBox: `oci:${output}`,
+      createQuickPick: 'Fetch nothing',
+      showInformationMessage: 'Create',
+    };
+    const working = answering(answers, () => actions.createIndex(sample));
     const listening = services.tasks.onDidProgress(() => {
       notifications.cancel(`Indexing ${sample}`);
     });
@@ -188,7 +195,7 @@ suite('an image without any engine', () => {
       layers.map((layer) => 'scan' in layer),
       layers.map((_, index) => index > 0),
     );
-    const image = (await tree.getChildren()).find(
+    const image = (await tree.getChildren((await tree.getChildren())[0])).find(
       (node) => node.kind === 'image' && node.reference.includes(broken),
     );
     const [layer] = await tree.getChildren(image);
@@ -215,7 +222,7 @@ suite('an image without any engine', () => {
     store.update('oci:/zstd', {
       opened: { ...opened, layers: [{ layer: first.layer, skipped: problem }, ...rest] },
     });
-    const image = (await tree.getChildren()).find(
+    const image = (await tree.getChildren((await tree.getChildren())[0])).find(
       (node) => node.kind === 'image' && node.reference === 'oci:/zstd',
     );
     const [layer] = await tree.getChildren(image);

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { fingerprint, imageName } from '../../src/editor/dockerfiles';
-import { describeFacts } from '../../src/editor/lens';
+import { describeFacts } from '../../src/editor/describe';
 import { AnalysisStore } from '../../src/editor/store';
-import { DockerfileLenses } from '../../src/editor/lens';
+import { StartCosts } from '../../src/editor/decorations';
+import { DockerfileLenses, type StageArgument } from '../../src/editor/lens';
 import { measured, memento, until, workspace } from './support';
 
 const file = (name: string) => vscode.Uri.file(path.join(workspace, name));
@@ -22,18 +23,25 @@ function changedCopy(document: vscode.TextDocument, text: string): vscode.TextDo
 const titles = (found: readonly vscode.CodeLens[]) => found.map(({ command }) => command?.title);
 
 suite('code lenses', () => {
-  test('stand on the last FROM, and before the first analysis there is one verb', async () => {
+  test('stand on the FROM of each stage, and before the first analysis there is one verb', async () => {
     const found = await lenses(file('Dockerfile'));
-    assert.deepEqual(titles(found), ['Build and inspect']);
-    assert.equal(found[0]?.range.start.line, 8);
-    assert.equal(found[0].command?.command, 'sociLens.buildAndInspect');
+    assert.deepEqual(titles(found), ['Build and inspect', 'Build and inspect']);
+    assert.deepEqual(
+      found.map(({ range }) => range.start.line),
+      [2, 8],
+    );
+    assert.equal(found[0]?.command?.command, 'sociLens.buildAndInspect');
+    assert.deepEqual(
+      found.map(({ command }) => (command?.arguments as [StageArgument])[0].target),
+      ['build', undefined],
+    );
   });
 
-  test('stand on the last FROM of a Containerfile with CRLF and a parser directive', async () => {
+  test('stand on each FROM of a Containerfile with CRLF and a parser directive', async () => {
     const found = await lenses(file('multi/Containerfile'));
     assert.deepEqual(
       found.map(({ range }) => range.start.line),
-      [2],
+      [1, 2],
     );
   });
 
@@ -55,26 +63,39 @@ suite('code lenses', () => {
           size: 1_470_000_000,
           layers: 7,
           start: { share: 0.06, touchedSpans: 64, spans: 362 },
-          instructions: [{ line: 9, size: 31_700_000, files: 1204, touched: 3_804_000 }],
+          instructions: [
+            {
+              line: 9,
+              layer: 2,
+              size: 31_700_000,
+              files: 1204,
+              touched: 3_804_000,
+              spans: { touched: 3, all: 8 },
+              hidden: 1_200_000,
+            },
+          ],
         },
       });
       assert.equal(fired, 1);
       const found = provider.provideCodeLenses(document);
       assert.deepEqual(titles(found), [
+        'Build and inspect',
         '1.47 GB · 6 % read at start · 64 of 362 spans',
         'Build and inspect',
         'Profile start',
         'Create index',
-        '31.7 MB · 1,204 files · 12 % read at start',
+        '31.7 MB · 1,204 files · 12 % read at start · 3 of 8 spans · 1.2 MB hidden by later layers',
       ]);
       assert.deepEqual(
         found.map(({ range }) => range.start.line),
-        [8, 8, 8, 8, 9],
+        [2, 8, 8, 8, 8, 9],
       );
-      assert.deepEqual(found[0]?.command?.arguments, ['docker-daemon:shop:soci-lens']);
+      assert.deepEqual(found[1]?.command?.arguments, ['docker-daemon:shop:soci-lens']);
+      assert.deepEqual(found[5]?.command?.arguments, ['docker-daemon:shop:soci-lens', 2]);
 
       const changed = changedCopy(document, `# New.\n${document.getText()}`);
       assert.deepEqual(titles(provider.provideCodeLenses(changed)), [
+        'Build and inspect',
         'Before the last change: 1.47 GB · 6 % read at start · 64 of 362 spans',
         'Build and inspect',
         'Profile start',
@@ -84,6 +105,94 @@ suite('code lenses', () => {
       listening.dispose();
       provider.dispose();
       store.dispose();
+    }
+  });
+
+  test('belong to the image that was chosen, when a Dockerfile has several', async () => {
+    const kept = memento();
+    const document = await vscode.workspace.openTextDocument(file('Dockerfile'));
+    const dockerfile = { uri: document.uri.toString(), text: fingerprint(document.getText()) };
+    const facts = (layers: number) => ({ size: 1000, layers });
+    const said = () => {
+      // A new store, as after a reload of the window.
+      const store = new AnalysisStore(kept);
+      const provider = new DockerfileLenses(store);
+      const found = titles(provider.provideCodeLenses(document));
+      vscode.Disposable.from(provider, store).dispose();
+      return found;
+    };
+    const store = new AnalysisStore(kept);
+    store.update('docker-daemon:shop:one', { dockerfile, facts: facts(1) });
+    store.update('docker-daemon:shop:two', { dockerfile, facts: facts(2) });
+    assert.equal(said()[1], '1 kB · 2 layers · start not profiled');
+    assert.equal(said().at(-1), '2 images…');
+    store.choose(document.uri, undefined, 'docker-daemon:shop:one');
+    assert.equal(said()[1], '1 kB · 1 layer · start not profiled');
+    store.dispose();
+  });
+
+  test('of a stage that was built say what is known of its image', async () => {
+    const store = new AnalysisStore(memento());
+    const provider = new DockerfileLenses(store);
+    const document = await vscode.workspace.openTextDocument(file('Dockerfile'));
+    store.update('docker-daemon:shop-build:soci-lens', {
+      dockerfile: {
+        uri: document.uri.toString(),
+        text: fingerprint(document.getText()),
+        target: 'build',
+      },
+      facts: { size: 2000, layers: 3 },
+    });
+    const found = provider.provideCodeLenses(document);
+    assert.deepEqual(
+      found.map(({ range, command }) => [range.start.line, command?.title]),
+      [
+        [2, '2 kB · 3 layers · start not profiled'],
+        [2, 'Build and inspect'],
+        [2, 'Profile start'],
+        [2, 'Create index'],
+        [8, 'Build and inspect'],
+      ],
+    );
+    vscode.Disposable.from(provider, store).dispose();
+  });
+
+  test('come with marks of the cost of each instruction, once they are switched on', async () => {
+    const store = new AnalysisStore(memento());
+    const costs = new StartCosts(store);
+    const document = await vscode.workspace.openTextDocument(file('Dockerfile'));
+    const instruction = (line: number, layer: number, touched: number) => ({
+      line,
+      layer,
+      size: 10_000,
+      files: 1,
+      touched,
+      hidden: 0,
+    });
+    store.update('docker-daemon:shop:soci-lens', {
+      dockerfile: { uri: document.uri.toString(), text: fingerprint(document.getText()) },
+      facts: {
+        size: 20_000,
+        layers: 3,
+        instructions: [instruction(3, 0, 250), instruction(4, 1, 0), instruction(9, 2, 750)],
+      },
+    });
+    const section = vscode.workspace.getConfiguration('sociLens');
+    try {
+      assert.deepEqual(costs.marksOf(document), []);
+      await section.update('decorations.enabled', true, vscode.ConfigurationTarget.Workspace);
+      assert.deepEqual(
+        costs
+          .marksOf(document)
+          .map(({ range, renderOptions }) => [range.start.line, renderOptions?.after?.contentText]),
+        [
+          [3, '25 % of the start'],
+          [9, '75 % of the start'],
+        ],
+      );
+    } finally {
+      await section.update('decorations.enabled', undefined, vscode.ConfigurationTarget.Workspace);
+      vscode.Disposable.from(costs, store).dispose();
     }
   });
 

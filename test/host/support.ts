@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
+import type { EngineImage } from '../../src/image/engine';
+import { ImagesTree } from '../../src/editor/tree';
+import type { Opened } from '../../src/editor/store';
 import type { Line, Services } from '../../src/editor/services';
+import { SignIns } from '../../src/editor/sign-ins';
 import { AnalysisStore } from '../../src/editor/store';
 import { Tasks } from '../../src/editor/tasks';
 
@@ -21,8 +25,8 @@ const QUESTIONS = [
   'showErrorMessage',
   'showWarningMessage',
   'showInformationMessage',
-  'showInputBox',
-  'showQuickPick',
+  'createInputBox',
+  'createQuickPick',
   'showOpenDialog',
   'showSaveDialog',
 ] as const;
@@ -52,7 +56,8 @@ export async function answering(
       asked.push({ kind, message: typeof message === 'string' ? message : '', items: [message, ...items] });
       return Promise.resolve(answers[kind]);
     };
-    Object.assign(vscode.window, { [kind]: answer });
+    const box = () => answeredBox(kind, answers[kind], asked);
+    Object.assign(vscode.window, { [kind]: kind.startsWith('create') ? box : answer });
   }
   try {
     await work();
@@ -60,6 +65,64 @@ export async function answering(
   } finally {
     for (const [kind, original] of real) Object.assign(vscode.window, { [kind]: original });
   }
+}
+
+/** Accepts the row of this label, or types the text; `back` takes the way back once. */
+export type BoxAnswer = string | { readonly back: true };
+
+/**
+ * A quick pick or input box that answers itself once its items are there: with the next of several answers where an array is
+ * given. Without an answer it is left as by Escape, and with one that it does not take it stays open until then.
+ */
+function answeredBox(kind: Question, answers: unknown, asked: Asked[]): unknown {
+  const queue = Array.isArray(answers) ? (answers as BoxAnswer[]) : undefined;
+  const accepted = new vscode.EventEmitter<void>();
+  const hidden = new vscode.EventEmitter<void>();
+  const changed = new vscode.EventEmitter<string>();
+  const pressed = new vscode.EventEmitter<vscode.QuickInputButton>();
+  const box = {
+    title: '',
+    placeholder: '',
+    prompt: '',
+    value: '',
+    busy: false,
+    items: [] as vscode.QuickPickItem[],
+    selectedItems: [] as vscode.QuickPickItem[],
+    buttons: [] as vscode.QuickInputButton[],
+    validationMessage: undefined as string | undefined,
+    onDidAccept: accepted.event,
+    onDidHide: hidden.event,
+    onDidChangeValue: changed.event,
+    onDidTriggerButton: pressed.event,
+    show() {
+      void respond();
+    },
+    hide() {
+      hidden.fire();
+    },
+    dispose: () => undefined,
+  };
+  const respond = async () => {
+    await until('the items', () => !box.busy);
+    const answer = queue ? queue.shift() : (answers as BoxAnswer | undefined);
+    const one: Asked = { kind, message: box.placeholder || box.prompt, items: box.items };
+    asked.push(one);
+    if (answer === undefined) {
+      box.hide();
+    } else if (typeof answer === 'object') {
+      assert.deepEqual(box.buttons, [vscode.QuickInputButtons.Back]);
+      pressed.fire(vscode.QuickInputButtons.Back);
+    } else {
+      box.value = answer;
+      changed.fire(answer);
+      box.selectedItems = box.items.filter(({ label }) => label.includes(answer)).slice(0, 1);
+      if (box.validationMessage !== undefined) asked.push({ ...one, message: box.validationMessage });
+      accepted.fire();
+      // An answer that is not taken leaves the box open, and a person would leave it then.
+      if (box.validationMessage !== undefined) box.hide();
+    }
+  };
+  return box;
 }
 
 /** The notifications of tasks while a test runs; `cancel` presses the button of one. */
@@ -134,6 +197,33 @@ export function memento(): vscode.Memento {
   };
 }
 
+/** Secrets that live as long as the test. */
+export function secretStorage(): vscode.SecretStorage & { readonly values: ReadonlyMap<string, string> } {
+  const values = new Map<string, string>();
+  return {
+    values,
+    get: (key) => Promise.resolve(values.get(key)),
+    store: (key, value) => Promise.resolve(void values.set(key, value)),
+    delete: (key) => Promise.resolve(void values.delete(key)),
+    onDidChange: new vscode.EventEmitter<vscode.SecretStorageChangeEvent>().event,
+  };
+}
+
+/** A tree of images of its own, without an engine. */
+export function testTree(
+  services: Services,
+  actions: { open(key: string): Promise<Opened> },
+  images?: EngineImage[],
+) {
+  const changed = new vscode.EventEmitter<void>();
+  return new ImagesTree({
+    store: services.store,
+    engine: { images, onDidChange: changed.event },
+    answers: services.answers,
+    open: (key) => actions.open(key),
+  });
+}
+
 /** The services of the extension, beside those that VS Code's own instance of it has. */
 export interface TestServices extends Services {
   dispose(): void;
@@ -149,9 +239,15 @@ export function testServices(scratch: string): TestServices {
     store,
     tasks,
     answers: memento(),
+    signIns: new SignIns(secretStorage(), memento()),
     // The built bundle, as the product loads it.
     line: () => import(path.join(dist, 'line.js')) as Promise<Line>,
-    folders: { cache: scratch, tracer: path.join(dist, 'tracer'), traces: path.join(scratch, 'traces') },
+    folders: {
+      cache: scratch,
+      tracer: path.join(dist, 'tracer'),
+      traces: path.join(scratch, 'traces'),
+      sample: path.join(scratch, 'sample'),
+    },
     dispose() {
       vscode.Disposable.from(log, store, tasks).dispose();
     },

@@ -1,0 +1,171 @@
+/** Looking at images and their starts. */
+import * as vscode from 'vscode';
+import { formatBytes, formatCount, formatSeconds, formatSize } from '../../plan/format';
+import { describeAnalysis } from '../describe';
+import { fingerprint } from '../dockerfiles';
+import { shortName } from '../keys';
+import { pickDockerfile, pickImage, pickKnownImage, sampleKey } from '../questions';
+import { BACK, pick } from '../steps';
+import { summaryUri } from '../summaries';
+import { askedKey, keyOfArgument, stageOf, uriOf } from './arguments';
+import { nextCommand, sayDone } from './next';
+import type { Bench, CommandTable } from './table';
+
+export function imageCommands(bench: Bench): CommandTable {
+  const { services, actions, maps } = bench;
+  const { store } = services;
+
+  return {
+    async buildAndInspect(argument) {
+      const dockerfile = await pickedDockerfile(argument, vscode.l10n.t('Build and Inspect Image'));
+      if (dockerfile) maps.show(await actions.build(dockerfile, stageOf(argument)?.target));
+    },
+    async inspectImage(argument) {
+      const key = keyOfArgument(argument) ?? (await pickImage(services, vscode.l10n.t('Inspect Image')));
+      if (key === undefined) return;
+      await actions.inspect(key);
+      maps.show(key);
+    },
+    async openSample() {
+      const key = sampleKey(services);
+      await actions.inspect(key);
+      maps.show(key);
+    },
+    async profileStartup(argument) {
+      const key = await askedKey(bench, argument, vscode.l10n.t('Profile Start of Image'));
+      if (key === undefined) return;
+      const done = await actions.profile(key);
+      if (done === null) return;
+      maps.show(key);
+      sayDone(done, nextCommand(vscode.l10n.t('Create Index'), 'createAndPushIndex', key));
+    },
+    async showSpanMap(argument) {
+      const key = await askedKey(bench, argument, vscode.l10n.t('Show Span Map'));
+      if (key === undefined) return;
+      await actions.open(key);
+      maps.show(key);
+    },
+    async tuneSpanSize(argument) {
+      const title = vscode.l10n.t('Tune Span Size');
+      const key = await askedKey(bench, argument, title);
+      if (key === undefined) return;
+      const { plan } = await actions.open(key);
+      const items = plan.rows.map((row) => ({
+        label: formatSize(row.spanSize),
+        description: row.spanSize === plan.choice.spanSize ? vscode.l10n.t('recommended') : '',
+        detail: [
+          vscode.l10n.t('{0} of {1} spans', formatCount(row.touchedSpans), formatCount(row.spans)),
+          formatBytes(row.spanBytes),
+          vscode.l10n.t('{0} requests', formatCount(row.lazy.requests)),
+          vscode.l10n.t('ready after {0}', formatSeconds(row.lazy.totalSeconds)),
+        ].join(' · '),
+        value: String(row.spanSize),
+      }));
+      const auto = {
+        label: vscode.l10n.t('Follow the recommendation'),
+        description: formatSize(plan.choice.spanSize),
+        detail: plan.choice.reason,
+        value: 'auto',
+      };
+      const section = vscode.workspace.getConfiguration('sociLens');
+      const chosen = await pick(
+        { title, step: 1, of: 1 },
+        vscode.l10n.t('Span size of the indexes that are made from here'),
+        [auto, ...items],
+        section.get<string>('index.spanSize'),
+      );
+      if (chosen === undefined || chosen === BACK) return;
+      const scope = vscode.workspace.workspaceFolders
+        ? vscode.ConfigurationTarget.Workspace
+        : vscode.ConfigurationTarget.Global;
+      await section.update('index.spanSize', chosen, scope);
+      const said = chosen === 'auto' ? auto.label : formatSize(Number(chosen));
+      sayDone(
+        vscode.l10n.t('Span size: {0}.', said),
+        nextCommand(vscode.l10n.t('Create Index'), 'createAndPushIndex', key),
+      );
+    },
+    async importTrace(argument) {
+      const key = await askedKey(bench, argument, vscode.l10n.t('Use a Recorded Start'));
+      if (key === undefined) return;
+      const files = await vscode.window.showOpenDialog({
+        title: vscode.l10n.t('Use a Recorded Start'),
+        canSelectMany: true,
+        filters: { [vscode.l10n.t('Recorded starts')]: ['jsonl'] },
+      });
+      if (!files) return;
+      await actions.useTraces(key, files);
+      maps.show(key);
+    },
+    async useTrace(argument) {
+      const trace = uriOf(argument);
+      const key = await askedKey(bench, undefined, vscode.l10n.t('Lay the Start on an Image'));
+      if (!trace || key === undefined) return;
+      await actions.useTraces(key, [trace]);
+      maps.show(key);
+    },
+    async compare(argument) {
+      const title = vscode.l10n.t('Compare Two Images');
+      const first = keyOfArgument(argument) ?? (await pickKnownImage(services, title));
+      if (first === undefined) return;
+      const others = store.all.filter(({ reference }) => reference !== first);
+      const second = await pick(
+        { title, step: 2, of: 2 },
+        vscode.l10n.t('Compare {0} with', shortName(first)),
+        others.map((analysis) => ({
+          label: shortName(analysis.reference),
+          description: describeAnalysis(analysis),
+          value: analysis.reference,
+        })),
+      );
+      if (second === undefined || second === BACK) return;
+      await Promise.all([actions.open(first), actions.open(second)]);
+      const name = `${shortName(first)} ↔ ${shortName(second)}`;
+      await vscode.commands.executeCommand('vscode.diff', summaryUri(first), summaryUri(second), name);
+    },
+    async chooseImage(argument) {
+      const title = vscode.l10n.t('Choose the Image of a Dockerfile');
+      const dockerfile = await pickedDockerfile(argument, title);
+      if (!dockerfile) return;
+      const target = stageOf(argument)?.target;
+      const ofFile = store.ofDockerfile(dockerfile, target);
+      const known = [...ofFile, ...store.all.filter((one) => !ofFile.includes(one))];
+      const chosen = await pick(
+        { title, step: 1, of: 1 },
+        vscode.workspace.asRelativePath(dockerfile),
+        known.map((analysis) => ({
+          label: shortName(analysis.reference),
+          description: describeAnalysis(analysis),
+          value: analysis.reference,
+        })),
+        ofFile[0]?.reference,
+      );
+      if (chosen === undefined || chosen === BACK) return;
+      if (!ofFile.some(({ reference }) => reference === chosen)) {
+        const document = await vscode.workspace.openTextDocument(dockerfile);
+        await actions.assign(chosen, {
+          uri: dockerfile.toString(),
+          text: fingerprint(document.getText()),
+          chosen: true,
+          ...(target !== undefined && { target }),
+        });
+      }
+      store.choose(dockerfile, target, chosen);
+    },
+    async exportReport(argument) {
+      const key = await askedKey(bench, argument, vscode.l10n.t('Export Report'));
+      if (key === undefined) return;
+      const done = await actions.exportReport(key);
+      if (done !== null) void vscode.window.showInformationMessage(done);
+    },
+    async forgetImage(argument) {
+      const key =
+        keyOfArgument(argument) ?? (await pickKnownImage(services, vscode.l10n.t('Remove from List')));
+      if (key !== undefined) store.forget(key);
+    },
+  };
+}
+
+async function pickedDockerfile(argument: unknown, title: string): Promise<vscode.Uri | undefined> {
+  return stageOf(argument)?.dockerfile ?? pickDockerfile(title);
+}

@@ -1,0 +1,68 @@
+/** Views, cache, log and help. */
+import { readdir, rm, stat } from 'node:fs/promises';
+import * as path from 'node:path';
+import * as vscode from 'vscode';
+import { formatBytes } from '../../plan/format';
+import { askedKey, layerOf, uriOf } from './arguments';
+import type { Bench, CommandTable } from './table';
+
+export function viewCommands(bench: Bench): CommandTable {
+  const { services, images, imagesView, traces, engine } = bench;
+  const { folders, log, store } = services;
+  return {
+    refresh() {
+      if (vscode.workspace.isTrusted) engine.start();
+      images.refresh();
+      traces.refresh();
+    },
+    async revealInTree(argument, layer) {
+      const key = await askedKey(bench, argument, vscode.l10n.t('Show in Tree'));
+      if (key === undefined) return;
+      const index = typeof layer === 'number' ? layer : layerOf(argument)?.index;
+      if (index !== undefined) await bench.actions.open(key);
+      await imagesView.reveal(images.nodeOf(key, index), { select: true, focus: true, expand: 1 });
+    },
+    async deleteTrace(argument) {
+      const trace = uriOf(argument);
+      if (!trace) return;
+      const remove = vscode.l10n.t('Move to Trash');
+      const question = vscode.l10n.t('Delete the recorded start {0}?', path.basename(trace.fsPath));
+      if ((await vscode.window.showWarningMessage(question, { modal: true }, remove)) !== remove) return;
+      await vscode.workspace.fs.delete(trace, { useTrash: true });
+      for (const { reference, traces: used = [] } of store.all) {
+        if (used.includes(trace.fsPath))
+          store.update(reference, { traces: used.filter((file) => file !== trace.fsPath) });
+      }
+    },
+    async clearCache() {
+      const homes = ['images', 'scans', 'made'].map((name) => path.join(folders.cache, name));
+      const sizes = await Promise.all(homes.map(sizeOf));
+      const size = sizes.reduce((sum, bytes) => sum + bytes, 0);
+      const clear = vscode.l10n.t('Clear');
+      const question = vscode.l10n.t('Clear the cache of saved images and scans ({0})?', formatBytes(size));
+      const detail = vscode.l10n.t('Images are saved and scanned again when they are looked at.');
+      if ((await vscode.window.showWarningMessage(question, { modal: true, detail }, clear)) !== clear)
+        return;
+      for (const home of homes) await rm(home, { recursive: true, force: true });
+      store.close();
+      log.info(`The cache was cleared: ${size} bytes.`);
+    },
+    async openWalkthrough() {
+      await vscode.commands.executeCommand('workbench.action.openWalkthrough', 'soci-lens.soci-lens#start');
+    },
+    showLog() {
+      log.show();
+    },
+  };
+}
+
+/** Bytes of the files below a folder. */
+async function sizeOf(folder: string): Promise<number> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  const sizes = await Promise.all(
+    entries
+      .filter((entry) => entry.isFile())
+      .map(async (entry) => (await stat(path.join(entry.parentPath, entry.name))).size),
+  );
+  return sizes.reduce((sum, size) => sum + size, 0);
+}

@@ -1,0 +1,64 @@
+/** Facts as lenses, items and decorations say them. */
+import * as vscode from 'vscode';
+import { formatBytes, formatCount, formatShare, formatSize } from '../plan/format';
+import type { Analysis, Facts, IndexFacts, InstructionFacts } from './store';
+
+/** `1.47 GB · 6 % read at start · 64 of 362 spans`, or what is known of it. */
+export function describeFacts({ size, layers, start }: Facts): string {
+  const parts = start
+    ? [
+        vscode.l10n.t('{0} read at start', formatShare(start.share)),
+        vscode.l10n.t('{0} of {1} spans', formatCount(start.touchedSpans), formatCount(start.spans)),
+      ]
+    : [
+        layers === 1 ? vscode.l10n.t('1 layer') : vscode.l10n.t('{0} layers', formatCount(layers)),
+        vscode.l10n.t('start not profiled'),
+      ];
+  return [formatBytes(size), ...parts].join(' · ');
+}
+
+/** `31.7 MB · 1,204 files · 12 % read at start · 3 of 8 spans · 1.2 MB hidden` */
+export function describeInstruction({ size, files, touched, spans, hidden }: InstructionFacts): string {
+  return [
+    formatBytes(size),
+    fileCount(files),
+    ...(touched === undefined
+      ? []
+      : [vscode.l10n.t('{0} read at start', formatShare(size > 0 ? touched / size : 0))]),
+    ...(touched === undefined || spans === undefined
+      ? []
+      : [vscode.l10n.t('{0} of {1} spans', formatCount(spans.touched), formatCount(spans.all))]),
+    ...(hidden > 0 ? [vscode.l10n.t('{0} hidden by later layers', formatBytes(hidden))] : []),
+  ].join(' · ');
+}
+
+/** The same for a tree item, with what became of the index. */
+export function describeAnalysis({ facts, index, survey }: Analysis): string {
+  return [
+    facts ? describeFacts(facts) : vscode.l10n.t('not read yet'),
+    ...(index || (survey?.indexes.length ?? 0) > 0 ? [vscode.l10n.t('indexed')] : []),
+  ].join(' · ');
+}
+
+/** `v2 · 4 layers · 4 MiB · 1.2 MB of ztocs · verified` */
+export function describeIndex({ platform, layers, spanSizes, ztocBytes, verified }: IndexFacts): string {
+  return [
+    ...(platform === undefined ? [] : [platform]),
+    layers === 1 ? vscode.l10n.t('1 layer') : vscode.l10n.t('{0} layers', formatCount(layers)),
+    ...spanSizes.map(formatSize),
+    vscode.l10n.t('{0} of ztocs', formatBytes(ztocBytes)),
+    ...(verified === undefined
+      ? []
+      : [verified ? vscode.l10n.t('verified') : vscode.l10n.t('does not hold')]),
+  ].join(' · ');
+}
+
+export function fileCount(count: number): string {
+  return count === 1 ? vscode.l10n.t('1 file') : vscode.l10n.t('{0} files', formatCount(count));
+}
+
+export function readAtStart(bytes: number): string {
+  return bytes > 0
+    ? vscode.l10n.t('{0} read at start', formatBytes(bytes))
+    : vscode.l10n.t('not read at start');
+}

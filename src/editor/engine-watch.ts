@@ -1,0 +1,79 @@
+import * as vscode from 'vscode';
+import { messageOf } from '../errors';
+import type { EngineImage } from '../image/engine';
+import type { Services } from './services';
+import { connect } from './work/reach';
+
+/** Milliseconds in which changes of the engine become one question to it. */
+const DEBOUNCE = 300;
+
+/**
+ * The images of the Docker engine, for as long as somebody looks: asked for once, and again after each of the engine's own
+ * events. Nothing polls, and nothing at all happens while `stop`ped.
+ */
+export class EngineWatch implements vscode.Disposable {
+  readonly #services: Pick<Services, 'line' | 'log'>;
+  readonly #changed = new vscode.EventEmitter<void>();
+  #watching: AbortController | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #images: readonly EngineImage[] | undefined;
+  readonly onDidChange = this.#changed.event;
+
+  constructor(services: Pick<Services, 'line' | 'log'>) {
+    this.#services = services;
+  }
+
+  /** Newest first; undefined as long as no engine has answered. */
+  get images(): readonly EngineImage[] | undefined {
+    return this.#images;
+  }
+
+  /** Asks the engine and listens to it; again after it was lost. */
+  start(): void {
+    this.stop();
+    const { signal } = (this.#watching = new AbortController());
+    void this.#watch(signal).catch((error: unknown) => {
+      if (signal.aborted) return;
+      this.#services.log.debug(`The engine is not watched: ${messageOf(error)}`);
+      this.#set(undefined);
+    });
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#watching?.abort();
+    this.#watching = undefined;
+  }
+
+  dispose(): void {
+    this.stop();
+    this.#changed.dispose();
+  }
+
+  async #watch(signal: AbortSignal): Promise<void> {
+    const line = await this.#services.line();
+    const engine = await connect(this.#services, signal);
+    const list = async () => {
+      const images = await line.listImages(engine);
+      if (!signal.aborted) this.#set(images);
+    };
+    await list();
+    const changes = line.imageChanges(engine, signal);
+    while (!(await changes.next()).done) {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => {
+        list().catch((error: unknown) => {
+          this.#services.log.debug(messageOf(error));
+        });
+      }, DEBOUNCE);
+    }
+    // The engine ended the stream: it goes away.
+    await vscode.commands.executeCommand('setContext', 'sociLens.hasEngine', false);
+    this.#set(undefined);
+  }
+
+  #set(images: readonly EngineImage[] | undefined): void {
+    this.#images = images;
+    this.#changed.fire();
+  }
+}

@@ -1,0 +1,217 @@
+/** Making, pushing, listing and checking SOCI indexes. */
+import { randomUUID } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import * as path from 'node:path';
+import * as vscode from 'vscode';
+import { LensError } from '../../errors';
+import type { RegistryName } from '../../image/reference';
+import { formatPlatform } from '../../oci/platform';
+import type { BlobStore } from '../../soci/store';
+import type { VerifyReport } from '../../soci/verify';
+import type { IndexOrder } from '../../protocol';
+import { homeOf, parseKey } from '../keys';
+import type { Line, Services } from '../services';
+import type { Opened, Survey } from '../store';
+import type { Task } from '../tasks';
+import { registryOptions, withStore } from './reach';
+
+/** Everything that decides what an index will be. */
+export interface FullOrder extends IndexOrder {
+  readonly format: 'v2' | 'v1';
+}
+
+/**
+ * Makes the image that carries its SOCI index (v2), or the index that refers to the image (v1), and puts it where it shall go.
+ * What is made on the way does not stay.
+ *
+ * @returns the digest of what the destination names now: the image with v2, the SOCI index with v1
+ */
+export async function createIndex(
+  services: Services,
+  key: string,
+  opened: Opened,
+  destination: string,
+  order: FullOrder,
+  task: Task,
+): Promise<string> {
+  const line = await services.line();
+  const target = readDestination(line, destination);
+  const scratch = path.join(services.folders.cache, 'made', randomUUID());
+  const output = target.transport === 'oci' ? path.resolve(target.path) : scratch;
+  const touched = opened.picture.prefetch(order);
+  const make = order.format === 'v1' ? line.attachLayout : line.convertLayout;
+  // The layers are scanned already, so making the ztocs has no steps of its own to report.
+  task.onProgress({ step: vscode.l10n.t('Making the index') });
+  try {
+    return await withStore(services, key, task.signal, async (source, tag) => {
+      const { index, perPlatform } = await make(source, await line.createLayout(output), {
+        spanSize: order.spanSize,
+        minLayerSize: order.minLayerSize,
+        platforms: [opened.image.platform],
+        copy: target.transport === 'oci',
+        prefetchSpans: ({ digest }) =>
+          touched
+            .filter((layer) => layer.digest === digest)
+            .flatMap(({ spans }) => spans.map(([start, end]) => ({ start, end }))),
+        ...(tag !== undefined && { tag }),
+        scan: (layer) => Promise.resolve(scanOf(opened, layer.digest)),
+        onLine: (text: string) => {
+          services.log.info(text);
+        },
+        ...task,
+      });
+      if (target.transport === 'docker')
+        await pushTo(
+          services,
+          target.registry,
+          { folder: output, rest: source, tag },
+          opened,
+          order.format,
+          task,
+        );
+      const digest = order.format === 'v1' ? (perPlatform[0]?.sociIndex.digest ?? '') : index.digest;
+      services.store.update(key, { index: { digest, destination } });
+      return digest;
+    });
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+/** Pushes an image that carries its index from a layout to a registry. @returns its digest there */
+export async function pushIndexed(
+  services: Services,
+  key: string,
+  registry: RegistryName,
+  task: Task,
+): Promise<string> {
+  const line = await services.line();
+  const source = line.parseReference(parseKey(key).reference);
+  if (source.transport !== 'oci') throw new Error(`${key} is no layout.`);
+  const layout = await line.openLayout(source.path);
+  const client = line.connectRegistry(registry.host, registry.repository, registryOptions(services, line));
+  try {
+    const { digest } = await line.pushLayout(layout, client, registry.tag ?? 'latest', {
+      ...(source.tag !== undefined && { source: source.tag }),
+      ...task,
+    });
+    return digest;
+  } finally {
+    await client.close();
+  }
+}
+
+async function pushTo(
+  services: Services,
+  registry: RegistryName,
+  made: { readonly folder: string; readonly rest: BlobStore; readonly tag: string | undefined },
+  { image }: Opened,
+  format: FullOrder['format'],
+  task: Task,
+): Promise<void> {
+  const line = await services.line();
+  const layout = await line.openLayout(made.folder);
+  const client = line.connectRegistry(registry.host, registry.repository, registryOptions(services, line));
+  const tag = registry.tag ?? 'latest';
+  try {
+    if (format === 'v2') {
+      await line.pushLayout(layout, client, tag, { rest: made.rest, ...task });
+      return;
+    }
+    // An index of version 1 can only refer to an image that is there.
+    if (image.layout !== undefined && !(await client.headManifest(image.descriptor.digest, task.signal))) {
+      const source = made.tag === undefined ? {} : { source: made.tag };
+      await line.pushLayout(await line.openLayout(image.layout), client, tag, { ...source, ...task });
+    }
+    await line.pushReferrers(layout, client, { rest: made.rest, ...task });
+  } finally {
+    await client.close();
+  }
+}
+
+/** Looks where an image lies for its platforms and its indexes, and notes them. The engine keeps neither. */
+export async function survey(services: Services, key: string, signal: AbortSignal): Promise<Survey> {
+  const line = await services.line();
+  const before = services.store.get(key)?.survey;
+  const images =
+    homeOf(key) === 'engine'
+      ? []
+      : await withStore(services, key, signal, (store, tag) =>
+          line.listIndexes(store, { signal, ...(tag !== undefined && { reference: tag }) }),
+        );
+  const found: Survey = {
+    platforms: images.flatMap(({ platform }) => (platform ? [formatPlatform(platform)] : [])),
+    indexes: images.flatMap(({ platform, indexes }) =>
+      indexes.map(({ version, digest, manifest }) => {
+        const layers = line.indexedLayers(manifest);
+        const verified = before?.indexes.find((one) => one.digest === digest)?.verified;
+        return {
+          version,
+          digest,
+          layers: layers.length,
+          spanSizes: [...new Set(layers.flatMap(({ spanSize }) => spanSize ?? []))],
+          ztocBytes: layers.reduce((sum, { ztoc }) => sum + ztoc.size, 0),
+          ...(platform && images.length > 1 && { platform: formatPlatform(platform) }),
+          ...(verified !== undefined && { verified }),
+        };
+      }),
+    ),
+  };
+  services.store.update(key, { survey: found });
+  return found;
+}
+
+/** Checks every index of an image against the image, each span by an independent decoder, and notes the outcome. */
+export async function verify(services: Services, key: string, task: Task): Promise<VerifyReport> {
+  const line = await services.line();
+  const pool = line.createScanPool();
+  try {
+    const report = await withStore(services, key, task.signal, (store, tag) =>
+      line.verifyLayout(store, {
+        ...(tag !== undefined && { reference: tag }),
+        scan: (layer, blob, compression, options) =>
+          pool.scan(blob, compression, { ...options, expectedDigest: layer.digest }),
+        ...task,
+      }),
+    );
+    const { platforms, indexes } = await survey(services, key, task.signal);
+    const verdict = new Map(
+      report.platforms.map(({ sociIndex, problems, layers }) => [
+        sociIndex,
+        problems.length === 0 && layers.every((layer) => layer.problems.length === 0),
+      ]),
+    );
+    services.store.update(key, {
+      survey: {
+        platforms,
+        indexes: indexes.map((index) => {
+          const verified = verdict.get(index.digest);
+          return verified === undefined
+            ? index
+            : { ...index, verified: verified && report.problems.length === 0 };
+        }),
+      },
+    });
+    return report;
+  } finally {
+    await pool.close();
+  }
+}
+
+/** @throws LensError for what is no destination, or none that can be written to from here */
+export function readDestination(line: Line, text: string) {
+  const target = line.parseDestination(text);
+  if (target.transport !== 'oci-archive') return target;
+  throw new LensError(
+    'editor/no-archive',
+    vscode.l10n.t('An image with its index cannot be written to an archive yet.'),
+    vscode.l10n.t('Write oci:FOLDER or docker://HOST/NAME:TAG.'),
+  );
+}
+
+function scanOf({ layers }: Opened, digest: string) {
+  const result = layers.find(({ layer }) => layer.descriptor.digest === digest);
+  if (result && 'scan' in result) return result.scan;
+  if (result && 'error' in result) throw result.error;
+  throw new Error(`Layer ${digest} was not scanned.`);
+}

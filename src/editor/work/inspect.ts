@@ -1,0 +1,192 @@
+/** Reading and building images: no questions, no windows. Each step of the line is done by its own room. */
+import { readFile, stat } from 'node:fs/promises';
+import * as path from 'node:path';
+import * as vscode from 'vscode';
+import { messageOf } from '../../errors';
+import type { LayerResult } from '../../image/scan';
+import { formatPlatform } from '../../oci/platform';
+import type { Picture } from '../../plan/picture';
+import type { PlanInput, PlanOptions } from '../../plan/plan';
+import { fingerprint } from '../dockerfiles';
+import { isLensError } from '../errors';
+import { parseKey, shortName } from '../keys';
+import type { Line, Services } from '../services';
+import { readSettings, type Settings } from '../settings';
+import { factsOf, type Analysis, type DockerfileOrigin, type Opened } from '../store';
+import type { Task } from '../tasks';
+import { connect, registryOptions } from './reach';
+
+/** Reads an image: opens it, scans its layers, lays the recorded starts on them if there are any, and draws the picture. */
+export async function inspect(services: Services, key: string, task: Task): Promise<Opened> {
+  const line = await services.line();
+  const { reference, platform } = parseKey(key);
+  const image = await line.openImage(reference, {
+    engine: () => connect(services, task.signal),
+    cacheDir: path.join(services.folders.cache, 'images'),
+    registry: registryOptions(services, line),
+    platform: platform === undefined ? undefined : line.parsePlatform(platform),
+    ...task,
+  });
+  const pool = line.createScanPool();
+  let layers: LayerResult[];
+  try {
+    const cache = line.openScanCache(path.join(services.folders.cache, 'scans'), readSettings().cacheSize);
+    layers = await line.scanImage(image, { pool, cache, ...task });
+  } finally {
+    await pool.close();
+  }
+  const known = services.store.get(key);
+  const traces = known?.traces ?? (await existing(traceFile(services, key)));
+  const parts = { image, layers, dockerfile: known?.dockerfile };
+  try {
+    return keep(services, key, await draw(services, { ...parts, traces }), { traces });
+  } catch (error) {
+    if (traces.length === 0 || !isLensError(error) || !/^(trace|plan)\/(?!bad-)/.test(error.code))
+      throw error;
+    // A start that was recorded from another image must not keep anybody from looking at this one.
+    services.log.warn(`The recorded start ${traces.join(', ')} is left out: ${error.message}`);
+    return keep(services, key, await draw(services, { ...parts, traces: [] }), { traces: [] });
+  }
+}
+
+/** Builds the image of a Dockerfile in its own folder, and notes which text it was built from. Its output goes to the log. */
+export async function build(
+  services: Services,
+  dockerfile: vscode.Uri,
+  target: string | undefined,
+  key: string,
+  task: Task,
+): Promise<void> {
+  const line = await services.line();
+  const engine = await connect(services, task.signal);
+  const text = fingerprint(await readFile(dockerfile.fsPath, 'utf8'));
+  await line.buildImage(engine, {
+    contextDir: path.dirname(dockerfile.fsPath),
+    dockerfile: dockerfile.fsPath,
+    tag: shortName(key),
+    target,
+    onLog: (text) => {
+      services.log.info(text);
+    },
+    ...task,
+  });
+  services.store.update(key, {
+    dockerfile: { uri: dockerfile.toString(), text, ...(target !== undefined && { target }) },
+  });
+}
+
+/** Draws an image that was read already anew: after a setting, its Dockerfile or its recorded starts have changed. */
+export async function redraw(
+  services: Services,
+  key: string,
+  change: Pick<Analysis, 'dockerfile' | 'traces'> = {},
+): Promise<Opened> {
+  const known = services.store.get(key);
+  if (!known?.opened) throw new Error(`${key} has not been read.`);
+  const { traces = [], dockerfile } = { ...known, ...change };
+  return keep(services, key, await draw(services, { ...known.opened, traces, dockerfile }), change);
+}
+
+/** The image as another recorded start shows it; what is kept of it stays as it is. */
+export async function pictureOf(services: Services, key: string, trace: string): Promise<Picture> {
+  const known = services.store.get(key);
+  if (!known?.opened) throw new Error(`${key} has not been read.`);
+  return (await draw(services, { ...known.opened, traces: [trace], dockerfile: known.dockerfile })).picture;
+}
+
+/** Where the recorded start of an image is kept: with the workspace, else with the extension. */
+export function traceFile({ folders }: Pick<Services, 'folders'>, key: string): string {
+  const folder = vscode.workspace.workspaceFolders?.find(({ uri }) => uri.scheme === 'file');
+  // The same name as the command line gives, so that each finds what the other recorded.
+  const name = key.replace(/^docker-daemon:/, '').replace(/[^\w.-]+/g, '-');
+  const home = folder ? path.join(folder.uri.fsPath, '.soci-lens') : folders.traces;
+  return path.join(home, `${name}.soci-trace.jsonl`);
+}
+
+/** The settings that a plan follows. */
+export function planOptions(line: Line, settings: Settings): PlanOptions {
+  const { minLayerSize, network, node, spanSizes } = settings;
+  return {
+    minLayerSize,
+    ...(network !== undefined && { network: line.parseNetwork(network) }),
+    ...(node !== undefined && { node: line.parseNode(node) }),
+    ...(spanSizes.length > 0 && { spanSizes }),
+  };
+}
+
+async function draw(
+  services: Services,
+  parts: Pick<Opened, 'image' | 'layers'> & {
+    traces: readonly string[];
+    dockerfile: DockerfileOrigin | undefined;
+  },
+): Promise<Opened> {
+  const { image, layers, traces, dockerfile } = parts;
+  const line = await services.line();
+  const source = await readDockerfile(services, dockerfile);
+  const model = source && line.parseDockerfile(source.text);
+  const steps = line.layerSteps(image, model);
+  const made =
+    model && source.unchanged ? line.matchLayers(model, image.config.history ?? [], dockerfile?.target) : [];
+  const scans = layers.map((result) => ('scan' in result ? result.scan : undefined));
+  const entries = scans.map((scan) => scan?.entries);
+  const mappings = await Promise.all(
+    traces.map(async (file) =>
+      line.mapTrace(await line.readTrace(file), { layers: entries, config: image.config }),
+    ),
+  );
+  const mapping = mappings.length > 1 ? line.uniteRuns(mappings).mapping : mappings[0];
+  const input: PlanInput = {
+    image: {
+      reference: image.reference,
+      digest: image.descriptor.digest,
+      platform: formatPlatform(image.platform),
+    },
+    layers: layers.map((result, index) => ({
+      descriptor: result.layer.descriptor,
+      scan: scans[index],
+      instruction: steps[index],
+      problem: 'error' in result ? result.error.message : 'skipped' in result ? result.skipped : undefined,
+    })),
+    mapping,
+  };
+  const picture = line.createPicture(input, planOptions(line, readSettings()));
+  const hidden = layers.map(() => 0);
+  for (const { layer, bytes } of line.findHidden(entries)) hidden[layer] = (hidden[layer] ?? 0) + bytes;
+  return {
+    image,
+    layers,
+    steps,
+    lines: layers.map((_, index) => (made[index]?.keyword === 'FROM' ? undefined : made[index]?.startLine)),
+    picture,
+    plan: picture.overview(null).plan,
+    touches: line.layerTouches(mapping?.touches ?? [], scans),
+    hidden,
+  };
+}
+
+function keep(
+  services: Services,
+  key: string,
+  opened: Opened,
+  change: Pick<Analysis, 'dockerfile' | 'traces'>,
+): Opened {
+  services.store.update(key, { ...change, opened, facts: factsOf(opened) });
+  return opened;
+}
+
+/** A Dockerfile that was moved or removed only costs the names of the layers. */
+async function readDockerfile({ log }: Services, dockerfile: DockerfileOrigin | undefined) {
+  if (dockerfile === undefined) return undefined;
+  try {
+    const text = await readFile(vscode.Uri.parse(dockerfile.uri).fsPath, 'utf8');
+    return { text, unchanged: fingerprint(text) === dockerfile.text };
+  } catch (error) {
+    log.warn(`The Dockerfile ${dockerfile.uri} cannot be read: ${messageOf(error)}`);
+    return undefined;
+  }
+}
+
+async function existing(file: string): Promise<readonly string[]> {
+  return (await stat(file).catch(() => undefined))?.isFile() === true ? [file] : [];
+}

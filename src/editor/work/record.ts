@@ -1,0 +1,115 @@
+/** Recording starts, and laying recorded ones on images. */
+import * as path from 'node:path';
+import * as vscode from 'vscode';
+import { LensError } from '../../errors';
+import type { EndReason } from '../../trace/types';
+import { isLensError } from '../errors';
+import type { Services } from '../services';
+import { readSettings } from '../settings';
+import type { Opened } from '../store';
+import type { Task } from '../tasks';
+import { redraw, traceFile } from './inspect';
+import { connect } from './reach';
+
+/**
+ * Starts a container of the image under the tracer as often as the settings say, keeps what it recorded in files, and draws
+ * the picture anew. `reason` says how the last recording ended.
+ */
+export async function profile(
+  services: Services,
+  key: string,
+  { image }: Opened,
+  task: Task,
+): Promise<{ readonly opened: Opened; readonly reason: EndReason | undefined }> {
+  const line = await services.line();
+  const settings = readSettings();
+  const engine = await connect(services, task.signal);
+  const files: string[] = [];
+  let reason: EndReason | undefined;
+  for (let run = 1; run <= settings.traceRuns; run++) {
+    const recorded = await line
+      .recordStart(engine, image, {
+        tracerDir: services.folders.tracer,
+        ready: line.parseReadyRule(settings.ready),
+        timeoutMs: settings.traceTimeout,
+        onLog: (text) => {
+          services.log.info(text);
+        },
+        signal: task.signal,
+        onProgress: (progress) => {
+          const ofRuns = vscode.l10n.t('run {0} of {1}', run, settings.traceRuns);
+          const step = settings.traceRuns === 1 ? progress.step : `${progress.step} (${ofRuns})`;
+          task.onProgress({ ...progress, step });
+        },
+      })
+      .catch((error: unknown) => {
+        throw image.source === 'engine' ? error : asNotInEngine(error, key);
+      });
+    reason = recorded.footer?.reason;
+    if (reason === 'engine-lost') {
+      throw new LensError(
+        'trace/engine-gone',
+        vscode.l10n.t('The Docker engine stopped answering while it recorded the start of {0}.', key),
+        vscode.l10n.t('Start it and profile again; nothing of this recording is kept.'),
+      );
+    }
+    const first = traceFile(services, key);
+    const file = run === 1 ? first : first.replace(/(?=\.soci-trace\.jsonl$)/, `.${run}`);
+    await line.writeTrace(file, recorded, task.signal);
+    files.push(file);
+  }
+  return { opened: await redraw(services, key, { traces: files }), reason };
+}
+
+/** Removes the containers that recordings of this window left in an engine that went away. */
+export async function tidyEngine(services: Services, task: Task): Promise<void> {
+  const { findLeftovers, removeLeftovers } = await services.line();
+  const engine = await connect(services, task.signal);
+  await removeLeftovers(engine, await findLeftovers(engine, { own: true }));
+}
+
+/** One recorded start, as the view of them shows it. */
+export interface Recorded {
+  /** Absolute path. */
+  readonly file: string;
+  /** What was started, as the trace names it; undefined in imported ones. */
+  readonly image: string | undefined;
+  readonly diffIds: readonly string[];
+  /** The recorder, and how the recording ended. */
+  readonly mode: string;
+  readonly reason: EndReason | undefined;
+  /** Seconds to ready, where it became ready. */
+  readonly readySeconds: number | undefined;
+  /** Distinct files and folders that were opened. */
+  readonly files: number;
+}
+
+/** Reads what a recorded start is, without keeping its events. */
+export async function readRecorded(services: Pick<Services, 'line'>, file: string): Promise<Recorded> {
+  const line = await services.line();
+  const opened = new Set<string>();
+  const { header, footer } = await line.scanTrace(file, (event) => {
+    if ((event.op === 'open' || event.op === 'exec') && (event.ret ?? 0) >= 0)
+      opened.add(event.real ?? event.path);
+  });
+  return {
+    file: path.resolve(file),
+    image: header.image?.ref,
+    diffIds: header.image?.diff_ids ?? [],
+    mode: header.mode,
+    reason: footer?.reason,
+    readySeconds: footer?.t_ready === undefined ? undefined : footer.t_ready / 1e6,
+    files: opened.size,
+  };
+}
+
+/** An image of a layout or a registry runs where the engine has the same layers; else it has to get there first. */
+function asNotInEngine(error: unknown, key: string): unknown {
+  if (!isLensError(error) || error.code !== 'trace/other-image') return error;
+  return new LensError(
+    'editor/not-in-engine',
+    vscode.l10n.t('The Docker engine does not have {0}, and only there it can be started.', key),
+    vscode.l10n.t('Pull or load it into the engine, or use a start that was recorded elsewhere.'),
+    { cause: error },
+  );
+}
