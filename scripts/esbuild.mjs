@@ -78,7 +78,15 @@ export async function bundleTests(suite) {
     entryPoints,
     outbase: 'test',
     outdir: 'out/test',
-    external: [...node.external, 'mocha', 'playwright-core', 'esbuild', 'eslint', 'typescript-eslint'],
+    external: [
+      ...node.external,
+      'mocha',
+      'playwright-core',
+      'esbuild',
+      'eslint',
+      'typescript',
+      'typescript-eslint',
+    ],
     plugins: [wasmPlugin],
   });
   return entryPoints.map((file) =>

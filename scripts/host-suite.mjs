@@ -12,6 +12,8 @@ const root = path.resolve(path.dirname(self), '..');
 const work = path.join(root, 'out/host');
 const workspace = path.join(work, 'workspace');
 const report = path.join(work, 'report.json');
+/** The little extension of somebody else that uses ours. */
+const consumer = path.join(work, 'consumer');
 
 /**
  * @param options.filters parts of names of test files; none means all
@@ -52,10 +54,14 @@ export async function runHostSuite({ signal, filters = [], dockerHost = '' } = {
 
 /** Bundles the tests and lays out the workspace that they open. */
 async function prepare() {
-  const { bundleTests } = await import('./esbuild.mjs');
+  const { bundleTests, node } = await import('./esbuild.mjs');
+  const { build } = await import('esbuild');
   const { makeSample, samplePaths } = await import('./sample.mjs');
   await bundleTests('host');
   await makeSample();
+  const source = path.join(root, 'test/host/consumer');
+  await build({ ...node, entryPoints: [path.join(source, 'extension.ts')], outdir: consumer });
+  await cp(path.join(source, 'package.json'), path.join(consumer, 'package.json'));
   await rm(workspace, { recursive: true, force: true });
   await mkdir(workspace, { recursive: true });
   await cp(path.join(root, 'test/host/workspace'), workspace, { recursive: true });
@@ -68,6 +74,9 @@ async function run() {
   const vscodeExecutablePath = process.env.SOCI_LENS_VSCODE ?? path.join(root, 'scripts/vscode-wrapper.mjs');
   const scratch = path.join(work, 'vscode');
   await rm(scratch, { recursive: true, force: true });
+  // VS Code takes up what lies in a new folder of extensions.
+  const extensions = path.join(scratch, 'extensions');
+  await cp(consumer, path.join(extensions, 'soci-lens-tests.consumer-0.0.1'), { recursive: true });
   try {
     await runTests({
       vscodeExecutablePath,
@@ -76,7 +85,7 @@ async function run() {
       launchArgs: [
         workspace,
         `--user-data-dir=${path.join(scratch, 'data')}`,
-        `--extensions-dir=${path.join(scratch, 'extensions')}`,
+        `--extensions-dir=${extensions}`,
       ],
       // An address that nobody answers: a test that needs an engine says so by the setting of the extension.
       extensionTestsEnv: { DOCKER_HOST: 'unix:///nonexistent/docker.sock' },

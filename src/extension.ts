@@ -38,6 +38,7 @@ export function activate(context: vscode.ExtensionContext): SociLensApi {
       tracer: path.join(context.extensionPath, 'dist', 'tracer'),
       traces: path.join(context.globalStorageUri.fsPath, 'traces'),
       sample: path.join(context.globalStorageUri.fsPath, 'sample'),
+      sampleTrace: path.join(context.extensionPath, 'sample', 'small.soci-trace.jsonl'),
     },
   };
   const actions = new Actions(services);

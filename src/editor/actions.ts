@@ -5,7 +5,7 @@ import { formatBytes, formatCount, formatSize } from '../plan/format';
 import type { IndexOrder } from '../protocol';
 import { imageName } from './dockerfiles';
 import { isLensError, showError } from './errors';
-import { parseKey, shortName } from './keys';
+import { parseKey, sampleKey, shortName } from './keys';
 import type { PanelActions } from './panel';
 import { askForIndex } from './questions';
 import { saveFile } from './save';
@@ -112,6 +112,22 @@ export class Actions implements PanelActions {
     await this.open(key);
     await inspecting.redraw(this.#services, key, { traces: files.map(({ fsPath }) => fsPath) });
     this.#analysed.fire(key);
+  }
+
+  /**
+   * Makes the sample image, reads it and lays its recorded start on it: all without an engine and without a network.
+   *
+   * @returns how it is known
+   */
+  async openSample(): Promise<string> {
+    const { folders, tasks, line } = this.#services;
+    const key = sampleKey(folders);
+    const title = vscode.l10n.t('Making the sample image');
+    await tasks.run('sample', key, title, async (task) =>
+      (await line()).makeSmallSample(folders.sample, task),
+    );
+    await this.useTraces(key, [vscode.Uri.file(folders.sampleTrace)]);
+    return key;
   }
 
   /** Draws images that are open anew when a setting changes that their plan follows. */

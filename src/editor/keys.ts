@@ -26,3 +26,8 @@ export function homeOf(key: string): Home {
     return 'layout';
   return key.startsWith('docker://') ? 'registry' : 'engine';
 }
+
+/** The sample image that the extension makes by itself. */
+export function sampleKey({ sample }: { readonly sample: string }): string {
+  return `oci:${sample}`;
+}

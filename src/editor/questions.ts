@@ -4,7 +4,7 @@ import * as vscode from 'vscode';
 import { messageOf } from '../errors';
 import { formatBytes } from '../plan/format';
 import { findDockerfiles } from './dockerfiles';
-import { homeOf, shortName } from './keys';
+import { homeOf, sampleKey, shortName } from './keys';
 import { describeAnalysis } from './describe';
 import type { Services } from './services';
 import type { Analysis } from './store';
@@ -58,7 +58,7 @@ export async function pickImage(services: Services, title: string): Promise<stri
     {
       label: `$(beaker) ${vscode.l10n.t('Open the Sample Image')}`,
       detail: vscode.l10n.t('Comes with SOCI Lens and needs no engine'),
-      value: { key: sampleKey(services) },
+      value: { key: sampleKey(services.folders) },
     },
     ...found,
   ]);
@@ -86,10 +86,6 @@ async function askWay(
     if (name === undefined) return undefined;
     if (name !== BACK) return { key: anchored(name) };
   }
-}
-
-export function sampleKey({ folders }: Pick<Services, 'folders'>): string {
-  return `oci:${folders.sample}`;
 }
 
 /** The engine's images; without an engine the list says so and the other ways stay. */

@@ -27,6 +27,8 @@ export interface Folders {
   readonly tracer: string;
   /** Recorded starts of windows without a folder. */
   readonly traces: string;
-  /** The sample image that comes with the extension. */
+  /** The OCI layout of the sample image, made when somebody asks for it. */
   readonly sample: string;
+  /** Its recorded start, which comes with the extension. */
+  readonly sampleTrace: string;
 }

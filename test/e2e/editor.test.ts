@@ -102,6 +102,7 @@ describe('the way from the lens to the registry', () => {
     const destination = `docker://${registry.host}/team/shop:1.0`;
     await bench.command('SOCI: Create and Push Index');
     await bench.type(destination);
+    await bench.row('Prefetch what the start touches').click();
     await bench.dialog.waitFor();
     const question = await bench.dialog.innerText();
     assert.ok(question.includes(destination));
@@ -153,6 +154,7 @@ describe('the way from the lens to the registry', () => {
   test('cancelling the question for the destination pushes nothing', async () => {
     await bench.command('SOCI: Create and Push Index');
     await bench.type(`docker://${registry.host}/team/never:1.0`);
+    await bench.row('Fetch nothing before the start').click();
     await bench.dialog.waitFor();
     await bench.choose('Cancel');
     const answer = await fetch(`http://${registry.host}/v2/team/never/tags/list`);

@@ -77,3 +77,36 @@ test(
     );
   },
 );
+
+test(
+  'the committed trace of the small sample is what a recording of the image that the extension makes gives',
+  { timeout: 120_000 },
+  async (t) => {
+    const { info } = await testEngine();
+    if (info.architecture !== 'amd64') {
+      t.skip(`the sample image is for amd64, and this engine runs on ${info.architecture}`);
+      return;
+    }
+    const file = path.join(await temporaryFolder(t), 'again.soci-trace.jsonl');
+    const { code, stderr } = await runProgram(['--small', file], { script: 'scripts/sample-trace.mjs' });
+    assert.equal(code, 0, stderr);
+    const image = await openImage(`oci:${path.join(repoRoot, '.cache/small-sample')}`, {
+      cacheDir: path.dirname(file),
+      platform: { os: 'linux', architecture: 'amd64' },
+    });
+    const layers = await Promise.all(
+      image.layers.map(async ({ blob }) => (await scanLayer(blob, 'gzip')).entries),
+    );
+    const read = async (name: string) => {
+      const trace = await readTrace(name);
+      assert.deepEqual(trace.header.image?.diff_ids, image.config.rootfs.diff_ids);
+      assert.deepEqual([trace.footer?.reason, trace.footer?.exit_code], ['exit', 0]);
+      const { touches, coverage } = mapTrace(trace, { layers, config: image.config });
+      assert.deepEqual(coverage.unmapped, []);
+      return touches.map(({ layer, entry, start, end }) => `${layer} ${entry} ${start}-${end}`).sort();
+    };
+    const committed = await read(path.join(repoRoot, 'sample/small.soci-trace.jsonl'));
+    assert.deepEqual(await read(file), committed);
+    assert.ok(committed.length > 50);
+  },
+);

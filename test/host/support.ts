@@ -247,6 +247,7 @@ export function testServices(scratch: string): TestServices {
       tracer: path.join(dist, 'tracer'),
       traces: path.join(scratch, 'traces'),
       sample: path.join(scratch, 'sample'),
+      sampleTrace: path.join(extension().extensionPath, 'sample', 'small.soci-trace.jsonl'),
     },
     dispose() {
       vscode.Disposable.from(log, store, tasks).dispose();

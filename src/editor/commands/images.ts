@@ -3,8 +3,8 @@ import * as vscode from 'vscode';
 import { formatBytes, formatCount, formatSeconds, formatSize } from '../../plan/format';
 import { describeAnalysis } from '../describe';
 import { fingerprint } from '../dockerfiles';
-import { shortName } from '../keys';
-import { pickDockerfile, pickImage, pickKnownImage, sampleKey } from '../questions';
+import { sampleKey, shortName } from '../keys';
+import { pickDockerfile, pickImage, pickKnownImage } from '../questions';
 import { BACK, pick } from '../steps';
 import { summaryUri } from '../summaries';
 import { askedKey, keyOfArgument, stageOf, uriOf } from './arguments';
@@ -23,13 +23,12 @@ export function imageCommands(bench: Bench): CommandTable {
     async inspectImage(argument) {
       const key = keyOfArgument(argument) ?? (await pickImage(services, vscode.l10n.t('Inspect Image')));
       if (key === undefined) return;
-      await actions.inspect(key);
+      if (key === sampleKey(services.folders)) await actions.openSample();
+      else await actions.inspect(key);
       maps.show(key);
     },
     async openSample() {
-      const key = sampleKey(services);
-      await actions.inspect(key);
-      maps.show(key);
+      maps.show(await actions.openSample());
     },
     async profileStartup(argument) {
       const key = await askedKey(bench, argument, vscode.l10n.t('Profile Start of Image'));
