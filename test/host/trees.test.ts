@@ -11,7 +11,7 @@ import type { ImagesTree, Node } from '../../src/editor/tree';
 import { makeSmallSample } from '../../src/image/small-sample';
 import { scanLayer } from '../../src/layer/scan';
 import { memoryBytes } from '../../src/layer/bytes';
-import { layerTree } from '../../src/editor/layer-tree';
+import { layerTree } from '../../src/plan/layer-tree';
 import { pack } from 'tar-stream';
 import { buffer } from 'node:stream/consumers';
 import { Readable } from 'node:stream';
