@@ -7,7 +7,7 @@ import { launchBrowser } from './browser.mjs';
 import { startServer } from './vscode-host.mjs';
 
 /** Milliseconds for the whole run, the tests included. */
-const TIMEOUT = 180_000;
+const TIMEOUT = 300_000;
 
 const [workspace] = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 const option = (name) =>

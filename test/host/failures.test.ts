@@ -28,7 +28,9 @@ function typed(code: string, message: RegExp) {
   };
 }
 
-suite('an engine that dies in the middle', () => {
+suite('an engine that dies in the middle', function () {
+  // Each builds, saves or runs an image of tens of megabytes in a real engine.
+  this.timeout(120_000);
   let scratch: string;
   let proxy: EngineProxy;
   let services: TestServices;
