@@ -1,8 +1,7 @@
-import { mkdtemp, mkdir, readFile, rm } from 'node:fs/promises';
-import path from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { messageOf } from '../errors';
-import { createLayout, openLayout } from '../image/layout';
-import { formatRegistryName, parseDestination, parseReference, type Destination } from '../image/reference';
+import { createLayout } from '../image/layout';
+import { parseDestination } from '../image/reference';
 import { formatPlatform, parsePlatform } from '../oci/platform';
 import type { Descriptor } from '../oci/types';
 import { formatBytes, formatCount, formatSize } from '../plan/format';
@@ -11,12 +10,13 @@ import type { LayerSpans } from '../plan/types';
 import { attachLayout, convertLayout, type ConvertResult } from '../soci/convert';
 import { DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE } from '../soci/layers';
 import type { SpanRange } from '../soci/prefetch';
-import type { BlobStore } from '../soci/store';
 import { defineCommand, EXIT, parseBytes, required, typed, UsageError } from './command';
+import { writeTo } from './destination';
 import { CIRCUMSTANCE_FLAGS, planInput, readCircumstances } from './plan';
-import { pushTo, withStore } from './push';
-import { REGISTRY_FLAGS, type RegistryFlagValues } from './registry-flags';
+import { REGISTRY_FLAGS } from './registry-flags';
 import type { Session } from './session';
+import { indexBySoci } from './soci-indexer';
+import { withSource } from './source';
 
 export const indexCommand = defineCommand({
   name: 'index',
@@ -24,7 +24,12 @@ export const indexCommand = defineCommand({
   usage: 'index IMAGE --output DEST [flags]',
   positionals: 1,
   flags: {
-    output: { type: 'string', short: 'o', value: 'DEST', help: 'oci:FOLDER or docker://HOST/NAME:TAG.' },
+    output: {
+      type: 'string',
+      short: 'o',
+      value: 'DEST',
+      help: 'oci:FOLDER, oci-archive:FILE or docker://HOST/NAME:TAG.',
+    },
     format: {
       type: 'string',
       value: 'v2|v1',
@@ -58,6 +63,12 @@ export const indexCommand = defineCommand({
       value: 'xattr',
       help: 'Mark layers without extended attributes.',
     },
+    indexer: {
+      type: 'string',
+      value: 'built-in|soci',
+      help: 'soci: have the soci program on the PATH make it.',
+    },
+    force: { type: 'boolean', help: 'With --indexer soci: make ztocs anew that it made before.' },
     ...REGISTRY_FLAGS,
   },
   async run(session, { flags, positionals: [reference = ''] }) {
@@ -76,7 +87,11 @@ export const indexCommand = defineCommand({
     const wrong = flags.optimizations?.find((one) => one !== 'xattr');
     if (wrong !== undefined)
       throw new UsageError(`There is no optimization "${wrong}"; xattr is the only one.`);
-    const { format = 'v2' } = flags;
+    const { format = 'v2', indexer = 'built-in' } = flags;
+    if (indexer !== 'built-in' && indexer !== 'soci')
+      throw new UsageError(`--indexer takes built-in or soci, not "${indexer}".`);
+    if (indexer === 'soci' && flags['prefetch-from-trace'])
+      throw new UsageError('--prefetch-from-trace needs the built-in indexer: soci takes whole files only.');
     if (format !== 'v2' && format !== 'v1') throw new UsageError(`--format takes v2 or v1, not "${format}".`);
     const fixedSpanSize = readSpanSize(flags);
     const planOptions = { ...readCircumstances(flags), minLayerSize };
@@ -88,8 +103,14 @@ export const indexCommand = defineCommand({
     const planner = flags.trace === undefined ? undefined : await readPlanner(session, reference, flags);
     const spanSize = fixedSpanSize ?? tunedSpanSize(session, planner, planOptions);
     const touched = flags['prefetch-from-trace'] ? planner?.prefetch(spanSize, minLayerSize) : undefined;
+    if (indexer === 'soci') {
+      const asked = { format, spanSize, minLayerSize, platforms, prefetchFiles, force: flags.force } as const;
+      const optimizations = flags.optimizations && (['xattr'] as const);
+      await indexBySoci(session, reference, output, { ...asked, optimizations }, flags);
+      return EXIT.done;
+    }
     const make = format === 'v1' ? attachLayout : convertLayout;
-    const result = await withSource(session, reference, flags, (store, tag) => {
+    const result = await withSource(session, reference, destination, flags, (store, tag) => {
       const convert = async (folder: string, copy: boolean): Promise<ConvertResult> =>
         make(store, await createLayout(folder), {
           spanSize,
@@ -107,7 +128,7 @@ export const indexCommand = defineCommand({
           ...(tag !== undefined && { tag }),
           ...(flags.optimizations && { optimizations: ['xattr'] as const }),
         });
-      return writeTo(session, destination, convert, store, flags);
+      return writeTo(session, destination, convert, flags, store);
     });
 
     for (const { missingFiles } of result.perPlatform) {
@@ -141,24 +162,6 @@ function readSpanSize(flags: {
   return bytes;
 }
 
-/** The image where it lies; one of the engine in the layout that it was saved to. */
-async function withSource<T>(
-  session: Session,
-  reference: string,
-  flags: RegistryFlagValues,
-  work: (store: BlobStore, tag: string | undefined) => Promise<T>,
-): Promise<T> {
-  const parsed = typed(() => parseReference(reference));
-  if (parsed.transport === 'oci' || parsed.transport === 'docker') {
-    return withStore(session, reference, flags, work);
-  }
-  const image = await session.open(reference, undefined, flags);
-  if (image.layout !== undefined) return work(await openLayout(image.layout), undefined);
-  if (parsed.transport !== 'any') throw new Error(`${reference} was opened without a layout.`);
-  // A bare name that the engine does not have is one of a registry.
-  return withStore(session, `docker://${formatRegistryName(parsed.registry)}`, flags, work);
-}
-
 async function readPlanner(
   session: Session,
   reference: string,
@@ -181,36 +184,6 @@ function tunedSpanSize(session: Session, planner: Planner | undefined, options: 
 function spansOf(touched: readonly LayerSpans[], { digest }: Descriptor): SpanRange[] {
   const spans = touched.find((layer) => layer.digest === digest)?.spans ?? [];
   return spans.map(([start, end]) => ({ start, end }));
-}
-
-/**
- * Writes the result to its place. For a registry only what is new is made on this machine, and removed afterwards; the
- * image's own blobs go there from where they are.
- */
-async function writeTo(
-  session: Session,
-  destination: Destination,
-  convert: (folder: string, copy: boolean) => Promise<ConvertResult>,
-  rest: BlobStore,
-  flags: RegistryFlagValues,
-): Promise<ConvertResult> {
-  switch (destination.transport) {
-    case 'oci':
-      return convert(destination.path, true);
-    case 'oci-archive':
-      throw new UsageError('index writes to oci:FOLDER or docker://HOST/NAME:TAG.');
-    case 'docker': {
-      await mkdir(session.cacheDir, { recursive: true });
-      const folder = await mkdtemp(path.join(session.cacheDir, 'index-'));
-      try {
-        const result = await convert(folder, false);
-        await pushTo(session, await openLayout(folder), destination.registry, flags, { rest });
-        return result;
-      } finally {
-        await rm(folder, { recursive: true, force: true });
-      }
-    }
-  }
 }
 
 async function readList(file: string): Promise<string[]> {

@@ -1,3 +1,4 @@
+import { writeArchive } from '../image/archive';
 import { createLayout, openLayout, type OciLayout } from '../image/layout';
 import { formatRegistryName, parseDestination, parseReference, type RegistryName } from '../image/reference';
 import { formatBytes, formatCount } from '../plan/format';
@@ -90,10 +91,19 @@ async function copyTo(session: Session, layout: OciLayout, folder: string): Prom
   return { digest: descriptor.digest, uploaded, skipped: blobs.length - uploaded, bytes };
 }
 
+/** The same into an archive, whole each time. */
+async function archiveTo(session: Session, layout: OciLayout, file: string): Promise<PushResult> {
+  const { descriptor } = await layout.root();
+  const blobs = await layout.blobs();
+  await writeArchive(layout, file, { signal: session.signal, onProgress: session.terminal.progress });
+  const bytes = blobs.reduce((sum, { size }) => sum + size, 0);
+  return { digest: descriptor.digest, uploaded: blobs.length, skipped: 0, bytes };
+}
+
 export const pushCommand = defineCommand({
   name: 'push',
   summary: 'Pushes an indexed OCI layout to a registry: blobs that are missing there, then manifests.',
-  usage: 'push oci:FOLDER[:TAG] docker://HOST/NAME:TAG|oci:FOLDER [flags]',
+  usage: 'push oci:FOLDER[:TAG] docker://HOST/NAME:TAG|oci:FOLDER|oci-archive:FILE [flags]',
   positionals: 2,
   flags: REGISTRY_FLAGS,
   async run(session, { flags, positionals: [from = '', to = ''] }) {
@@ -102,16 +112,15 @@ export const pushCommand = defineCommand({
     if (source.transport !== 'oci') {
       throw new UsageError(`push takes an OCI layout as oci:FOLDER, not ${from}.`);
     }
-    if (target.transport === 'oci-archive') {
-      throw new UsageError(`push goes to docker://HOST/NAME:TAG or oci:FOLDER, not to ${to}.`);
-    }
     const layout = await openLayout(source.path);
     const result =
       target.transport === 'docker'
         ? await pushTo(session, layout, target.registry, flags, {
             ...(source.tag !== undefined && { source: source.tag }),
           })
-        : await copyTo(session, layout, target.path);
+        : target.transport === 'oci'
+          ? await copyTo(session, layout, target.path)
+          : await archiveTo(session, layout, target.path);
     const destination = target.transport === 'docker' ? formatRegistryName(target.registry) : target.path;
     const document = { version: 1 as const, destination, ...result };
     if (flags.json) session.terminal.json(document);

@@ -330,6 +330,29 @@ test('the bar is drawn on a terminal only, and taken away before the result', as
   assert.equal(quiet.stdout, plain.stdout);
 });
 
+test('index and push write an archive that opens again, and say the same as for a folder', async (t) => {
+  const { input, dir } = await layout(t);
+  const [folder, archive, copied] = ['out', 'out.tar', 'copied.tar'].map((name) => path.join(dir, name));
+  const index = (to: string) => {
+    const flags = ['--span-size', '64k', '--min-layer-size', '0', '--json'];
+    return runInProcess(['index', `oci:${input}`, '--output', to, ...flags]);
+  };
+  const digest = (run: { stdout: string }) =>
+    (JSON.parse(run.stdout) as { index: { digest: string } }).index.digest;
+  const [one, two] = [await index(`oci:${folder}`), await index(`oci-archive:${archive}`)];
+  assert.deepEqual([one.code, two.code], [0, 0], two.stderr);
+  assert.equal(digest(one), digest(two));
+  const pushed = await runInProcess(['push', `oci:${folder}`, `oci-archive:${copied}`]);
+  assert.equal(pushed.code, 0, pushed.stderr);
+  assert.deepEqual(await readFile(copied ?? ''), await readFile(archive ?? ''));
+  const inspected = await runInProcess(['inspect', `oci-archive:${archive}`, ...PLATFORM]);
+  assert.equal(inspected.code, 0, inspected.stderr);
+  assert.deepEqual(
+    await readdir(path.join(dir, 'cache')).then((names) => names.filter((name) => name.startsWith('index-'))),
+    [],
+  );
+});
+
 suite('show and clean', () => {
   test('show tells of each layer what the index has for it, and of a ztoc its files', async (t) => {
     const { input, dir } = await layout(t);
