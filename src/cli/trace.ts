@@ -1,23 +1,20 @@
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 import { LensError } from '../errors';
 import { parseReference } from '../image/reference';
-import { formatBytes, formatCount, formatSeconds } from '../plan/format';
+import type { Image } from '../image/types';
+import { readTar } from '../layer/spans';
+import type { LayerScan } from '../layer/types';
 import { writeTrace } from '../trace/file';
-import { parseReadyRule } from '../trace/ready';
+import { guessStart } from '../trace/guess/guess';
+import { findLeftovers, removeLeftovers } from '../trace/leftovers';
 import { recordStart } from '../trace/record';
-import type { EndReason } from '../trace/types';
-import { defineCommand, EXIT, parseCount, typed, UsageError } from './command';
-
-/** Seconds that a service may take until it counts as ready. */
-const DEFAULT_TIMEOUT = 60;
-
-/** The endings that are no start, in the middle of a sentence. */
-const NOT_READY: Partial<Record<EndReason, string>> = {
-  timeout: 'the time was up',
-  'early-exit': 'its first process ended',
-  oom: 'it ran out of memory',
-  'engine-lost': 'the engine went away',
-};
+import { summariseRun } from '../trace/summary';
+import { defineCommand, parseCount, typed, UsageError } from './command';
+import type { Session } from './session';
+import { describeRun, readRunFlags, RUN_FLAGS } from './trace-flags';
+import { reportTraces, type MadeTrace } from './trace-report';
+import { compareRuns } from './trace-runs';
 
 export const traceCommand = defineCommand({
   name: 'trace',
@@ -32,17 +29,17 @@ export const traceCommand = defineCommand({
       value: 'FILE',
       help: 'Where the trace goes (.soci-lens/NAME.soci-trace.jsonl).',
     },
-    ready: {
+    ...RUN_FLAGS,
+    runs: {
       type: 'string',
-      value: 'RULE',
-      help: 'When it is ready: auto, log=REGEXP, health, listen[=PORT], http=PORT/PATH, quiet=SECONDS or exit.',
+      value: 'N',
+      help: 'Record so many fresh starts, each to its own file, and compare them (1).',
     },
-    timeout: { type: 'string', value: 'SECONDS', help: `The longest start (${DEFAULT_TIMEOUT}).` },
-    compat: {
+    guess: { type: 'boolean', help: 'Run nothing: guess from the image which files its start reads.' },
+    'remove-leftovers': {
       type: 'boolean',
-      help: 'Keep setuid programs and file capabilities working; needs more privileges.',
+      help: 'First remove what recordings that were cut off left in the engine.',
     },
-    env: { type: 'string', multiple: true, value: 'NAME=VALUE', help: 'Set a variable of the container.' },
     platform: {
       type: 'string',
       value: 'OS/ARCH',
@@ -50,77 +47,125 @@ export const traceCommand = defineCommand({
     },
   },
   async run(session, { flags, positionals: [reference = ''], rest }) {
-    const ready = typed(() => parseReadyRule(flags.ready ?? 'auto'));
-    const timeout = parseCount(flags.timeout ?? String(DEFAULT_TIMEOUT), 'timeout');
-    const wrong = flags.env?.find((one) => !/^[^=]+=/.test(one));
-    if (wrong !== undefined) throw new UsageError(`--env takes NAME=VALUE, not "${wrong}".`);
+    const runs = parseCount(flags.runs ?? '1', 'runs');
+    const options = { ...readRunFlags(flags), ...(rest.length > 0 && { command: rest }) };
     const output = flags.output ?? path.join('.soci-lens', `${fileName(reference)}.soci-trace.jsonl`);
     const { transport } = typed(() => parseReference(reference));
+    if (flags.guess) {
+      if (runs > 1) throw new UsageError('--guess runs nothing, so it takes no --runs.');
+      const image = await session.open(reference, flags.platform);
+      const trace = await guess(session, image, await scansOf(session, image), options.command);
+      await writeTrace(output, trace, session.signal);
+      return reportTraces(session.terminal, flags.json === true, [{ file: output, trace }]);
+    }
     if (transport !== 'docker-daemon' && transport !== 'any') {
       throw new LensError(
         'cli/not-in-engine',
         `${reference} is not an image of the Docker engine, and only there it can be started.`,
-        'Load or pull it into the engine and name it docker-daemon:NAME.',
+        'Load or pull it into the engine and name it docker-daemon:NAME, or let its start be guessed with --guess.',
       );
     }
     const engine = await session.engine();
+    const left = await findLeftovers(engine);
+    const count = left.containers.length + left.volumes.length;
+    if (count > 0 && flags['remove-leftovers']) await removeLeftovers(engine, left);
+    else if (count > 0) {
+      session.terminal.info(
+        `The engine still has ${count} containers or volumes of recordings that were cut off; --remove-leftovers removes them.`,
+      );
+    }
     const image = await session.open(reference, flags.platform);
-    const trace = await recordStart(engine, image, {
-      tracerDir: path.join(__dirname, 'tracer'),
-      ready,
-      timeoutMs: timeout * 1000,
-      signal: session.signal,
-      onProgress: session.terminal.progress,
-      onLog: (line) => {
-        session.terminal.debug(line);
-      },
-      compat: flags.compat,
-      ...(rest.length > 0 && { command: rest }),
-      ...(flags.env && { env: flags.env }),
-    });
-    await writeTrace(output, trace, session.signal);
+    const summary = await summariseRun(engine, image, options);
+    session.terminal.info(`This runs ${reference}:\n${describeRun(summary, flags.ready ?? 'auto')}`);
 
-    const files = new Set(
-      trace.events.flatMap((event) =>
-        (event.op === 'open' || event.op === 'exec') && (event.ret ?? 0) >= 0
-          ? [event.real ?? event.path]
-          : [],
-      ),
-    );
-    const read = trace.events.reduce(
-      (sum, event) => sum + (event.op === 'read' && event.len > 0 ? event.len : 0),
-      0,
-    );
-    const { reason, t_ready: readyAt, exit_code: exitCode, log = [] } = trace.footer ?? {};
-    const readyMs = readyAt === undefined ? null : readyAt / 1000;
-    const document = {
-      version: 1 as const,
-      file: output,
-      reason: reason ?? 'cut',
-      readyMs,
-      exitCode: exitCode ?? null,
-      events: trace.events.length,
-      files: files.size,
-    };
-    if (flags.json) session.terminal.json(document);
-    else {
-      session.terminal.result(
-        `${output}: ${formatCount(files.size)} files and folders opened, ${formatBytes(read)} asked for by read calls${readyMs === null ? '' : `, ready after ${formatSeconds(readyMs / 1000)}`} (${document.reason}).`,
-      );
+    const made: MadeTrace[] = [];
+    const keyboard = stopOnEnter(session);
+    try {
+      for (let run = 1; run <= runs; run++) {
+        const trace = await recordStart(engine, image, {
+          ...options,
+          tracerDir: path.join(__dirname, 'tracer'),
+          signal: session.signal,
+          stop: keyboard.stop(),
+          onProgress: session.terminal.progress,
+          onLog: (line) => {
+            session.terminal.debug(line);
+          },
+        });
+        const file = runs === 1 ? output : numbered(output, run);
+        await writeTrace(file, trace, session.signal);
+        made.push({ file, trace });
+      }
+    } finally {
+      keyboard.close();
     }
-    const failure = reason === undefined ? 'its end is missing' : NOT_READY[reason];
-    if (failure !== undefined) {
-      for (const line of log) session.terminal.error(`  ${line}`);
-      session.terminal.error(
-        `The start did not become ready: ${failure}${exitCode === undefined ? '' : ` with exit code ${exitCode}`}. ${output} holds what it read until then.\nCheck the image's own output, or choose another rule with --ready or more time with --timeout.`,
+    const layers = runs > 1 ? (await scansOf(session, image)).map((scan) => scan?.entries) : undefined;
+    const compared =
+      layers &&
+      compareRuns(
+        made.map(({ trace }) => trace),
+        layers,
+        image.config,
       );
-      return EXIT.failed;
-    }
-    return EXIT.done;
+    return reportTraces(session.terminal, flags.json === true, made, compared);
   },
 });
+
+async function scansOf(session: Session, image: Image): Promise<(LayerScan | undefined)[]> {
+  return (await session.scan(image)).map((result) => ('scan' in result ? result.scan : undefined));
+}
+
+/** By the image alone: nothing runs. */
+function guess(
+  session: Session,
+  image: Image,
+  scans: readonly (LayerScan | undefined)[],
+  command?: readonly string[],
+) {
+  return guessStart(
+    {
+      reference: image.reference,
+      config: image.config,
+      layers: scans.map((scan) => scan?.entries),
+      read: async (layer, entry) => {
+        const [scan, blob] = [scans[layer], image.layers[layer]?.blob];
+        if (!scan || !blob) throw new Error('A file was found in a layer that was not scanned.');
+        const start = scan.entries.offset(entry);
+        const end = start + scan.entries.size(entry);
+        const parts: Uint8Array[] = [];
+        for await (const part of readTar(scan, blob, { start, end }, session.signal)) parts.push(part);
+        return Buffer.concat(parts);
+      },
+    },
+    { command, signal: session.signal },
+  );
+}
+
+/** At a terminal, Enter ends the recording that runs and keeps it. */
+function stopOnEnter({ terminal }: Session): { stop(): AbortSignal; close(): void } {
+  let current = new AbortController();
+  const lines = process.stdin.isTTY ? createInterface(process.stdin) : undefined;
+  lines?.on('line', () => {
+    current.abort();
+  });
+  if (lines) terminal.info('Press Enter to end the recording and keep it.');
+  return {
+    stop: () => {
+      current = new AbortController();
+      return current.signal;
+    },
+    close: () => lines?.close(),
+  };
+}
 
 /** `docker-daemon:team/service:1.0` becomes `team-service-1.0`. */
 function fileName(reference: string): string {
   return reference.replace(/^docker-daemon:/, '').replace(/[^A-Za-z0-9._-]+/g, '-');
+}
+
+/** `shop.soci-trace.jsonl` becomes `shop.2.soci-trace.jsonl`. */
+function numbered(file: string, run: number): string {
+  const { dir, base } = path.parse(file);
+  const dot = base.indexOf('.', 1);
+  return path.join(dir, dot < 0 ? `${base}.${run}` : `${base.slice(0, dot)}.${run}${base.slice(dot)}`);
 }

@@ -1,4 +1,5 @@
 /** Several starts of one image laid over each other: what all of them touch, and what only some do. */
+import type { TarEntries } from '../layer/types';
 import type { Touch, TraceMapping, Unmapped } from './types';
 
 /** One file and in how many of the runs it was touched. */
@@ -57,6 +58,38 @@ export function uniteRuns(mappings: readonly TraceMapping[], atLeast = 1): Unite
       // The numbers of processes differ from run to run.
       processes: first.processes,
     },
+  };
+}
+
+/** How many files and spans were touched in exactly `k` of the runs, at index `k − 1`. */
+export interface Stability {
+  readonly files: readonly number[];
+  /** Spans of this many bytes of the layers' tars, counted from their beginnings. */
+  readonly spans: readonly number[];
+}
+
+/** @param layers those that the mappings are of, lowest first */
+export function stability(
+  mappings: readonly TraceMapping[],
+  layers: readonly (TarEntries | undefined)[],
+  spanSize: number,
+): Stability {
+  const spans = new Map<string, number>();
+  for (const { touches } of mappings) {
+    const inThisRun = new Set<string>();
+    for (const { layer, entry, start, end } of touches) {
+      const data = layers[layer]?.offset(entry) ?? 0;
+      for (let span = Math.floor((data + start) / spanSize); span * spanSize < data + end; span++) {
+        if (end > start) inThisRun.add(`${layer}/${span}`);
+      }
+    }
+    for (const span of inThisRun) spans.set(span, (spans.get(span) ?? 0) + 1);
+  }
+  const histogram = (counts: readonly number[]) =>
+    mappings.map((_, index) => counts.filter((count) => count === index + 1).length);
+  return {
+    files: histogram(countFiles(mappings).map(({ runs }) => runs)),
+    spans: histogram([...spans.values()]),
   };
 }
 

@@ -51,29 +51,42 @@ export class ImageTree {
 
   /** Follows a path from the root; with `follow` false a link at its end is what is found. */
   resolve(path: string, follow = true): Found {
-    const todo = steps(path).reverse();
-    const way = [this.#root];
-    let links = 0;
-    while (todo.length > 0) {
-      const step = todo.pop() ?? '';
-      if (step === '..') {
-        if (way.length > 1) way.pop();
-        continue;
-      }
-      const node = way.at(-1)?.children?.get(step);
-      if (!node) return { found: 'not-in-image' };
-      if (node.kind !== 'symlink' || (!follow && todo.length === 0)) {
-        way.push(node);
-        continue;
-      }
-      if (++links > MAX_LINKS) return { found: 'symlink-loop' };
-      const target = decodePath(this.#entries(node).get(node.entry).linkname);
-      if (target.startsWith('/')) way.length = 1;
-      todo.push(...steps(target).reverse());
-    }
-    const node = way.at(-1) ?? this.#root;
+    const way = this.#walk(path, follow);
+    if (typeof way === 'string') return { found: way };
+    const { node } = way.at(-1) ?? { node: this.#root };
     if (node.kind === 'file') return this.#file(node.layer, node.entry);
     return { found: node.kind === 'dir' ? 'folder' : node.kind === 'symlink' ? 'symlink' : 'not-a-file' };
+  }
+
+  /** The path without links, as `realpath` gives it; `undefined` where it leads nowhere. */
+  real(path: string): string | undefined {
+    const way = this.#walk(path, true);
+    return typeof way === 'string' ? undefined : `/${way.map(({ name }) => name).join('/')}`;
+  }
+
+  /** The steps to what a path means, below the root. */
+  #walk(path: string, follow: boolean): { name: string; node: Node }[] | 'not-in-image' | 'symlink-loop' {
+    const todo = steps(path).reverse();
+    const way: { name: string; node: Node }[] = [];
+    let links = 0;
+    while (todo.length > 0) {
+      const name = todo.pop() ?? '';
+      if (name === '..') {
+        way.pop();
+        continue;
+      }
+      const node = (way.at(-1)?.node ?? this.#root).children?.get(name);
+      if (!node) return 'not-in-image';
+      if (node.kind !== 'symlink' || (!follow && todo.length === 0)) {
+        way.push({ name, node });
+        continue;
+      }
+      if (++links > MAX_LINKS) return 'symlink-loop';
+      const target = decodePath(this.#entries(node).get(node.entry).linkname);
+      if (target.startsWith('/')) way.length = 0;
+      todo.push(...steps(target).reverse());
+    }
+    return way;
   }
 
   /** Everything in the image but its root, each folder before what is in it. */

@@ -7,7 +7,7 @@ export interface TraceHeader {
   readonly t0_unix_ns: string;
   readonly clock: 'monotonic';
   readonly unit: 'us';
-  /** How it was recorded: `ptrace-seccomp`, `ptrace`, `compat`, `import:strace` … */
+  /** How it was recorded: `ptrace-seccomp`, `ptrace`, `compat`, `import:strace` …; `guess` where it was not. */
   readonly mode: string;
   /** 1: opens and execs, 2: reads and mappings too, 3: metadata too. */
   readonly level: number;
@@ -86,7 +86,7 @@ export interface TraceFooter {
 /**
  * The rule that fired, or how the recording ended without one: after the longest time (`timeout`), by the container's own
  * end (`early-exit`; `oom` when the kernel ended it for want of memory), by the person (`stopped`), by the loss of the
- * engine (`engine-lost`). An imported trace ends as `imported`.
+ * engine (`engine-lost`). An imported trace ends as `imported`, a static guess as `guessed`.
  */
 export type EndReason = (typeof END_REASONS)[number];
 export const END_REASONS = [
@@ -102,6 +102,7 @@ export const END_REASONS = [
   'stopped',
   'engine-lost',
   'imported',
+  'guessed',
 ] as const;
 
 export interface StartupTrace {

@@ -86,7 +86,7 @@ export async function fuseTruth(image: string, ready: RegExp): Promise<FuseTruth
 }
 
 /** The image's layers as the engine keeps them, topmost first. */
-async function overlayFolders(image: string): Promise<string[]> {
+export async function overlayFolders(image: string): Promise<string[]> {
   const { docker } = await testEngine();
   const { GraphDriver: driver } = await docker.getImage(image).inspect();
   if (driver.Name !== 'overlay2') throw new Error(`The engine keeps its layers by ${driver.Name}.`);

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { uniteRuns } from '../../../src/trace/runs';
+import { stability, uniteRuns } from '../../../src/trace/runs';
 import type { Touch, TraceMapping } from '../../../src/trace/types';
 import { Random } from '../../support/random';
+import { fakeEntries } from '../../support/scans';
 
 const touch = (entry: number, start: number, end: number, at = 0, kind: Touch['kind'] = 'read'): Touch => ({
   layer: 0,
@@ -53,6 +54,18 @@ test('union, two of three, and what all have', () => {
   ]);
   assert.equal(two.mapping.files, 2);
   assert.deepEqual(brief(uniteRuns(runs, 3).mapping), [[1, 90, 95, 4]]);
+});
+
+test('in how many runs files and spans were touched', () => {
+  // Data at 512, 2048 and 3584 of the tar.
+  const layers = [fakeEntries(['a', 'b', 'c'].map((name) => ({ name, size: 1000 })))];
+  const runs = [
+    run([touch(0, 0, 100), touch(1, 0, 600)]),
+    run([touch(0, 0, 0, 0, 'open'), touch(1, 0, 10)]),
+    run([touch(0, 90, 95), touch(2, 0, 10)]),
+  ];
+  // Spans of 512 bytes: 1 by two runs, 4 by two, 5 by one, 7 by one.
+  assert.deepEqual(stability(runs, layers, 512), { files: [1, 1, 1], spans: [2, 2, 0] });
 });
 
 test('one run is itself; none, or more than there are, is a mistake', () => {
