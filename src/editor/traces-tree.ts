@@ -149,6 +149,8 @@ function reasonName(reason: EndReason | undefined): string {
       return vscode.l10n.t('ran to its end');
     case 'imported':
       return vscode.l10n.t('imported');
+    case 'guessed':
+      return vscode.l10n.t('guessed');
     case 'timeout':
       return vscode.l10n.t('not ready in time');
     case 'early-exit':
