@@ -7,7 +7,7 @@ import { parseNode } from '../plan/node';
 import { createPicture } from '../plan/picture';
 import type { PlanInput, PlanOptions } from '../plan/plan';
 import { renderReport } from '../plan/report';
-import type { Forecast, Plan, PullMode } from '../plan/types';
+import type { Best, Forecast, Plan, PullMode } from '../plan/types';
 import { readTrace } from '../trace/file';
 import { mapTrace } from '../trace/map';
 import { uniteRuns } from '../trace/runs';
@@ -51,6 +51,7 @@ export async function planInput(
     })),
     // Several starts of one image: what any of them touched.
     mapping: mappings.length > 1 ? uniteRuns(mappings).mapping : mappings[0],
+    runs: mappings,
   };
 }
 
@@ -61,7 +62,11 @@ export const CIRCUMSTANCE_FLAGS = {
     value: 'NET',
     help: 'local, region, distant, slow, or rtt=MS,bw=MBPS (region).',
   },
-  node: { type: 'string', value: 'NODE', help: 'The machine that pulls: cores=N,disk=MBPS.' },
+  node: {
+    type: 'string',
+    value: 'NODE',
+    help: 'The machine that pulls: an instance type, or cores=N,disk=MBPS,memory=GIB,network=GBITPS.',
+  },
 } as const;
 
 export function readCircumstances({
@@ -96,7 +101,11 @@ export const planCommand = defineCommand({
       value: 'NET',
       help: 'local, region, distant, slow, or rtt=MS,bw=MBPS (region).',
     },
-    node: { type: 'string', value: 'NODE', help: 'The machine that pulls: cores=N,disk=MBPS.' },
+    node: {
+      type: 'string',
+      value: 'NODE',
+      help: 'The machine that pulls: an instance type, or cores=N,disk=MBPS,memory=GIB,network=GBITPS.',
+    },
     html: { type: 'string', value: 'FILE', help: 'Write the span map as one self-contained page.' },
     platform: {
       type: 'string',
@@ -112,6 +121,7 @@ export const planCommand = defineCommand({
       ...readCircumstances(flags),
       minLayerSize: minimum === undefined ? undefined : parseBytes(minimum, 'min-layer-size'),
       spanSizes: sizes?.split(',').map((size) => parseBytes(size.trim(), 'span-sizes')),
+      best: true,
     };
     const image = await session.open(reference, flags.platform);
     const steps = await readSteps(image, flags.dockerfile);
@@ -171,8 +181,30 @@ function describePlan(plan: Plan): string {
         formatBytes(mode.bytes),
       ]),
     ),
+    '',
+    plan.advice.reason,
+    ...(plan.best === null ? [] : ['', ...describeBest(plan.best)]),
+    ...plan.advice.rules.map(({ text, evidence }) => `\n${text} [${evidence}]`),
     ...plan.notes.map((note) => `\n${note}`),
   ]
     .filter((line) => line !== null)
     .join('\n');
+}
+
+function describeBest({ reason, evidence, table }: Best): string[] {
+  return [
+    `Best index: ${reason}`,
+    evidence,
+    '',
+    formatTable(
+      ['', 'ways to index', 'ready after', 'bytes', 'ztocs'],
+      table.map((row) => [
+        row.best ? '→' : '',
+        row.name,
+        formatSeconds(row.totalSeconds),
+        formatBytes(row.bytes),
+        formatBytes(row.indexBytes),
+      ]),
+    ),
+  ];
 }

@@ -5,6 +5,8 @@ import type { Descriptor } from '../oci/types';
 import { DEFAULT_MIN_LAYER_SIZE } from '../soci/layers';
 import { ztocSizer } from '../soci/ztoc';
 import type { TraceMapping } from '../trace/types';
+import { advise } from './advise';
+import { bestOf } from './best';
 import { choose } from './choice';
 import { planTrace } from './coverage';
 import { createEvaluator } from './evaluate';
@@ -50,6 +52,10 @@ export interface PlanOptions {
   readonly minLayerSize?: number | undefined;
   readonly network?: Network | undefined;
   readonly node?: Node | undefined;
+  /** Whether to look for the best index of any kind, which takes longer than the rest of the plan. */
+  readonly best?: boolean | undefined;
+  /** Whether the nodes have `[prefetch] enable = true`; matters for the best index. */
+  readonly prefetch?: boolean | undefined;
 }
 
 /** The spans of every scanned layer at one span size, and when the start touches each first. */
@@ -163,6 +169,7 @@ export function createPlanner(input: PlanInput): Planner {
     const plain = evaluator.forecast(chosen, circumstances, 'docker-pull');
     const parallel = evaluator.forecast(chosen, circumstances, 'parallel-pull');
     const lazy: readonly Forecast[] = chosenRow ? [chosenRow.lazy, chosenRow.prefetch] : [];
+    const modes = [plain, parallel, ...(trace ? lazy : [])];
     return {
       version: 1,
       image: input.image,
@@ -173,7 +180,24 @@ export function createPlanner(input: PlanInput): Planner {
       trace: trace ?? null,
       rows,
       choice,
-      modes: [plain, parallel, ...(trace ? lazy : [])],
+      modes,
+      advice: advise({
+        layers,
+        input: input.layers,
+        touches: united.touches,
+        modes,
+        node,
+        spans: chosenRow?.spans ?? 0,
+      }),
+      best:
+        options.best && trace && anyIndexed
+          ? bestOf(
+              evaluator,
+              circumstances,
+              { spanSizes, prefetch: options.prefetch, severalRuns: runs.length > 1 },
+              input.layers.map(({ descriptor }) => descriptor.digest),
+            )
+          : null,
       prefetch: prefetch(choice.spanSize, minLayerSize),
       notes: planNotes(layers, trace, plain, chosenRow?.lazy),
     };

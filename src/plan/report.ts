@@ -3,7 +3,7 @@ import { formatBytes, formatCount, formatSeconds, formatShare, formatSize } from
 import type { Picture } from './picture';
 import { cellPaths, escapeXml as escapeHtml, MAP_COLORS, round } from './picture/svg';
 import type { Cell } from './picture/types';
-import type { Forecast, Plan, PlanLayer } from './types';
+import type { Best, Forecast, Plan, PlanLayer, Rule } from './types';
 import { assumptions, MODE_NAMES } from './words';
 
 /** CSS pixels of the longest bar, and the fewest for a layer of a few hundred bytes. */
@@ -45,6 +45,9 @@ ${figures(plan)}
 ${sizes(plan)}
 <h2>Time to ready</h2>
 ${modes(plan.modes)}
+<p>${escapeHtml(plan.advice.reason)}</p>
+<ul>${plan.advice.rules.map((rule) => `<li>${withEvidence(rule)}</li>`).join('')}</ul>
+${plan.best ? bestIndex(plan.best) : ''}
 ${files(plan, picture)}
 <h2>Notes</h2>
 <ul>${[...plan.notes, assumptions(plan)].map((note) => `<li>${escapeHtml(note)}</li>`).join('')}</ul>
@@ -131,6 +134,19 @@ function sizes({ rows, choice, trace }: Plan): string {
     return `<tr${best ? ' class="best"' : ''}><td>${formatSize(row.spanSize)}${best ? ' ✓' : ''}</td>${cells.map((cell) => `<td class="number">${cell}</td>`).join('')}</tr>`;
   });
   return `<div class="scroll"><table><thead><tr><th>Span size</th><th class="number">Spans fetched</th><th class="number">Bytes of spans</th><th class="number">Unused</th><th class="number">Ztocs</th><th class="number">Waits</th><th class="number">Ready, lazy</th><th class="number">Ready, prefetch</th></tr></thead><tbody>${lines.join('')}</tbody></table></div>`;
+}
+
+function withEvidence({ text, evidence }: Rule): string {
+  return `${escapeHtml(text)} <small>${escapeHtml(evidence)}</small>`;
+}
+
+/** The best index of any kind, with those to choose from. */
+function bestIndex({ reason, evidence, table }: Best): string {
+  const lines = table.map((row) => {
+    const cells = [formatSeconds(row.totalSeconds), formatBytes(row.bytes), formatBytes(row.indexBytes)];
+    return `<tr${row.best ? ' class="best"' : ''}><td>${escapeHtml(row.name)}${row.best ? ' ✓' : ''}</td>${cells.map((cell) => `<td class="number">${cell}</td>`).join('')}</tr>`;
+  });
+  return `<h2>Best index</h2><p>${withEvidence({ text: reason, evidence })}</p><div class="scroll"><table><thead><tr><th>Way to index</th><th class="number">Ready</th><th class="number">Bytes</th><th class="number">Ztocs</th></tr></thead><tbody>${lines.join('')}</tbody></table></div>`;
 }
 
 function modes(list: readonly Forecast[]): string {

@@ -102,6 +102,70 @@ export interface LayerSpans {
   readonly spans: SpanRuns;
 }
 
+/** A network beyond which another way to index is faster by more than equal runs differ. */
+export interface Flip {
+  readonly axis: 'rttMs' | 'bytesPerSecond';
+  /** Milliseconds or bytes per second. */
+  readonly value: number;
+  /** On which side the other way is the better one. */
+  readonly side: 'below' | 'above';
+  /** The other way. */
+  readonly spanSizes: readonly (number | null)[];
+  readonly prefetch: boolean;
+}
+
+/** One way to index the image, with its forecast. */
+export interface BestRow {
+  readonly name: string;
+  /** Bytes by layer; null where the layer stays out of the index. */
+  readonly spanSizes: readonly (number | null)[];
+  readonly prefetch: boolean;
+  readonly indexVersion: IndexVersion;
+  readonly totalSeconds: number;
+  readonly bytes: number;
+  readonly requests: number;
+  /** Bytes of all ztocs. */
+  readonly indexBytes: number;
+  readonly best: boolean;
+  /** True where no other way is better in time, bytes and index size together. */
+  readonly undominated: boolean;
+}
+
+/** The best way to index the image that the simulator found. */
+export interface Best {
+  /** Bytes by layer; null where the layer stays out of the index. */
+  readonly spanSizes: readonly (number | null)[];
+  /** Bytes of the smallest layer that the index covers. */
+  readonly minLayerSize: number;
+  /** What the prefetch artifacts list; for nodes with `[prefetch] enable = true`, others ignore them. */
+  readonly prefetch: readonly LayerSpans[];
+  readonly indexVersion: IndexVersion;
+  readonly indexBytes: number;
+  readonly forecast: Forecast;
+  /** The forecast of what is done when nobody chooses. Never less than that of the best. */
+  readonly usual: Forecast;
+  /** In sentences with figures, with the networks for which it holds. */
+  readonly reason: string;
+  readonly flips: readonly Flip[];
+  /** What it rests on. */
+  readonly evidence: string;
+  /** Ways to choose from, fastest first. */
+  readonly table: readonly BestRow[];
+}
+
+/** Something to know or to do, and what it rests on. */
+export interface Rule {
+  readonly text: string;
+  readonly evidence: string;
+}
+
+/** How to pull the image on this node. */
+export interface Advice {
+  readonly mode: PullMode;
+  readonly reason: string;
+  readonly rules: readonly Rule[];
+}
+
 export interface PlanTrace {
   /** Distinct files that the start opened, executed or mapped. */
   readonly files: number;
@@ -132,6 +196,10 @@ export interface Plan {
   readonly choice: { readonly spanSize: number; readonly reason: string };
   /** Every way to pull, with the recommended span size. */
   readonly modes: readonly Forecast[];
+  /** Which of them to take, and what to watch with it. */
+  readonly advice: Advice;
+  /** The best index of any kind; null where it was not asked for, or without a trace. */
+  readonly best: Best | null;
   /** The touched spans of each indexed layer at the recommended span size; layers without one are left out. */
   readonly prefetch: readonly LayerSpans[];
   /** What is missing or assumed, in sentences. */

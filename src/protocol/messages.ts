@@ -46,7 +46,12 @@ import type {
   TimelineSpan,
 } from '../plan/picture/types';
 import type {
+  Advice,
+  Best,
+  BestRow,
+  Flip,
   Forecast,
+  IndexVersion,
   LayerSpans,
   Network,
   Node,
@@ -54,6 +59,7 @@ import type {
   PlanLayer,
   PlanTrace,
   PullMode,
+  Rule,
   SpanSizeRow,
 } from '../plan/types';
 import {
@@ -175,8 +181,11 @@ export const settings = object<Settings>({
   extra: list(entryRef),
 });
 
+const pullMode = oneOf<PullMode>(['docker-pull', 'parallel-pull', 'lazy', 'lazy-prefetch']);
+const indexVersion: Check<IndexVersion> = (value, where) => (number(1, 2, true)(value, where) === 1 ? 1 : 2);
+
 const forecast = object<Forecast>({
-  mode: oneOf<PullMode>(['docker-pull', 'parallel-pull', 'lazy', 'lazy-prefetch']),
+  mode: pullMode,
   pullSeconds: amount,
   startSeconds: amount,
   totalSeconds: amount,
@@ -227,6 +236,49 @@ const version: Check<1> = (value, where) => {
 
 const layerSpans = list(object<LayerSpans>({ layer: count, digest: text, spans: list(pair(count)) }));
 
+const sizes = list(orNull(spanSize));
+
+const advice = object<Advice>({
+  mode: pullMode,
+  reason: longText,
+  rules: list(object<Rule>({ text: longText, evidence: longText })),
+});
+
+const best = object<Best>({
+  spanSizes: sizes,
+  minLayerSize: count,
+  prefetch: layerSpans,
+  indexVersion,
+  indexBytes: count,
+  forecast,
+  usual: forecast,
+  reason: longText,
+  flips: list(
+    object<Flip>({
+      axis: oneOf(['rttMs', 'bytesPerSecond']),
+      value: amount,
+      side: oneOf(['below', 'above']),
+      spanSizes: sizes,
+      prefetch: flag,
+    }),
+  ),
+  evidence: longText,
+  table: list(
+    object<BestRow>({
+      name: text,
+      spanSizes: sizes,
+      prefetch: flag,
+      indexVersion,
+      totalSeconds: amount,
+      bytes: count,
+      requests: count,
+      indexBytes: count,
+      best: flag,
+      undominated: flag,
+    }),
+  ),
+});
+
 const plan = object<Plan>({
   version,
   image: object<Plan['image']>({ reference: text, digest: text, platform: text }),
@@ -238,6 +290,8 @@ const plan = object<Plan>({
   rows: list(row),
   choice: object<Plan['choice']>({ spanSize, reason: text }),
   modes: list(forecast),
+  advice,
+  best: orNull(best),
   prefetch: layerSpans,
   notes: list(text),
 });
