@@ -35,10 +35,15 @@ export async function indexBySoci(
       terminal.debug(line);
     },
   };
+  const isInRegistry = typed(() => parseReference(reference)).transport === 'docker';
+  if (asked.format === 'v1' && (!isInRegistry || reference !== output))
+    throw new UsageError(
+      '--indexer soci with --format v1 takes docker://HOST/NAME:TAG, and the same as --output.',
+    );
   const cli = await findSociCli(undefined, options);
   const said =
     asked.format === 'v1'
-      ? await createAndPush(cli, reference, output, asked, flags, options)
+      ? await createAndPush(cli, reference, asked, flags, options)
       : await writeTo(
           session,
           typed(() => parseDestination(output)),
@@ -72,16 +77,10 @@ async function layoutOf(session: Session, reference: string, flags: RegistryFlag
 async function createAndPush(
   cli: SociCli,
   reference: string,
-  output: string,
   asked: Asked,
   flags: RegistryFlagValues,
   options: { readonly signal: AbortSignal; readonly onLine: (line: string) => void },
 ): Promise<SociOutput> {
-  const isRegistry = typed(() => parseReference(reference)).transport === 'docker';
-  if (!isRegistry || reference !== output)
-    throw new UsageError(
-      '--indexer soci with --format v1 takes docker://HOST/NAME:TAG, and the same as --output.',
-    );
   const source = reference.slice('docker://'.length);
   const said = await runSociCli(cli, { ...asked, source }, options);
   await pushBySociCli(cli, source, asked.platforms, { ...options, plainHttp: flags['plain-http'] ?? false });
