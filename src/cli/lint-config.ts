@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { text as readStream } from 'node:stream/consumers';
 import { readImageFacts, type ImageFacts } from '../cluster/image-facts';
 import { fixAll, lintFile } from '../cluster/lint';
 import { describeFindings, lintJson, lintSarif, type FileReport } from '../cluster/lint-report';
@@ -93,10 +94,16 @@ export async function readImage(session: Session, flags: NodeFlagValues): Promis
   );
 }
 
-/** @throws LensError `cli/cannot-read` */
+/**
+ * The text of a file; `-` is stdin.
+ *
+ * @throws LensError `cli/cannot-read`
+ */
 export async function readText(file: string, signal: AbortSignal): Promise<string> {
   try {
-    return await readFile(file, { encoding: 'utf8', signal });
+    return file === '-'
+      ? await readStream(process.stdin)
+      : await readFile(file, { encoding: 'utf8', signal });
   } catch (error) {
     signal.throwIfAborted();
     throw new LensError(

@@ -1,6 +1,7 @@
 import { messageOf, isAbort, LensError } from '../errors';
 import { commandHelp, EXIT, UsageError, type Command, type ExitCode } from './command';
 import { cleanCommand } from './clean';
+import { clusterDoctorCommand } from './cluster-doctor';
 import { configCommand } from './config';
 import { gateCommand } from './gate';
 import { getCommand } from './get';
@@ -34,6 +35,7 @@ const COMMANDS: readonly Command[] = [
   gateCommand,
   configCommand,
   lintConfigCommand,
+  clusterDoctorCommand,
 ];
 
 /** Runs one command line to its exit code. Nothing is thrown: every failure becomes a sentence on stderr. */
@@ -43,9 +45,9 @@ export async function runCli(
   signal: AbortSignal,
   workerFile?: string,
 ): Promise<ExitCode> {
-  const [name, ...rest] = argv;
-  const command = COMMANDS.find((one) => one.name === name);
-  if (!command) return helpOrComplain(name, terminal);
+  const command = findCommand(argv);
+  if (!command) return helpOrComplain(argv, terminal);
+  const rest = argv.slice(command.name.split(' ').length);
 
   const own = rest.includes('--') ? rest.slice(0, rest.indexOf('--')) : rest;
   if (own.includes('--help') || own.includes('-h')) {
@@ -63,7 +65,12 @@ export async function runCli(
   }
 }
 
-function helpOrComplain(name: string | undefined, terminal: Terminal): ExitCode {
+/** Some verbs are two words: `cluster doctor`. */
+function findCommand([first = '', second = '']: readonly string[]): Command | undefined {
+  return COMMANDS.find(({ name }) => name === first || name === `${first} ${second}`);
+}
+
+function helpOrComplain([name, next]: readonly string[], terminal: Terminal): ExitCode {
   const width = Math.max(...COMMANDS.map((one) => one.name.length));
   const help = [
     'SOCI Lens: which bytes of a container image its start reads, and the SOCI index that fits.',
@@ -77,6 +84,14 @@ function helpOrComplain(name: string | undefined, terminal: Terminal): ExitCode 
   if (name === '--help' || name === '-h' || name === 'help') {
     terminal.result(help);
     return EXIT.done;
+  }
+  const family = COMMANDS.filter((one) => one.name.startsWith(`${name ?? ''} `));
+  if (name !== undefined && family.length > 0) {
+    const verbs = family.map((one) => `  ${one.name.padEnd(width)}  ${one.summary}`).join('\n');
+    const isHelp = next === '--help' || next === '-h';
+    if (isHelp) terminal.result(verbs);
+    else terminal.error(verbs);
+    return isHelp ? EXIT.done : EXIT.usage;
   }
   terminal.error(name === undefined ? help : `There is no verb "${name}"; soci-lens --help lists them.`);
   return EXIT.usage;

@@ -163,6 +163,14 @@ export class RegistryClient {
     return downloadBlob(this.channel, descriptor, range, signal);
   }
 
+  /** True when the registry gives a part of a blob that is asked for by its range, and not the whole. */
+  async answersRanges({ digest }: Pick<Descriptor, 'digest'>, signal?: AbortSignal): Promise<boolean> {
+    const headers = { range: 'bytes=0-1' };
+    const response = await this.call({ method: 'GET', path: `blobs/${digest}`, headers, signal });
+    await response.discard();
+    return response.status === 206;
+  }
+
   /** A whole blob in memory, digest checked. */
   async readBlob(
     descriptor: Pick<Descriptor, 'digest' | 'size'>,

@@ -17,6 +17,7 @@ const VERBS = [
   'gate',
   'config',
   'lint-config',
+  'cluster doctor',
 ];
 
 test('without a verb the help goes to stderr, and asked for to stdout', async () => {
@@ -31,7 +32,7 @@ test('without a verb the help goes to stderr, and asked for to stdout', async ()
 
 for (const verb of VERBS) {
   test(`soci-lens ${verb} --help shows usage and every flag`, async () => {
-    const { code, stdout } = await runInProcess([verb, '--help']);
+    const { code, stdout } = await runInProcess([...verb.split(' '), '--help']);
     assert.equal(code, 0);
     assert.match(stdout, new RegExp(`^Usage: soci-lens ${verb} `, 'm'));
     assert.match(stdout, /--json /);
@@ -52,6 +53,8 @@ suite('usage errors end with 2, one sentence and no work', () => {
     ['config --node m6i.huge', /"m6i.huge" describes no node/],
     ['config --mode eager', /--mode takes lazy, parallel, fallback/],
     ['config --soci-version 0.8', /--soci-version takes 0.9/],
+    ['cluster', /^ {2}cluster doctor /m],
+    ['cluster doctor oci:x', /takes docker:\/\/HOST/],
     ['lint-config x.toml --format xml', /--format takes text, json, sarif/],
     ['lint-config x.toml --image app:1', /takes oci:FOLDER or docker/],
     ['plan oci:x', /--trace is missing/],
