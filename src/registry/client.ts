@@ -166,7 +166,7 @@ export class RegistryClient {
   /** True when the registry gives a part of a blob that is asked for by its range, and not the whole. */
   async answersRanges({ digest }: Pick<Descriptor, 'digest'>, signal?: AbortSignal): Promise<boolean> {
     const headers = { range: 'bytes=0-1' };
-    const response = await this.call({ method: 'GET', path: `blobs/${digest}`, headers, signal });
+    const response = await this.channel.call({ method: 'GET', path: `blobs/${digest}`, headers, signal });
     await response.discard();
     return response.status === 206;
   }
