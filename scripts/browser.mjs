@@ -16,11 +16,11 @@ export function findBrowser() {
 }
 
 /** Starts it without a window. */
-export async function launchBrowser({ viewport = { width: 1280, height: 800 }, colorScheme = 'dark' } = {}) {
+export async function startBrowser() {
   const executablePath = findBrowser();
   if (!executablePath) throw new Error('No Chromium, Chrome or Edge was found; CHROMIUM may name one.');
   const { chromium } = await import('playwright-core');
-  const browser = await chromium.launch({
+  return chromium.launch({
     executablePath,
     args: [
       // Root has no sandbox of its own; as anybody else the browser keeps it.
@@ -33,6 +33,11 @@ export async function launchBrowser({ viewport = { width: 1280, height: 800 }, c
       '--disable-sync',
     ],
   });
+}
+
+/** The same with one window of its own. */
+export async function launchBrowser({ viewport = { width: 1280, height: 800 }, colorScheme = 'dark' } = {}) {
+  const browser = await startBrowser();
   const context = await browser.newContext({ viewport, colorScheme });
   return { browser, context, close: () => browser.close() };
 }

@@ -12,6 +12,9 @@ import {
   vsCodeDataGridRow,
   vsCodeDropdown,
   vsCodeOption,
+  vsCodePanels,
+  vsCodePanelTab,
+  vsCodePanelView,
   vsCodeProgressRing,
   vsCodeTextField,
 } from '@vscode/webview-ui-toolkit';
@@ -38,6 +41,9 @@ export function registerControls(): void {
     vsCodeDataGridRow(),
     vsCodeDropdown(),
     vsCodeOption(),
+    vsCodePanels(),
+    vsCodePanelTab(),
+    vsCodePanelView(),
     vsCodeProgressRing(),
     vsCodeTextField(),
   );
@@ -118,8 +124,8 @@ export function dropdown(label: string, onChange: (value: string) => void): Drop
 
 export interface SliderControl {
   readonly element: HTMLElement;
-  /** Moves to the nearest of the steps. */
-  show(value: number): void;
+  /** Moves to the nearest of the steps. `best` is the value to mark, with its reason. */
+  show(value: number, best?: { readonly value: number; readonly reason: string }): void;
 }
 
 /** A choice among steps by dragging or by the arrow keys; calls back while it moves. The toolkit has none. */
@@ -132,6 +138,16 @@ export function slider(
   const input = document.createElement('input');
   Object.assign(input, { type: 'range', min: '0', max: String(steps.length - 1), step: '1' });
   const value = h('output');
+  const mark = h('button', { class: 'best-mark', type: 'button', hidden: '' }, 'best');
+  let best: number | undefined;
+  const nearest = (wanted: number): number => {
+    let found = 0;
+    const distance = (step: number): number => Math.abs(Math.log((step + 1) / (wanted + 1)));
+    steps.forEach((step, index) => {
+      if (distance(step) < distance(steps[found] ?? 0)) found = index;
+    });
+    return found;
+  };
   const say = (text: string): void => {
     value.textContent = text;
     input.setAttribute('aria-valuetext', text);
@@ -143,127 +159,62 @@ export function slider(
     say(format(chosen));
     onInput(chosen);
   });
+  mark.addEventListener('click', () => {
+    if (best === undefined) return;
+    input.valueAsNumber = nearest(best);
+    say(format(best));
+    onInput(best);
+  });
   return {
     element: h(
       'div',
       { class: 'field slider' },
       h('span', { class: 'field-label', 'aria-hidden': 'true' }, label, ' ', value),
-      input,
+      h('div', { class: 'slider-track' }, input, mark),
     ),
-    show(wanted) {
+    show(wanted, marked) {
+      best = marked?.value;
+      mark.hidden = marked === undefined;
+      if (marked !== undefined) {
+        mark.style.insetInlineStart = `${(nearest(marked.value) / (steps.length - 1)) * 100}%`;
+        mark.title = marked.reason;
+        mark.setAttribute('aria-label', `Best: ${format(marked.value)}. ${marked.reason}`);
+      }
       // While the person moves it, the answer to an earlier place must not pull it back.
       if (document.activeElement === input) return;
-      let nearest = 0;
-      steps.forEach((step, index) => {
-        const best = steps[nearest] ?? 1;
-        if (Math.abs(Math.log(step / wanted)) < Math.abs(Math.log(best / wanted))) nearest = index;
-      });
-      input.valueAsNumber = nearest;
+      input.valueAsNumber = nearest(wanted);
       say(format(wanted));
     },
   };
 }
 
-export interface Column {
-  readonly title: string;
-  /** A CSS grid track: `1fr`, `minmax(8em, 2fr)`. */
-  readonly width: string;
-  readonly numeric?: boolean;
-}
-
-export interface GridRow {
-  /** Names the row across renderings, so that the focus stays where it was. */
-  readonly key: string;
-  readonly cells: readonly (string | Node)[];
-  /** Marks the row that the map shows. */
-  readonly current?: boolean;
-}
-
-export interface GridControl {
+export interface TabsControl {
   readonly element: HTMLElement;
-  show(rows: readonly GridRow[]): void;
-  /** Marks the row with this key as the current one, and no other. */
-  mark(key: string): void;
+  /** Brings a tab to the front by its name. */
+  select(name: string): void;
 }
 
-/** A table; Enter or a click on a row calls `onPick` with its key. */
-export function grid(label: string, columns: readonly Column[], onPick?: (key: string) => void): GridControl {
-  const template = columns.map((column) => column.width).join(' ');
-  const element = h('vscode-data-grid', {
-    'aria-label': label,
-    'grid-template-columns': template,
-    'generate-header': 'none',
-  });
-  const cell = (content: string | Node, column: number, type: string): HTMLElement =>
-    h(
-      'vscode-data-grid-cell',
-      {
-        'grid-column': String(column + 1),
-        ...(type !== 'default' && { 'cell-type': type }),
-        class: columns[column]?.numeric === true ? 'numeric' : '',
-      },
-      content,
-    );
-  const row = (key: string | undefined, type: string, cells: readonly HTMLElement[]): HTMLElement =>
-    h(
-      'vscode-data-grid-row',
-      {
-        'grid-template-columns': template,
-        ...(type !== 'default' && { 'row-type': type }),
-        ...(key !== undefined && { 'data-key': key }),
-      },
-      ...cells,
-    );
-
-  const pick = (event: Event): void => {
-    const key =
-      event.target instanceof Element ? event.target.closest('[data-key]')?.getAttribute('data-key') : null;
-    if (key !== null && key !== undefined) onPick?.(key);
-  };
-  if (onPick !== undefined) {
-    element.classList.add('pickable');
-    element.addEventListener('click', pick);
-    element.addEventListener('keydown', (event) => {
-      if (event.key !== 'Enter') return;
-      event.preventDefault();
-      pick(event);
-    });
-  }
-
-  const header = row(
-    undefined,
-    'header',
-    columns.map((column, index) => cell(column.title, index, 'columnheader')),
+/** Panels of which one is in front; `onChange` hears which. */
+export function tabs(
+  panels: readonly { readonly name: string; readonly title: string; readonly content: Node }[],
+  chosen: string,
+  onChange: (name: string) => void,
+): TabsControl {
+  const element = h(
+    'vscode-panels',
+    { activeid: `tab-${chosen}`, 'aria-label': 'Parts of the picture' },
+    ...panels.map(({ name, title }) => h('vscode-panel-tab', { id: `tab-${name}` }, title)),
+    ...panels.map(({ name, content }) => h('vscode-panel-view', { id: `view-${name}` }, content)),
   );
+  element.addEventListener('change', (event) => {
+    // Dropdowns and checkboxes in the panels say "change" as well; a tab comes with it only here.
+    const tab: unknown = event instanceof CustomEvent ? event.detail : undefined;
+    if (tab instanceof HTMLElement && event.target === element) onChange(tab.id.replace(/^tab-/, ''));
+  });
   return {
-    // A scrolling box must be reachable by keyboard; the cells of the grid are.
-    element: h('div', { class: 'scroll-x' }, element),
-    mark(key) {
-      for (const row of element.querySelectorAll('[data-key]')) {
-        row.setAttribute('aria-selected', String(row.getAttribute('data-key') === key));
-      }
-    },
-    show(rows) {
-      const focused = document.activeElement;
-      const focusedKey = focused?.closest('[data-key]')?.getAttribute('data-key');
-      const focusedColumn = focused?.getAttribute('grid-column');
-      const hadFocus = focused !== null && element.contains(focused);
-      const made = rows.map(({ key, cells, current }) => {
-        const line = row(
-          key,
-          'default',
-          cells.map((content, index) => cell(content, index, index === 0 ? 'rowheader' : 'default')),
-        );
-        if (current !== undefined) line.setAttribute('aria-selected', String(current));
-        return line;
-      });
-      element.replaceChildren(header, ...made);
-      if (!hadFocus || focusedKey === undefined || focusedKey === null) return;
-      // The cells become focusable once the grid has taken the new rows in.
-      requestAnimationFrame(() => {
-        const line = made.find((one) => one.getAttribute('data-key') === focusedKey);
-        line?.querySelector<HTMLElement>(`[grid-column="${focusedColumn ?? '1'}"]`)?.focus();
-      });
+    element,
+    select(name) {
+      element.setAttribute('activeid', `tab-${name}`);
     },
   };
 }

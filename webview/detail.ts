@@ -1,16 +1,24 @@
-/** What is known of one span: where it lies, when the start needs it, which files it holds. */
+/** What is known of one span: where it lies, when the start needs it and for whom, which files it holds. */
 import { formatBytes, formatCount, formatShare } from '../src/plan/format';
 import type { SpanDetail } from '../src/plan/picture/types';
-import { grid } from './controls';
+import { grid } from './grid';
 import { h } from './dom';
 
+export interface DetailEvents {
+  open(entry: number): void;
+  menu(entry: number, path: string, x: number, y: number): void;
+  close(): void;
+}
+
 export interface Detail {
-  show(span: SpanDetail): void;
+  show(span: SpanDetail, instruction: string | null): void;
   clear(): void;
 }
 
-export function createDetail(host: HTMLElement, open: (entry: number) => void): Detail {
+export function createDetail(host: HTMLElement, events: DetailEvents): Detail {
+  let shown: SpanDetail | undefined;
   const title = h('h3');
+  const close = h('button', { class: 'plain', type: 'button' }, 'Close');
   const facts = h('dl', { class: 'facts' });
   const more = h('p', { class: 'more' });
   const files = grid(
@@ -22,27 +30,39 @@ export function createDetail(host: HTMLElement, open: (entry: number) => void): 
       { title: 'Read', width: 'minmax(5.5em, 1fr)', numeric: true },
     ],
     (key) => {
-      open(Number(key));
+      events.open(Number(key));
+    },
+    (key, x, y) => {
+      const path = shown?.files.find((file) => file.entry === Number(key))?.path ?? '';
+      events.menu(Number(key), path, x, y);
     },
   );
+  close.addEventListener('click', () => {
+    events.close();
+  });
   host.hidden = true;
   files.element.classList.add('tall');
-  host.append(title, facts, files.element, more);
+  host.append(h('div', { class: 'detail-head' }, title, close), facts, files.element, more);
 
   return {
-    show(span) {
+    show(span, instruction) {
       host.hidden = false;
-      const inflated = span.uncompressed[1] - span.uncompressed[0];
+      shown = span;
       title.textContent = `Span ${formatCount(span.span)} of layer ${span.layer}`;
-      const fact = (name: string, value: string): HTMLElement[] => [h('dt', {}, name), h('dd', {}, value)];
+      const fact = (name: string, ...value: (string | Node)[]): HTMLElement[] => [
+        h('dt', {}, name),
+        h('dd', {}, ...value),
+      ];
       facts.replaceChildren(
-        ...fact('In the blob', range(span.compressed)),
+        ...(instruction === null ? [] : fact('Made by', h('bdi', { class: 'path' }, instruction))),
+        ...fact('In the blob', `${range(span.compressed)}${bits(span.bits)}`),
         ...fact('In the tar', range(span.uncompressed)),
         ...fact(
           'Read by the start',
-          `${formatBytes(span.touchedBytes)}, ${formatShare(inflated === 0 ? 0 : span.touchedBytes / inflated)} of it`,
+          `${formatBytes(span.touchedBytes)}, ${formatShare(readShare(span))} of it`,
         ),
         ...fact('First touch', when(span)),
+        ...(span.readers.length === 0 ? [] : fact('Read by', h('bdi', {}, span.readers.join(', ')))),
       );
       files.show(
         span.files.map((file) => ({
@@ -62,6 +82,25 @@ export function createDetail(host: HTMLElement, open: (entry: number) => void): 
       host.hidden = true;
     },
   };
+}
+
+/** The same in a few lines, for the pointer. */
+export function briefly(span: SpanDetail): string {
+  return [
+    `Blob ${range(span.compressed)}${bits(span.bits)}`,
+    `Tar ${range(span.uncompressed)}`,
+    `${formatCount(span.fileCount)} files, ${formatShare(readShare(span))} read by the start`,
+    `First touch ${when(span)}`,
+    ...(span.readers.length === 0 ? [] : [`Read by \u2068${span.readers.join(', ')}\u2069`]),
+  ].join('\n');
+}
+
+function readShare({ uncompressed: [start, end], touchedBytes }: SpanDetail): number {
+  return end === start ? 0 : touchedBytes / (end - start);
+}
+
+function bits(count: number): string {
+  return count === 0 ? '' : `, from bit ${8 - count} of its first byte`;
 }
 
 function range([start, end]: readonly [number, number]): string {

@@ -1,95 +1,191 @@
-/** The files of the selected layer, a page of rows at a time. */
+/** The files of a layer or of all: as a list that can be sorted and filtered, or as a tree; rows come as they are seen. */
 import { formatBytes, formatCount } from '../src/plan/format';
-import type { EntriesPage, EntriesQuery } from '../src/plan/picture/types';
+import { packageKey } from '../src/plan/picture/types';
+import type { Package } from '../src/plan/blame/types';
+import type {
+  EntriesPage,
+  EntriesQuery,
+  EntryFilter,
+  EntryRef,
+  EntryRow,
+  EntrySort,
+  FolderPage,
+  ListFolderQuery,
+} from '../src/plan/picture/types';
 import type { PlanLayer } from '../src/plan/types';
-import { button, checkbox, grid, textField } from './controls';
+import { button, checkbox, dropdown, textField } from './controls';
 import { h } from './dom';
+import { createFileTree } from './file-tree';
+import type { TimeRange } from './paint';
+import { virtualTable } from './virtual';
+import type { SortState, VirtualRow } from './virtual';
 
 export interface FilesSource {
   ask(query: EntriesQuery): Promise<EntriesPage>;
-  open(entry: number): void;
+  folder(query: ListFolderQuery): Promise<FolderPage>;
+  fly(entry: EntryRef): void;
+  menu(entry: EntryRef, path: string, x: number, y: number): void;
+  export(filter: EntryFilter): void;
   fail(error: unknown): void;
 }
 
 export interface Files {
-  show(layer: PlanLayer | undefined, pending: number): void;
+  /** `fresh` says that the rows may be others than before. */
+  show(layers: readonly PlanLayer[], layer: number, traced: boolean, fresh: boolean): void;
+  packages(list: readonly Package[]): void;
+  /** Only what was first touched in this time. */
+  time(range: TimeRange | undefined): void;
 }
 
-const PAGE = 50;
-const EVERY = { type: null, package: null, time: null, sort: 'archive', descending: false } as const;
+const PAGE = 100;
 /** Milliseconds without a key, in the filter or in the map, before the host is asked. */
 const PAUSE = 150;
+const TYPES = ['reg', 'dir', 'symlink', 'hardlink', 'char', 'block', 'fifo'] as const;
+const TYPE_NAMES = {
+  reg: 'Files',
+  dir: 'Folders',
+  symlink: 'Symbolic links',
+  hardlink: 'Hard links',
+  char: 'Character devices',
+  block: 'Block devices',
+  fifo: 'Pipes',
+} as const;
 
 export function createFiles(host: HTMLElement, source: FilesSource): Files {
-  let layer: PlanLayer | undefined;
-  let offset = 0;
-  let filter = '';
-  let touchedOnly = false;
-  let asked = 0;
+  let filter: EntryFilter = {
+    layer: null,
+    filter: '',
+    touchedOnly: false,
+    type: null,
+    package: null,
+    time: null,
+    sort: 'touched',
+    descending: true,
+  };
+  let everyLayer = false;
+  let selected = 0;
+  let pages = new Map<number, readonly EntryRow[] | 'asked'>();
+  let total = 0;
   let typing = 0;
-  let shown = '';
 
-  const name = h('p', { class: 'subtitle' });
-  const count = h('span', { class: 'count', role: 'status' });
   const search = textField('Part of a path', (value) => {
+    later({ filter: value });
+  });
+  const only = checkbox('Read by the start only', (touchedOnly) => {
+    change({ touchedOnly });
+  });
+  const where = dropdown('Layers', (value) => {
+    everyLayer = value === 'all';
+    change({ layer: everyLayer ? null : selected });
+    tree.show(selected);
+  });
+  const type = dropdown('Type', (value) => {
+    change({ type: value === 'all' ? null : value });
+  });
+  const owner = dropdown('Package', (value) => {
+    change({ package: value === 'all' ? null : value });
+  });
+  const look = dropdown('Show as', (value) => {
+    tree.element.hidden = value !== 'tree';
+    table.element.hidden = value === 'tree';
+    lists.forEach((one) => (one.hidden = value === 'tree'));
+  });
+  const save = button('Export list…', false, () => {
+    source.export(filter);
+  });
+  const count = h('p', { class: 'count', role: 'status' });
+  const table = virtualTable<EntrySort>({
+    label: 'Files',
+    columns: [
+      { title: 'Path', width: 'minmax(18em, 5fr)', sort: 'path' },
+      { title: 'Layer', width: '4.5em', numeric: true, sort: 'archive' },
+      { title: 'Type', width: 'minmax(5em, .7fr)' },
+      { title: 'Size', width: 'minmax(6em, .8fr)', numeric: true, sort: 'size' },
+      { title: 'Read', width: 'minmax(9em, 1fr)', numeric: true, sort: 'touched' },
+      { title: 'First touch', width: 'minmax(7em, .8fr)', numeric: true, sort: 'at' },
+    ],
+    row: (index) => {
+      const page = pages.get(Math.floor(index / PAGE));
+      if (page === undefined) fetchPage(Math.floor(index / PAGE));
+      const row = page === 'asked' ? undefined : page?.[index % PAGE];
+      return row && cellsOf(row);
+    },
+    onPick: (index) => {
+      const row = rowAt(index);
+      if (row !== undefined) source.fly(row);
+    },
+    onMenu: (index, x, y) => {
+      const row = rowAt(index);
+      if (row !== undefined) source.menu(row, row.path, x, y);
+    },
+    onSort: (by) => {
+      const falling = by !== 'path' && by !== 'archive' && by !== 'at';
+      change({ sort: by, descending: filter.sort === by ? !filter.descending : falling });
+    },
+  });
+  const tree = createFileTree(source);
+  const lists = [search, only, type.element, owner.element, save];
+  host.append(
+    h(
+      'div',
+      { class: 'controls' },
+      look.element,
+      where.element,
+      type.element,
+      owner.element,
+      search,
+      only,
+      save,
+    ),
+    count,
+    table.element,
+    tree.element,
+  );
+  tree.element.hidden = true;
+  owner.element.hidden = true;
+  look.show(
+    [
+      { value: 'list', label: 'List' },
+      { value: 'tree', label: 'Tree' },
+    ],
+    'list',
+  );
+  type.show(
+    [{ value: 'all', label: 'All' }, ...TYPES.map((value) => ({ value, label: TYPE_NAMES[value] }))],
+    'all',
+  );
+
+  const rowAt = (index: number): EntryRow | undefined => {
+    const page = pages.get(Math.floor(index / PAGE));
+    return page === 'asked' ? undefined : page?.[index % PAGE];
+  };
+
+  function change(part: Partial<EntryFilter>): void {
+    filter = { ...filter, ...part };
+    pages = new Map();
+    fetchPage(0);
+  }
+  function later(part: Partial<EntryFilter>): void {
     window.clearTimeout(typing);
     typing = window.setTimeout(() => {
-      filter = value;
-      turn(0);
+      change(part);
     }, PAUSE);
-  });
-  const only = checkbox('Read by the start only', (checked) => {
-    touchedOnly = checked;
-    turn(0);
-  });
-  const back = button('Previous', false, () => {
-    turn(Math.max(0, offset - PAGE));
-  });
-  const next = button('Next', false, () => {
-    turn(offset + PAGE);
-  });
-  const rows = grid(
-    'Files of the layer',
-    [
-      { title: 'Path', width: 'minmax(18em, 5fr)' },
-      { title: 'Type', width: 'minmax(5em, .7fr)' },
-      { title: 'Size', width: 'minmax(5.5em, .8fr)', numeric: true },
-      { title: 'Read', width: 'minmax(5.5em, .8fr)', numeric: true },
-      { title: 'First touch', width: 'minmax(6.5em, .8fr)', numeric: true },
-    ],
-    (key) => {
-      source.open(Number(key));
-    },
-  );
-  rows.element.classList.add('tall');
-  host.append(name, h('div', { class: 'controls' }, search, only, back, next, count), rows.element);
+  }
 
-  function turn(to: number): void {
-    offset = to;
-    if (layer === undefined) return;
-    const mine = ++asked;
-    const [wanted, from] = [layer, offset];
-    source.ask({ ...EVERY, layer: wanted.index, offset: from, limit: PAGE, filter, touchedOnly }).then(
-      (page) => {
-        if (mine !== asked) return;
-        rows.show(
-          page.rows.map((row) => ({
-            key: String(row.entry),
-            cells: [
-              h('bdi', { class: 'path' }, row.path),
-              row.type,
-              row.type === 'reg' ? formatBytes(row.size) : '–',
-              row.touched > 0 ? formatBytes(row.touched) : '–',
-              row.at === null ? '–' : `${formatCount(Math.round(row.at))} ms`,
-            ],
-          })),
-        );
-        back.disabled = from === 0;
-        next.disabled = from + PAGE >= page.total;
+  function fetchPage(page: number): void {
+    const into = pages;
+    into.set(page, 'asked');
+    source.ask({ ...filter, offset: page * PAGE, limit: PAGE }).then(
+      (answer) => {
+        // The filter has changed meanwhile: these rows belong to a list that is gone.
+        if (into !== pages) return;
+        into.set(page, answer.rows);
+        const isNew = page === 0 && into.size === 1;
+        total = answer.total;
         count.textContent =
-          page.total === 0
-            ? 'No file'
-            : `${formatCount(from + 1)}–${formatCount(Math.min(from + PAGE, page.total))} of ${formatCount(page.total)}`;
+          total === 0 ? 'No file' : `${formatCount(total)} ${total === 1 ? 'file' : 'files'}`;
+        const sort: SortState<EntrySort> = { by: filter.sort, descending: filter.descending };
+        table.show(total, sort, isNew);
       },
       (error: unknown) => {
         source.fail(error);
@@ -98,26 +194,53 @@ export function createFiles(host: HTMLElement, source: FilesSource): Files {
   }
 
   return {
-    show(wanted, pending) {
-      layer = wanted;
-      // The same layer of the same scan keeps its page; a new one begins at its first row.
-      const key = JSON.stringify([
-        wanted?.digest,
-        wanted?.index,
-        wanted?.files,
-        wanted?.touchedFiles,
-        pending,
-      ]);
-      if (key === shown) return;
-      shown = key;
-      name.textContent =
-        wanted === undefined
-          ? ''
-          : `Layer ${wanted.index}: ${wanted.instruction ?? wanted.digest.slice(0, 19)}`;
-      window.clearTimeout(typing);
-      typing = window.setTimeout(() => {
-        turn(0);
-      }, PAUSE);
+    show(layers, layer, traced, fresh) {
+      only.hidden = !traced;
+      const moved = selected !== layer;
+      selected = layer;
+      const name = layers[layer]?.instruction ?? '';
+      where.show(
+        [
+          { value: 'one', label: `Layer ${layer}: ${name.slice(0, 60)}` },
+          { value: 'all', label: 'All layers' },
+        ],
+        everyLayer ? 'all' : 'one',
+      );
+      if (!fresh && !moved) return;
+      tree.show(layer);
+      if (fresh || !everyLayer) later({ layer: everyLayer ? null : layer });
     },
+    packages(list) {
+      owner.element.hidden = list.length === 0;
+      owner.show(
+        [
+          { value: 'all', label: 'All' },
+          { value: '', label: 'Of no package' },
+          ...list.map((one) => ({ value: packageKey(one), label: `${one.name} (${one.manager})` })),
+        ],
+        filter.package ?? 'all',
+      );
+    },
+    time(range) {
+      change({ time: range === undefined ? null : [range.from, range.to] });
+    },
+  };
+}
+
+function cellsOf(row: EntryRow): VirtualRow {
+  const read = row.touched > 0 ? `${formatBytes(row.touched)} ` : '–';
+  const bar = h('span', { class: 'meter', 'aria-hidden': 'true' }, h('span'));
+  const fill = bar.firstElementChild;
+  if (fill instanceof HTMLElement)
+    fill.style.width = `${row.size === 0 ? 0 : (100 * row.touched) / row.size}%`;
+  return {
+    cells: [
+      h('bdi', { class: 'path', title: row.path.slice(0, 500) }, row.path),
+      String(row.layer),
+      row.type,
+      row.type === 'reg' ? formatBytes(row.size) : '–',
+      row.touched > 0 ? h('span', {}, read, bar) : read,
+      row.at === null ? '–' : `${formatCount(Math.round(row.at))} ms`,
+    ],
   };
 }

@@ -1,17 +1,33 @@
 /** The page of the span map: asks the host, draws what it answers, and keeps what the person set. */
-import { connectHost, HostError, parseSettings } from '../src/protocol';
-import type { EventName, Events, ToHost } from '../src/protocol';
-import type { Cells, Overview, Settings } from '../src/plan/picture/types';
+import { connectHost, HostError } from '../src/protocol';
+import type { EventName, Events, Outcome, ToHost } from '../src/protocol';
+import type { Cells, EntryRef, Overview } from '../src/plan/picture/types';
+import type { PullMode, SpanRuns } from '../src/plan/types';
+import { createBlame } from './blame';
+import { createCompare } from './compare';
 import { registerControls } from './controls';
-import { createDetail } from './detail';
+import { briefly, createDetail } from './detail';
 import { byId } from './dom';
 import { createFiles } from './files';
 import { createHead } from './head';
+import { createLegend } from './legend';
 import { createMap } from './map';
-import type { View } from './paint';
+import { showMenu } from './menu';
+import type { MenuItem } from './menu';
+import type { TimeRange } from './paint';
+import { createParts } from './parts';
+import { loadRows } from './picture';
+import type { Ask } from './picture';
+import { createSearch } from './search';
+import { Selection } from './selection';
+import { savedState } from './state';
+import type { ExtraFile, Saved } from './state';
 import { createTables } from './tables';
 import { watchTheme } from './theme';
+import { createTimeline } from './timeline';
+import { createWhatIf, settingsOf } from './what-if';
 import './style.css';
+import './parts.css';
 
 /** What a webview of VS Code gives its page (`@types/vscode-webview`); it may be called once. */
 declare function acquireVsCodeApi(): {
@@ -20,15 +36,6 @@ declare function acquireVsCodeApi(): {
   setState(state: Saved): void;
 };
 
-/** What survives hiding and reloading the page. The host finds the image again by `reference`. */
-interface Saved {
-  readonly reference: string;
-  readonly settings: Settings | null;
-  readonly layer: number;
-}
-
-/** CSS pixels of the narrowest cell that is asked for. */
-const CELL_WIDTH = 3;
 /** Dragging or typing may ask many times a second; the host hears the last of each such moment. */
 const ASK_DELAY = 60;
 
@@ -42,6 +49,7 @@ function start(): void {
     },
     {
       changed: () => {
+        fresh = true;
         reload();
       },
       progress: (body) => {
@@ -53,20 +61,21 @@ function start(): void {
     host.receive(event.data);
   });
 
-  let settings: Settings | null = saved?.settings ?? null;
+  let { settings, tab, byTime } = saved;
+  let extras = saved.extras;
   let overview: Overview | undefined;
-  let cells = new Map<number, Cells>();
-  let layer = saved?.layer ?? -1;
-  let view: View = { start: 0, end: 1 };
-  let strip: Cells | undefined;
-  let span: number | null = null;
-  let byTime = false;
+  let cells: ReadonlyMap<number, Cells> = new Map();
+  let prefetched: ReadonlyMap<number, SpanRuns> = new Map();
+  let time: TimeRange | undefined;
+  let mode: PullMode = 'lazy';
   let loading = false;
   let again = false;
+  /** The picture is another one than the parts have seen, not only the settings. */
+  let fresh = true;
+  const ask: Ask = (name, body) => host.ask(name, body);
 
-  const status = byId('status');
   const announce = (text: string): void => {
-    status.textContent = text;
+    byId('status').textContent = text;
   };
   const fail = (error: unknown): void => {
     byId('page').setAttribute('aria-busy', 'false');
@@ -81,7 +90,7 @@ function start(): void {
     work.catch(fail);
   };
   /** Runs a long task of the host; its buttons wait for it. */
-  const run = (work: Promise<{ done: string | null }>): void => {
+  const run = (work: Promise<Outcome>): void => {
     head.busy(true);
     guard(
       work
@@ -94,19 +103,20 @@ function start(): void {
         }),
     );
   };
+  const copy = (text: string): void => {
+    guard(
+      navigator.clipboard.writeText(text).then(() => {
+        announce('Copied.');
+      }),
+    );
+  };
 
+  const parts = createParts(tab, (name) => {
+    tab = name;
+    save();
+    guard(loadPart());
+  });
   const head = createHead({
-    change: (next) => {
-      settings = next;
-      reload();
-    },
-    byTime: (next) => {
-      byTime = next;
-      draw();
-    },
-    prefetch: (on) => {
-      tables.prefetch(on);
-    },
     createIndex: (order) => {
       run(host.ask('createIndex', order));
     },
@@ -117,41 +127,141 @@ function start(): void {
       run(host.ask('exportReport', {}));
     },
   });
+  const whatIf = createWhatIf({
+    change: (next) => {
+      settings = next;
+      if (next === null) extras = [];
+      reload();
+    },
+    mode: (next) => {
+      mode = next;
+      if (overview !== undefined) head.show(overview, settings, mode);
+    },
+  });
+  createLegend(
+    {
+      byTime: (on) => {
+        byTime = on;
+        save();
+        draw();
+      },
+      axis: (next) => {
+        selection.setAxis(next);
+        reload();
+      },
+      export: (kind) => {
+        run(
+          host.ask('exportMap', { settings, axis: selection.axis, png: kind === 'png' ? map.png() : null }),
+        );
+      },
+    },
+    saved,
+  );
+  byId('search').append(
+    createSearch({
+      find: async (text) => (await host.ask('search', { text })).hits,
+      fly: (hit) => {
+        flyTo(hit);
+      },
+      announce,
+      fail,
+    }),
+  );
+  const selection: Selection = new Selection(ask, saved, {
+    changed: draw,
+    moved: save,
+    entered: (layer) => {
+      tables.mark(layer);
+      if (overview !== undefined) showFiles(overview, false);
+    },
+    detail: (span) => {
+      if (span === undefined) detail.clear();
+      else detail.show(span, selection.current?.instruction ?? null);
+    },
+    announce,
+    fail,
+    width: () => map.width.strip,
+  });
+  const selectLayer = (layer: number): void => {
+    selection.select(layer);
+  };
+  const flyTo = (entry: EntryRef): void => {
+    guard(selection.flyTo(entry));
+  };
   const map = createMap(byId('map'), {
-    selectLayer: (next) => {
-      selectLayer(next);
+    selectLayer,
+    selectSpan: (span) => {
+      selection.selectSpan(span);
     },
-    selectSpan: (next) => {
-      span = next;
-      draw();
-      guard(showSpan());
+    zoom: (view) => {
+      selection.look(view);
     },
-    zoom: (next) => {
-      view = next;
-      guard(loadStrip());
+    menu: ({ span, file }, x, y) => {
+      const known = span === null ? undefined : selection.known(span);
+      const entry = file ?? known?.files[0]?.entry;
+      if (entry === undefined) return;
+      const found = [...(known?.files ?? []), ...(selection.files?.files ?? [])];
+      menu({ layer: selection.layer, entry }, found.find((one) => one.entry === entry)?.path ?? '', x, y);
+    },
+    more: (span) => {
+      const known = selection.known(span);
+      return known && `${selection.current?.instruction ?? ''}\n${briefly(known)}`;
     },
     announce,
   });
-  const detail = createDetail(byId('detail'), (entry) => {
-    run(host.ask('openEntry', { layer, entry }));
+  const detail = createDetail(byId('detail'), {
+    open: (entry) => {
+      run(host.ask('openEntry', { layer: selection.layer, entry }));
+    },
+    menu: (entry, path, x, y) => {
+      menu({ layer: selection.layer, entry }, path, x, y);
+    },
+    close: () => {
+      selection.selectSpan(null);
+      map.focus();
+    },
   });
   const tables = createTables({
     pickSpanSize: (spanSize) => {
       if (overview === undefined) return;
-      const { minLayerSize, network, node } = overview.plan;
-      settings = { spanSize, minLayerSize, network, node, prefetch: false, extra: [] };
+      settings = { ...settingsOf(overview, settings), spanSize };
       reload();
     },
-    pickLayer: (next) => {
-      selectLayer(next);
+    pickLayer: selectLayer,
+    copy,
+  });
+  const fileList = createFiles(byId('files'), {
+    ask: (query) => host.ask('entries', query),
+    folder: (query) => host.ask('listFolder', query),
+    fly: flyTo,
+    menu,
+    export: (filter) => {
+      run(host.ask('exportFiles', filter));
     },
+    fail,
+  });
+  const timeline = createTimeline(byId('timeline'), {
+    time: (range) => {
+      time = range;
+      draw();
+      fileList.time(range);
+    },
+    fly: flyTo,
     announce,
   });
-  const files = createFiles(byId('files'), {
-    ask: (query) => host.ask('entries', query),
-    open: (entry) => {
-      run(host.ask('openEntry', { layer, entry }));
+  const blame = createBlame(byId('blame'), {
+    folder: async (path) => {
+      if (overview === undefined) return null;
+      const { spanSize, plan } = overview;
+      const query = { path, spanSize, minLayerSize: plan.minLayerSize, limit: 300 };
+      return (await host.ask('folder', query)).folder;
     },
+    pickLayer: selectLayer,
+    fail,
+  });
+  const compare = createCompare(byId('compare'), {
+    list: async () => (await host.ask('comparables', {})).list,
+    compare: async (other) => (await host.ask('compare', { settings, with: other })).comparison,
     fail,
   });
 
@@ -174,138 +284,140 @@ function start(): void {
 
   async function load(): Promise<void> {
     byId('page').setAttribute('aria-busy', 'true');
+    const isFresh = fresh;
+    fresh = false;
     const next = await host.ask('overview', { settings });
     overview = next;
-    save(next);
+    prefetched = new Map(next.prefetched.map((one) => [one.layer, one.spans]));
     byId('alert').textContent = '';
-    const { layers } = next.plan;
-    if (layers[layer] === undefined) layer = mostTouched(next);
-    const size = layers[layer]?.size ?? 1;
-    if (view.end > size || view.end <= 1) view = { start: 0, end: size };
-    head.show(next, settings);
-    tables.show(next, layer);
-    files.show(layers[layer], next.pending);
-    const fresh = new Map<number, Cells>();
-    const answers = layers
-      .filter((one) => one.indexed)
-      .map(async (one) => {
-        const limit = Math.max(1, Math.min(4096, Math.ceil(map.width.rows / CELL_WIDTH)));
-        const answer = await host.ask('cells', {
-          layer: one.index,
-          spanSize: next.spanSize,
-          axis: 'compressed',
-          start: 0,
-          end: one.size,
-          limit,
-        });
-        fresh.set(one.index, answer);
-      });
-    await Promise.all([...answers, loadStrip()]);
+    selection.use(next, isFresh);
+    save();
+    head.show(next, settings, mode);
+    whatIf.show(next, settings);
+    tables.show(
+      next,
+      settings,
+      extras.map(({ path }) => path),
+      selection.layer,
+    );
+    showFiles(next, isFresh);
+    partLater();
+    const [rows] = await Promise.all([loadRows(ask, next, selection.axis, map.width.rows), selection.load()]);
     // All at once: the old cells stay until the new ones are there, so that the map does not flicker.
-    cells = fresh;
+    cells = rows;
     tables.showTouched(cells);
     draw();
     byId('page').setAttribute('aria-busy', 'false');
-    if (span !== null) await showSpan();
+    if (selection.span !== null) await selection.showSpan();
   }
 
-  function save({ plan }: Overview): void {
-    vscode.setState({ reference: plan.image.reference, settings, layer });
+  let partTimer = 0;
+  function partLater(): void {
+    window.clearTimeout(partTimer);
+    partTimer = window.setTimeout(() => {
+      guard(loadPart());
+    }, ASK_DELAY);
   }
 
-  async function loadStrip(): Promise<void> {
-    const wanted = { overview, layer, view };
-    draw();
-    const one = overview?.plan.layers[layer];
-    if (overview === undefined || !one?.indexed) {
-      strip = undefined;
-      draw();
-      return;
+  /** What the panel in front shows beside the plan; the others wait until they are looked at. */
+  async function loadPart(): Promise<void> {
+    if (overview === undefined) return;
+    if (tab === 'timeline') timeline.show(await host.ask('timeline', { settings }));
+    if (tab === 'compare') compare.show(overview);
+    if (tab === 'blame' || tab === 'files') {
+      const { spanSize, plan } = overview;
+      const found = await host.ask('blame', { spanSize, minLayerSize: plan.minLayerSize });
+      blame.show(found);
+      fileList.packages((found.packages ?? []).flatMap((row) => (row.package === null ? [] : [row.package])));
     }
-    const limit = Math.max(1, Math.min(4096, Math.ceil(map.width.strip / CELL_WIDTH)));
-    const answer = await host.ask('cells', {
-      layer,
-      spanSize: overview.spanSize,
-      axis: 'compressed',
-      ...view,
-      limit,
-    });
-    // The person has gone on meanwhile.
-    if (wanted.overview !== overview || wanted.layer !== layer || wanted.view !== view) return;
-    strip = answer;
-    draw();
   }
 
-  function selectLayer(next: number): void {
-    const one = overview?.plan.layers[next];
-    if (one === undefined || overview === undefined) return;
-    layer = next;
-    span = null;
-    strip = undefined;
-    view = { start: 0, end: Math.max(1, one.size) };
-    save(overview);
-    detail.clear();
-    tables.mark(layer);
-    files.show(one, overview.pending);
-    const touched =
-      one.touchedFiles === 0 ? 'nothing read by the start' : `${one.touchedFiles} files read by the start`;
-    announce(
-      `Layer ${one.index}, ${one.instruction ?? one.digest}, ${touched}${one.notIndexed === null ? '' : `. ${one.notIndexed}`}`,
-    );
-    guard(loadStrip());
+  function save(): void {
+    if (overview === undefined) return;
+    const { reference } = overview.plan.image;
+    const { layer, view, span, axis } = selection;
+    vscode.setState({ reference, settings, extras, layer, view, span, axis, tab, byTime });
   }
 
-  async function showSpan(): Promise<void> {
-    if (overview === undefined || span === null) return;
-    const wanted = span;
-    const one = overview.plan.layers[layer];
-    const spans = cells.get(layer)?.spans ?? strip?.spans ?? 0;
-    if (!one?.indexed || wanted >= spans) {
-      span = null;
-      detail.clear();
-      draw();
-      return;
-    }
-    const answer = await host.ask('span', { layer, spanSize: overview.spanSize, span: wanted });
-    if (span === wanted && answer.layer === layer) detail.show(answer);
+  function showFiles({ plan }: Overview, isFresh: boolean): void {
+    fileList.show(plan.layers, selection.layer, plan.trace !== null, isFresh);
+  }
+
+  function menu(entry: EntryRef, path: string, x: number, y: number): void {
+    const isExtra = (one: ExtraFile): boolean => one.layer === entry.layer && one.entry === entry.entry;
+    const has = extras.some(isExtra);
+    const indexed = overview?.plan.layers[entry.layer]?.indexed === true;
+    const items: MenuItem[] = [
+      {
+        label: 'Open',
+        run: () => {
+          run(host.ask('openEntry', entry));
+        },
+      },
+      {
+        label: 'Save as…',
+        run: () => {
+          run(host.ask('saveEntry', entry));
+        },
+      },
+      {
+        label: 'Copy path',
+        run: () => {
+          copy(`/${path.replace(/^(\.?\/)+/, '')}`);
+        },
+      },
+      {
+        label: 'Reveal in tree',
+        run: () => {
+          run(host.ask('revealEntry', entry));
+        },
+      },
+      ...(indexed
+        ? [
+            {
+              label: has ? 'Remove from prefetch' : 'Add to prefetch',
+              run: () => {
+                prefetchFiles(has ? extras.filter((one) => !isExtra(one)) : [...extras, { ...entry, path }]);
+              },
+            },
+          ]
+        : []),
+    ];
+    showMenu(items, x, y);
+  }
+
+  function prefetchFiles(next: readonly ExtraFile[]): void {
+    if (overview === undefined) return;
+    extras = next;
+    const extra = next.map((one) => ({ layer: one.layer, entry: one.entry }));
+    settings = { ...settingsOf(overview, settings), extra };
+    announce(`${next.length} files are prefetched beside what the start touches.`);
+    reload();
   }
 
   function draw(): void {
     if (overview === undefined) return;
     const { layers, trace } = overview.plan;
-    map.show({ layers, overview: cells, layer, view, strip, span, byTime, latest: trace?.readyMs ?? 1 });
+    const { layer, view, span, axis, strip, files } = selection;
+    const latest = trace?.readyMs ?? 1;
+    const turned = { axis, layer, view, strip, files, span };
+    map.show({ ...turned, layers, overview: cells, prefetched, byTime, time, latest });
   }
 
   watchTheme(() => {
     map.redraw();
+    timeline.redraw();
+    blame.redraw();
   });
   let resized = 0;
   window.addEventListener('resize', () => {
     window.clearTimeout(resized);
     resized = window.setTimeout(() => {
-      guard(loadStrip());
+      guard(selection.load());
     }, ASK_DELAY);
   });
+  parts.select(tab);
   reload();
-}
-
-/** The layer that the start reads most from; the first one without a trace. */
-function mostTouched({ plan }: Overview): number {
-  let best = 0;
-  plan.layers.forEach((layer, index) => {
-    const old = plan.layers[best];
-    if (old === undefined || (layer.indexed && (!old.indexed || layer.touchedBytes > old.touchedBytes)))
-      best = index;
-  });
-  return best;
-}
-
-/** The state that an older page kept may have another shape: what is not understood counts as not kept. */
-function savedState(value: unknown): Pick<Saved, 'settings' | 'layer'> | undefined {
-  if (typeof value !== 'object' || value === null || !('settings' in value) || !('layer' in value))
-    return undefined;
-  const { settings, layer } = value;
-  return typeof layer === 'number' ? { settings: parseSettings(settings) ?? null, layer } : undefined;
 }
 
 start();

@@ -1,16 +1,24 @@
 /** The span map: one canvas with a row per layer, one with the selected layer at length, and the keys and the mouse. */
 import { formatBytes, formatCount } from '../src/plan/format';
-import type { Cell } from '../src/plan/picture/types';
+import type { Cell, PlacedFile } from '../src/plan/picture/types';
 import { h } from './dom';
-import { barWidth, columns, paintRows, paintStrip, rowHeight, STRIP_HEIGHT } from './paint';
+import { attachGestures } from './gestures';
+import { barWidth, columns, largestOf, lengthOf, paintRows, rowHeight } from './paint';
 import type { MapModel, View } from './paint';
+import { laneAt, paintStrip, STRIP_HEIGHT } from './paint-strip';
+import type { Box } from './paint-strip';
+import { perFrame, surface, whenRestored } from './surface';
 import { readTheme } from './theme';
 
 export interface MapEvents {
   selectLayer(layer: number): void;
-  /** A cell of the strip was picked: its first span. */
-  selectSpan(span: number): void;
+  /** A span was picked: its details stay; null lets go of it. */
+  selectSpan(span: number | null): void;
   zoom(view: View): void;
+  /** A menu is asked for, about the span or the file under the pointer, or about what is selected. */
+  menu(about: { span: number | null; file: number | null }, x: number, y: number): void;
+  /** More than the map knows by itself about one span, in lines; undefined until the host has answered. */
+  more(span: number): string | undefined;
   /** Says what the selection is, for those who do not see it. */
   announce(text: string): void;
 }
@@ -19,13 +27,18 @@ export interface SpanMap {
   show(model: MapModel): void;
   /** Draws again, for a new theme or size. */
   redraw(): void;
-  /** CSS pixels that a layer's bar and the strip have. */
+  focus(): void;
+  /** The rows and the strip as one picture. */
+  png(): string;
+  /** CSS pixels that the longest bar and the strip have. */
   readonly width: { rows: number; strip: number };
 }
 
-const KEYS =
-  'Up and Down choose a layer, Left and Right a span, Page Up and Page Down the touched spans, Enter zooms in, Escape zooms out.';
 const ZOOM_STEP = 4;
+/** The part of the view that one key moves it by. */
+const PAN_STEP = 0.25;
+/** Closer than so many bytes there is nothing more to see. */
+const NARROWEST = 64;
 
 export function createMap(host: HTMLElement, events: MapEvents): SpanMap {
   const rows = h('canvas', { class: 'rows' }) as HTMLCanvasElement;
@@ -46,34 +59,27 @@ export function createMap(host: HTMLElement, events: MapEvents): SpanMap {
     strip,
     tip,
   );
-  host.append(
-    none,
-    box,
-    h(
-      'div',
-      { class: 'legend' },
-      h('span', {}, h('i', { class: 'swatch touched' }), 'fetched by the start'),
-      h('span', {}, h('i', { class: 'swatch untouched' }), 'never touched'),
-      h('span', {}, h('i', { class: 'swatch whole' }), 'outside the index: pulled whole'),
-      h('span', { id: 'map-keys', class: 'keys' }, KEYS),
-    ),
-  );
+  host.append(none, box);
   let model: MapModel | undefined;
-  let frame = 0;
+  let selecting: Box | undefined;
 
-  function paint(): void {
-    frame = 0;
+  const redrawRows = perFrame(() => {
     if (model === undefined) return;
-    const theme = readTheme();
-    const width = box.clientWidth;
     const height = rowHeight(model.layers.length) * model.layers.length;
-    paintRows(surface(rows, width, height), width, model, theme);
-    paintStrip(surface(strip, width, STRIP_HEIGHT), width, model, theme);
-  }
+    paintRows(surface(rows, box.clientWidth, height), box.clientWidth, model, readTheme());
+  });
+  const redrawStrip = perFrame(() => {
+    if (model === undefined) return;
+    const width = box.clientWidth;
+    paintStrip(surface(strip, width, STRIP_HEIGHT), width, model, readTheme(), selecting);
+  });
   const redraw = (): void => {
-    if (frame === 0) frame = requestAnimationFrame(paint);
+    redrawRows();
+    redrawStrip();
   };
   new ResizeObserver(redraw).observe(box);
+  whenRestored(rows, redraw);
+  whenRestored(strip, redraw);
 
   /** Brings the row of the selected layer into view, where the rows scroll. */
   function scrollTo({ layer, layers }: MapModel): void {
@@ -84,25 +90,45 @@ export function createMap(host: HTMLElement, events: MapEvents): SpanMap {
     if (hidden > 0) rowsBox.scrollTop += hidden;
   }
 
+  const lengthOfLayer = (): number => {
+    const layer = model?.layers[model.layer];
+    return model === undefined || layer === undefined ? 1 : Math.max(1, lengthOf(layer, model.axis));
+  };
+  /** The place on the axis that is at a share of the strip's width. */
+  const placeAt = ({ view }: MapModel, share: number): number => view.start + share * (view.end - view.start);
+
   function cellAt(x: number): Cell | undefined {
     if (model === undefined) return undefined;
-    const byte = model.view.start + (x / box.clientWidth) * (model.view.end - model.view.start);
-    return model.strip?.cells.find((cell) => cell.start <= byte && byte < cell.end);
+    const place = placeAt(model, x / box.clientWidth);
+    return model.strip?.cells.find((cell) => cell.start <= place && place < cell.end);
+  }
+  function fileAt(x: number): PlacedFile | undefined {
+    if (model === undefined) return undefined;
+    const place = placeAt(model, x / box.clientWidth);
+    return model.files?.files.find((file) => file.start <= place && place < file.end);
   }
 
-  function zoomBy(factor: number, around: number): void {
-    const layer = model?.layers[model.layer];
-    if (model === undefined || layer === undefined) return;
-    const old = model.view.end - model.view.start;
-    // Closer than a few spans there is nothing more to see.
-    const narrowest = Math.min(
-      layer.size,
-      Math.max(1, (layer.size / Math.max(1, model.strip?.spans ?? 1)) * 4),
-    );
-    const length = Math.min(layer.size, Math.max(narrowest, Math.round(old * factor)));
-    const place = (around - model.view.start) / Math.max(1, old);
-    const start = Math.round(Math.min(Math.max(0, around - place * length), layer.size - length));
-    events.zoom({ start, end: start + length });
+  function look(start: number, length: number): void {
+    const all = lengthOfLayer();
+    const wide = Math.round(Math.min(all, Math.max(length, NARROWEST)));
+    const from = Math.round(Math.min(Math.max(0, start), all - wide));
+    events.zoom({ start: from, end: from + wide });
+  }
+  function zoom(factor: number, share: number): void {
+    if (model === undefined) return;
+    const length = (model.view.end - model.view.start) * factor;
+    look(placeAt(model, share) - share * length, length);
+  }
+  function pan(by: number): void {
+    if (model === undefined) return;
+    const length = model.view.end - model.view.start;
+    look(model.view.start + by * length, length);
+  }
+  /** Centres the view on a place of the minimap. */
+  function drag(x: number): void {
+    if (model === undefined) return;
+    const length = model.view.end - model.view.start;
+    look((x / box.clientWidth) * lengthOfLayer() - length / 2, length);
   }
 
   function step(from: number, by: number, wanted: (cell: Cell) => boolean): Cell | undefined {
@@ -113,88 +139,122 @@ export function createMap(host: HTMLElement, events: MapEvents): SpanMap {
     }
     return undefined;
   }
-
   function pick(cell: Cell | undefined): void {
     if (cell === undefined) return;
     events.selectSpan(cell.first);
     events.announce(describe(cell));
   }
 
+  function selectedCell(): { at: number; share: number; cell: Cell | undefined } {
+    const span = model?.span ?? null;
+    const cells = model?.strip?.cells ?? [];
+    const at = span === null ? -1 : cells.findIndex((cell) => cell.first <= span && span <= cell.last);
+    const cell = cells[at];
+    if (cell === undefined || model === undefined) return { at, share: 0.5, cell };
+    const { view } = model;
+    return { at, share: ((cell.start + cell.end) / 2 - view.start) / (view.end - view.start), cell };
+  }
+
   box.addEventListener('keydown', (event) => {
     if (model === undefined) return;
     const cells = model.strip?.cells ?? [];
-    const span = model.span;
-    const here = span === null ? -1 : cells.findIndex((cell) => cell.first <= span && span <= cell.last);
-    const middle = cells[here];
-    const around =
-      middle === undefined ? (model.view.start + model.view.end) / 2 : (middle.start + middle.end) / 2;
-    switch (event.key) {
-      case 'ArrowUp':
-        events.selectLayer(Math.max(0, model.layer - 1));
-        break;
-      case 'ArrowDown':
-        events.selectLayer(Math.min(model.layers.length - 1, model.layer + 1));
-        break;
-      case 'ArrowLeft':
-        pick(step(here < 0 ? 1 : here, -1, () => true));
-        break;
-      case 'ArrowRight':
-        pick(step(here, 1, () => true));
-        break;
-      case 'PageDown':
-        pick(step(here, 1, (cell) => cell.touched > 0));
-        break;
-      case 'PageUp':
-        pick(step(here < 0 ? cells.length : here, -1, (cell) => cell.touched > 0));
-        break;
-      case 'Home':
+    const { at, share, cell } = selectedCell();
+    const touched = (one: Cell): boolean => one.touched > 0;
+    const actions: Record<string, () => void> = {
+      ArrowUp: () => {
+        events.selectLayer(Math.max(0, (model?.layer ?? 0) - 1));
+      },
+      ArrowDown: () => {
+        events.selectLayer(Math.min((model?.layers.length ?? 1) - 1, (model?.layer ?? 0) + 1));
+      },
+      ArrowLeft: () => {
+        if (event.shiftKey) pan(-PAN_STEP);
+        else pick(step(at < 0 ? 1 : at, -1, () => true));
+      },
+      ArrowRight: () => {
+        if (event.shiftKey) pan(PAN_STEP);
+        else pick(step(at, 1, () => true));
+      },
+      PageDown: () => {
+        pick(step(at, 1, touched));
+      },
+      PageUp: () => {
+        pick(step(at < 0 ? cells.length : at, -1, touched));
+      },
+      Home: () => {
         pick(cells[0]);
-        break;
-      case 'End':
+      },
+      End: () => {
         pick(cells.at(-1));
-        break;
-      case 'Enter':
-      case '+':
-        zoomBy(1 / ZOOM_STEP, around);
-        break;
-      case 'Escape':
-        tip.hidden = true;
-        zoomBy(ZOOM_STEP, around);
-        break;
-      case '-':
-        zoomBy(ZOOM_STEP, around);
-        break;
-      default:
-        return;
-    }
+      },
+      Enter: () => {
+        zoom(1 / ZOOM_STEP, share);
+      },
+      '0': () => {
+        look(0, lengthOfLayer());
+      },
+      Escape: () => {
+        const whole = (model?.view.end ?? 0) - (model?.view.start ?? 0) >= lengthOfLayer();
+        if (!tip.hidden) tip.hidden = true;
+        else if (whole) events.selectSpan(null);
+        else zoom(ZOOM_STEP, share);
+      },
+      '-': () => {
+        zoom(ZOOM_STEP, share);
+      },
+    };
+    actions['+'] = actions['='] = actions['Enter'] ?? (() => undefined);
+    const isMenu = event.key === 'ContextMenu' || (event.shiftKey && event.key === 'F10');
+    const action = isMenu
+      ? () => {
+          const { left, bottom } = strip.getBoundingClientRect();
+          const x = left + share * box.clientWidth;
+          events.menu(
+            { span: cell?.first ?? null, file: null },
+            x,
+            Math.min(bottom, window.innerHeight) - 60,
+          );
+        }
+      : actions[event.key];
+    if (action === undefined || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
+    action();
   });
 
   rows.addEventListener('click', (event) => {
     if (model === undefined) return;
-    const layer = Math.min(
-      model.layers.length - 1,
-      Math.floor(event.offsetY / rowHeight(model.layers.length)),
-    );
-    if (layer >= 0) events.selectLayer(layer);
+    const layer = Math.floor(event.offsetY / rowHeight(model.layers.length));
+    if (layer >= 0 && layer < model.layers.length) events.selectLayer(layer);
   });
-  strip.addEventListener('click', (event) => {
-    pick(cellAt(event.offsetX));
+  attachGestures(strip, {
+    zoom,
+    pan,
+    drag,
+    box: (next) => {
+      selecting = next;
+      redrawStrip();
+    },
+    zoomTo: (from, to) => {
+      if (model !== undefined) look(placeAt(model, from), (to - from) * (model.view.end - model.view.start));
+    },
+    grab: (x, y) => {
+      if (laneAt(y) !== 'minimap') return false;
+      drag(x);
+      return true;
+    },
+    click: (event) => {
+      pick(cellAt(event.offsetX));
+    },
   });
   strip.addEventListener('dblclick', (event) => {
-    const cell = cellAt(event.offsetX);
-    if (cell !== undefined) zoomBy(1 / ZOOM_STEP, (cell.start + cell.end) / 2);
+    zoom(1 / ZOOM_STEP, event.offsetX / box.clientWidth);
   });
-  strip.addEventListener(
-    'wheel',
-    (event) => {
-      if (model === undefined || !(event.ctrlKey || event.metaKey)) return;
-      event.preventDefault();
-      const byte = model.view.start + (event.offsetX / box.clientWidth) * (model.view.end - model.view.start);
-      zoomBy(Math.exp(event.deltaY / 300), byte);
-    },
-    { passive: false },
-  );
+  strip.addEventListener('contextmenu', (event) => {
+    event.preventDefault();
+    const file = laneAt(event.offsetY) === 'files' ? fileAt(event.offsetX)?.entry : undefined;
+    const span = cellAt(event.offsetX)?.first ?? null;
+    events.menu({ span, file: file ?? null }, event.clientX, event.clientY);
+  });
 
   function hover(event: MouseEvent, text: string | undefined): void {
     tip.hidden = text === undefined;
@@ -205,49 +265,80 @@ export function createMap(host: HTMLElement, events: MapEvents): SpanMap {
     tip.style.left = `${Math.max(0, Math.min(x + 12, box.clientWidth - tip.offsetWidth - 4))}px`;
     tip.style.top = `${event.clientY - place.top + 16}px`;
   }
-  strip.addEventListener('mousemove', (event) => {
+  function stripTip(event: MouseEvent): string | undefined {
+    const file = laneAt(event.offsetY) === 'files' ? fileAt(event.offsetX) : undefined;
+    if (file !== undefined) {
+      return `\u2068${file.path}\u2069\n${formatBytes(file.end - file.start)}, ${file.touched ? 'read by the start' : 'not read'}`;
+    }
     const cell = cellAt(event.offsetX);
-    hover(event, cell && describe(cell));
+    if (cell === undefined || laneAt(event.offsetY) === 'minimap') return undefined;
+    const more = cell.first === cell.last ? events.more(cell.first) : undefined;
+    return more === undefined ? describe(cell) : `${describe(cell)}\n${more}`;
+  }
+  let lastMove: MouseEvent | undefined;
+  strip.addEventListener('mousemove', (event) => {
+    lastMove = event;
+    hover(event, stripTip(event));
   });
   rows.addEventListener('mousemove', (event) => {
+    lastMove = undefined;
     if (model === undefined) return;
     const layer = model.layers[Math.floor(event.offsetY / rowHeight(model.layers.length))];
     if (layer === undefined) return;
     const at = columns(box.clientWidth);
-    const byte = ((event.offsetX - at.left) / barWidth(layer, model.layers, at.width)) * layer.size;
-    const cell = model.overview.get(layer.index)?.cells.find((one) => one.start <= byte && byte < one.end);
+    const length = lengthOf(layer, model.axis);
+    const place =
+      ((event.offsetX - at.left) / barWidth(layer, largestOf(model), model.axis, at.width)) * length;
+    const cell = model.overview.get(layer.index)?.cells.find((one) => one.start <= place && place < one.end);
     const name = `Layer ${layer.index}: ${layer.instruction ?? layer.digest.slice(7, 19)}, ${formatBytes(layer.size)}`;
-    hover(
-      event,
-      cell === undefined
-        ? layer.notIndexed === null
-          ? name
-          : `${name}. ${layer.notIndexed}`
-        : `${name}\n${describe(cell)}`,
-    );
+    const rest = cell === undefined ? layer.notIndexed : describe(cell);
+    hover(event, rest === null ? name : `${name}\n${rest}`);
   });
   box.addEventListener('mouseleave', () => {
+    lastMove = undefined;
     tip.hidden = true;
   });
 
   return {
     show(next) {
-      const moved = model?.layer !== next.layer;
+      const before = model;
       model = next;
       none.hidden = next.layers.length > 0;
       box.hidden = next.layers.length === 0;
-      redraw();
+      if (before === undefined || rowsDiffer(before, next)) redrawRows();
+      redrawStrip();
+      if (lastMove !== undefined && !tip.hidden) hover(lastMove, stripTip(lastMove));
       // The canvas gets its height with the drawing.
-      if (moved)
+      if (before?.layer !== next.layer)
         requestAnimationFrame(() => {
           scrollTo(next);
         });
     },
     redraw,
+    focus() {
+      box.focus();
+    },
+    png() {
+      const both = document.createElement('canvas');
+      both.width = rows.width;
+      both.height = rows.height + strip.height;
+      const context = both.getContext('2d');
+      if (context === null) throw new Error('This browser draws no canvas.');
+      context.fillStyle = readTheme().background;
+      context.fillRect(0, 0, both.width, both.height);
+      context.drawImage(rows, 0, 0);
+      context.drawImage(strip, 0, rows.height);
+      return both.toDataURL('image/png').replace(/^[^,]*,/, '');
+    },
     get width() {
       return { rows: columns(box.clientWidth).width, strip: box.clientWidth };
     },
   };
+}
+
+function rowsDiffer(a: MapModel, b: MapModel): boolean {
+  const parts = ['layers', 'axis', 'overview', 'layer', 'prefetched', 'byTime', 'time', 'latest'] as const;
+  return parts.some((part) => a[part] !== b[part]);
 }
 
 /** One cell in words. */
@@ -259,18 +350,6 @@ export function describe(cell: Cell): string {
   const bytes = `${formatBytes(cell.end - cell.start)} at ${formatBytes(cell.start)}`;
   if (cell.touched === 0) return `${spans}, ${bytes}, not touched`;
   const when = cell.at === null ? '' : `, first after ${formatCount(Math.round(cell.at))} ms`;
-  return `${spans}, ${bytes}, ${one ? 'touched' : `${formatCount(cell.touched)} touched`}${when}`;
-}
-
-/** The canvas at the size of the screen's own pixels, to be drawn on in CSS pixels. */
-function surface(canvas: HTMLCanvasElement, width: number, height: number): CanvasRenderingContext2D {
-  const ratio = window.devicePixelRatio;
-  canvas.width = Math.max(1, Math.round(width * ratio));
-  canvas.height = Math.max(1, Math.round(height * ratio));
-  canvas.style.width = `${width}px`;
-  canvas.style.height = `${height}px`;
-  const context = canvas.getContext('2d');
-  if (context === null) throw new Error('This browser draws no canvas.');
-  context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  return context;
+  const used = `, ${Math.round(cell.used * 100)} % of it read`;
+  return `${spans}, ${bytes}, ${one ? 'touched' : `${formatCount(cell.touched)} touched`}${when}${used}`;
 }

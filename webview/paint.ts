@@ -1,27 +1,41 @@
-/** Draws the map: pure functions from a model, a theme and a width to pixels. */
+/** Draws the rows of the map: pure functions from a model, a theme and a width to pixels. */
 import { formatBytes } from '../src/plan/format';
-import type { Cell, Cells } from '../src/plan/picture/types';
-import type { PlanLayer } from '../src/plan/types';
+import type { Axis, Cell, Cells, PlacedFiles } from '../src/plan/picture/types';
+import type { PlanLayer, SpanRuns } from '../src/plan/types';
+import { fit } from './surface';
 import type { Theme } from './theme';
 
-/** Bytes of the blob, `[start, end)`. */
+/** A stretch of the selected layer on the axis, `[start, end)`. */
 export interface View {
   readonly start: number;
   readonly end: number;
 }
 
+/** A stretch of the recorded start, milliseconds. */
+export interface TimeRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface MapModel {
   readonly layers: readonly PlanLayer[];
+  readonly axis: Axis;
   /** The whole of each indexed layer, coarse; layers that have not been asked for yet are missing. */
   readonly overview: ReadonlyMap<number, Cells>;
   /** The selected layer and what part of it the strip shows. */
   readonly layer: number;
   readonly view: View;
   readonly strip: Cells | undefined;
+  /** The files in view; undefined until they are known. */
+  readonly files: PlacedFiles | undefined;
   readonly span: number | null;
-  /** Touched spans fade from early to late. */
+  /** By layer. */
+  readonly prefetched: ReadonlyMap<number, SpanRuns>;
+  /** Touched spans go from early to late. */
   readonly byTime: boolean;
-  /** Milliseconds of the latest first touch of the image, for the fade. */
+  /** Only what is first touched in this time counts as touched: a brush, or the replay. */
+  readonly time: TimeRange | undefined;
+  /** Milliseconds of the latest first touch of the image. */
   readonly latest: number;
 }
 
@@ -33,12 +47,16 @@ export interface Columns {
   readonly width: number;
 }
 
+export interface Bar {
+  readonly left: number;
+  readonly top: number;
+  readonly width: number;
+  readonly height: number;
+}
+
 const GAP = 12;
 /** A layer of a few hundred bytes must still be seen. */
 const NARROWEST_BAR = 3;
-export const STRIP_HEIGHT = 64;
-/** Room below the cells of the strip for the scale. */
-const SCALE_HEIGHT = 16;
 
 /** CSS pixels per layer: fewer when there are many. */
 export function rowHeight(layers: number): number {
@@ -46,16 +64,24 @@ export function rowHeight(layers: number): number {
 }
 
 export function columns(width: number): Columns {
-  const label = Math.min(300, Math.max(84, Math.round(width * 0.3)));
+  const label = Math.min(340, Math.max(84, Math.round(width * 0.3)));
   const figures = width > 560 ? 132 : 0;
   const left = label + GAP;
   return { label, figures, left, width: Math.max(40, width - left - figures - (figures > 0 ? GAP : 0)) };
 }
 
-/** Width of a layer's bar: by its compressed bytes, against the largest layer. */
-export function barWidth(layer: PlanLayer, layers: readonly PlanLayer[], full: number): number {
-  const largest = Math.max(1, ...layers.map((one) => one.size));
-  return Math.max(NARROWEST_BAR, (layer.size / largest) * full);
+/** Bytes of a layer on the axis. */
+export function lengthOf(layer: PlanLayer, axis: Axis): number {
+  return axis === 'compressed' ? layer.size : (layer.uncompressedSize ?? layer.size);
+}
+
+/** Width of a layer's bar, against the largest layer. */
+export function barWidth(layer: PlanLayer, largest: number, axis: Axis, full: number): number {
+  return Math.max(NARROWEST_BAR, (lengthOf(layer, axis) / largest) * full);
+}
+
+export function largestOf({ layers, axis }: Pick<MapModel, 'layers' | 'axis'>): number {
+  return layers.reduce((most, layer) => Math.max(most, lengthOf(layer, axis)), 1);
 }
 
 export function paintRows(
@@ -66,7 +92,7 @@ export function paintRows(
 ): void {
   const height = rowHeight(model.layers.length);
   const at = columns(width);
-  context.clearRect(0, 0, width, height * model.layers.length);
+  const largest = largestOf(model);
   context.font = theme.font;
   context.textBaseline = 'middle';
   model.layers.forEach((layer, index) => {
@@ -91,13 +117,16 @@ export function paintRows(
     const bar = {
       left: at.left,
       top: top + 4,
-      width: barWidth(layer, model.layers, at.width),
+      width: barWidth(layer, largest, model.axis, at.width),
       height: height - 8,
     };
-    const cells = model.overview.get(layer.index);
-    if (layer.indexed)
-      paintCells(context, bar, { start: 0, end: layer.size }, cells?.cells ?? [], model, theme);
-    else paintWhole(context, bar, theme);
+    if (!layer.indexed) {
+      paintWhole(context, bar, theme);
+      return;
+    }
+    const view = { start: 0, end: lengthOf(layer, model.axis) };
+    const cells = model.overview.get(layer.index)?.cells ?? [];
+    paintCells(context, bar, view, cells, model, layer.index, theme);
   });
 }
 
@@ -106,67 +135,39 @@ function figuresOf(layer: PlanLayer, cells: Cells | undefined): string {
   return `${formatBytes(layer.size)} · ${cells.touched}/${cells.spans}`;
 }
 
-/** The part of the selected layer that is in view, full width. */
-export function paintStrip(
-  context: CanvasRenderingContext2D,
-  width: number,
-  model: MapModel,
-  theme: Theme,
-): void {
-  context.clearRect(0, 0, width, STRIP_HEIGHT);
-  const layer = model.layers[model.layer];
-  if (layer === undefined) return;
-  const bar = { left: 0, top: 1, width, height: STRIP_HEIGHT - SCALE_HEIGHT - 2 };
-  if (!layer.indexed) {
-    paintWhole(context, bar, theme);
-  } else {
-    paintCells(context, bar, model.view, model.strip?.cells ?? [], model, theme);
-    const picked = model.strip?.cells.find(
-      (cell) => model.span !== null && cell.first <= model.span && model.span <= cell.last,
-    );
-    if (picked !== undefined) {
-      const { left, right } = extent(picked, model.view, bar);
-      context.strokeStyle = theme.text;
-      context.lineWidth = 2;
-      context.strokeRect(left - 1, bar.top, Math.max(4, right - left + 2), bar.height);
-    }
-  }
-  context.font = theme.font;
-  context.fillStyle = theme.faint;
-  context.textBaseline = 'bottom';
-  context.textAlign = 'left';
-  context.fillText(formatBytes(model.view.start), 0, STRIP_HEIGHT);
-  context.textAlign = 'right';
-  context.fillText(formatBytes(model.view.end), width, STRIP_HEIGHT);
-}
-
-interface Bar {
-  readonly left: number;
-  readonly top: number;
-  readonly width: number;
-  readonly height: number;
-}
-
-function extent(cell: Cell, view: View, bar: Bar): { left: number; right: number } {
+/** Where a stretch of the axis lies on a bar. */
+export function extent(
+  stretch: { readonly start: number; readonly end: number },
+  view: View,
+  bar: Bar,
+): { left: number; right: number } {
   const scale = bar.width / Math.max(1, view.end - view.start);
   return {
-    left: bar.left + Math.max(0, (cell.start - view.start) * scale),
-    right: bar.left + Math.min(bar.width, (cell.end - view.start) * scale),
+    left: bar.left + Math.max(0, (stretch.start - view.start) * scale),
+    right: bar.left + Math.min(bar.width, (stretch.end - view.start) * scale),
   };
 }
 
-/** Touched spans stand tall and filled, the others are a low line: height says it as well as colour. */
-function paintCells(
+/**
+ * Touched spans stand tall, the others are a low line; of a touched span the lower part is what the start asked for,
+ * the faint part above travels with it unused. Height says it as well as colour.
+ */
+export function paintCells(
   context: CanvasRenderingContext2D,
   bar: Bar,
   view: View,
   cells: readonly Cell[],
-  model: MapModel,
+  model: Pick<MapModel, 'byTime' | 'latest' | 'prefetched' | 'time'>,
+  layer: number,
   theme: Theme,
 ): void {
   const low = Math.max(3, Math.round(bar.height * 0.22));
   const bottom = bar.top + bar.height;
+  const runs = model.prefetched.get(layer) ?? [];
+  let run = 0;
   for (const cell of cells) {
+    while ((runs[run]?.[1] ?? Infinity) < cell.first) run++;
+    const prefetched = (runs[run]?.[0] ?? Infinity) <= cell.last;
     const { left, right } = extent(cell, view, bar);
     if (right <= left) continue;
     // A line of background between cells, where they are wide enough to lose it.
@@ -174,20 +175,32 @@ function paintCells(
     context.globalAlpha = theme.outline === undefined ? 0.35 : 0.8;
     context.fillStyle = theme.untouched;
     context.fillRect(left, bottom - low, width, low);
-    if (cell.touched === 0) continue;
-    const share = cell.touched / (cell.last - cell.first + 1);
+    const { time } = model;
+    const inTime = time === undefined || (cell.at !== null && time.from <= cell.at && cell.at <= time.to);
+    const touched = cell.touched > 0 && inTime;
+    if (!touched && !prefetched) continue;
+    const share = touched ? cell.touched / (cell.last - cell.first + 1) : 0;
     const height = low + (bar.height - low) * (0.45 + 0.55 * share);
-    context.globalAlpha =
-      model.byTime && cell.at !== null ? 1 - 0.7 * (cell.at / Math.max(1, model.latest)) : 1;
-    context.fillStyle = theme.touched;
-    context.fillRect(left, bottom - height, Math.max(1.5, width), height);
+    const color =
+      model.byTime && touched && cell.at !== null
+        ? theme.ramp(cell.at / Math.max(1, model.latest))
+        : prefetched
+          ? theme.prefetched
+          : theme.touched;
+    const wide = Math.max(1.5, width);
+    context.fillStyle = color;
+    context.globalAlpha = theme.outline === undefined ? 0.38 : 0.5;
+    context.fillRect(left, bottom - height, wide, height);
+    context.globalAlpha = 1;
+    const used = touched ? Math.max(2, height * cell.used) : 0;
+    context.fillRect(left, bottom - used, wide, used);
   }
   context.globalAlpha = 1;
   if (theme.outline !== undefined) outline(context, bar, theme.outline);
 }
 
 /** A layer that the index leaves out is hatched: it is always pulled whole. */
-function paintWhole(context: CanvasRenderingContext2D, bar: Bar, theme: Theme): void {
+export function paintWhole(context: CanvasRenderingContext2D, bar: Bar, theme: Theme): void {
   context.save();
   context.beginPath();
   context.rect(bar.left, bar.top, bar.width, bar.height);
@@ -205,21 +218,8 @@ function paintWhole(context: CanvasRenderingContext2D, bar: Bar, theme: Theme): 
   outline(context, bar, theme.outline ?? theme.faint);
 }
 
-function outline(context: CanvasRenderingContext2D, bar: Bar, color: string): void {
+export function outline(context: CanvasRenderingContext2D, bar: Bar, color: string): void {
   context.strokeStyle = color;
   context.lineWidth = 1;
   context.strokeRect(bar.left + 0.5, bar.top + 0.5, Math.max(1, bar.width - 1), bar.height - 1);
-}
-
-/** The text, cut with an ellipsis to a width in pixels. */
-function fit(context: CanvasRenderingContext2D, text: string, width: number): string {
-  if (context.measureText(text).width <= width) return text;
-  let low = 0;
-  let high = text.length;
-  while (low < high) {
-    const middle = (low + high + 1) >>> 1;
-    if (context.measureText(`${text.slice(0, middle)}…`).width <= width) low = middle;
-    else high = middle - 1;
-  }
-  return `${text.slice(0, low)}…`;
 }

@@ -1,21 +1,20 @@
 /** The tables under the map: span sizes, ways to pull, layers, notes. The layer table is the map's twin for reading. */
 import { formatBytes, formatCount, formatSeconds, formatShare, formatSize } from '../src/plan/format';
-import { assumptions, MODE_NAMES } from '../src/plan/words';
-import type { Cells, Overview } from '../src/plan/picture/types';
+import type { Cells, Overview, Settings } from '../src/plan/picture/types';
 import type { PlanLayer } from '../src/plan/types';
-import { button, grid } from './controls';
+import { button } from './controls';
 import { byId, h } from './dom';
+import { showForecasts } from './forecast';
+import { grid } from './grid';
 
 export interface TableEvents {
   pickSpanSize(spanSize: number): void;
   pickLayer(layer: number): void;
-  announce(text: string): void;
+  copy(text: string): void;
 }
 
 export interface Tables {
-  show(overview: Overview, layer: number): void;
-  /** Whether the command line shall have the touched spans prefetched. */
-  prefetch(on: boolean): void;
+  show(overview: Overview, settings: Settings | null, extra: readonly string[], layer: number): void;
   /** Marks the layer that is now selected. */
   mark(layer: number): void;
   /** Fills in the touched spans of each layer when the map has them. */
@@ -59,15 +58,12 @@ export function createTables(events: TableEvents): Tables {
   byId('command').append(
     command,
     button('Copy', false, () => {
-      void navigator.clipboard.writeText(command.textContent).then(() => {
-        events.announce('Copied.');
-      });
+      events.copy(command.textContent);
     }),
   );
   byId('sizes').append(sizes.element);
   byId('layers').append(layers.element);
   let shown: { overview: Overview; layer: number } | undefined;
-  let prefetch = false;
   /** Of the span size before, until the new one's are there. */
   let known: ReadonlyMap<number, Cells> = new Map();
 
@@ -109,7 +105,7 @@ export function createTables(events: TableEvents): Tables {
   }
 
   return {
-    show(overview, layer) {
+    show(overview, settings, extra, layer) {
       shown = { overview, layer };
       const { plan, spanSize } = overview;
       byId('reason').textContent = plan.choice.reason;
@@ -138,17 +134,14 @@ export function createTables(events: TableEvents): Tables {
           ],
         })),
       );
-      showModes(overview);
+      showForecasts(byId('modes'), overview);
       showLayers();
-      command.textContent = commandLine(overview, prefetch);
+      command.textContent = commandLine(overview, settings, extra);
+      byId('notes').hidden = plan.notes.length === 0;
       byId('notes').replaceChildren(
         h('h2', {}, 'Notes'),
-        h('ul', {}, ...[...plan.notes, assumptions(plan)].map((note) => h('li', {}, note))),
+        h('ul', {}, ...plan.notes.map((note) => h('li', {}, note))),
       );
-    },
-    prefetch(on) {
-      prefetch = on;
-      if (shown !== undefined) command.textContent = commandLine(shown.overview, on);
     },
     mark(layer) {
       if (shown !== undefined) shown = { ...shown, layer };
@@ -168,36 +161,22 @@ function fetchedCell(bytes: number | undefined, isMost: boolean): string | Node 
     : formatBytes(bytes);
 }
 
-/** A bar per way to pull, at the span size that the map shows. */
-function showModes({ plan, spanSize }: Overview): void {
-  const row = plan.rows.find((one) => one.spanSize === spanSize);
-  const whole = plan.modes.filter((mode) => mode.mode === 'docker-pull' || mode.mode === 'parallel-pull');
-  const modes = [...whole, ...(row === undefined || plan.trace === null ? [] : [row.lazy, row.prefetch])];
-  const longest = Math.max(...modes.map((mode) => mode.totalSeconds));
-  byId('modes').replaceChildren(
-    ...modes.map((mode) => {
-      const pull = h('span', { class: 'pull' });
-      const start = h('span', { class: 'start' });
-      pull.style.width = `${(100 * (mode.totalSeconds - mode.startSeconds)) / longest}%`;
-      start.style.width = `${(100 * mode.startSeconds) / longest}%`;
-      const detail = `${formatSeconds(mode.pullSeconds)} pull, ${formatSeconds(mode.startSeconds)} start, ${formatBytes(mode.bytes)} in ${formatCount(mode.requests)} requests`;
-      return h(
-        'div',
-        { class: 'mode' },
-        h('span', { class: 'mode-name' }, MODE_NAMES[mode.mode]),
-        h('strong', {}, formatSeconds(mode.totalSeconds)),
-        h('span', { class: 'track', 'aria-hidden': 'true' }, pull, start),
-        h('span', { class: 'mode-more' }, detail),
-      );
-    }),
-  );
-}
-
-/** What makes the same index from a terminal. */
-function commandLine({ plan, spanSize }: Overview, prefetch: boolean): string {
-  const fixed = `--output DESTINATION --span-size ${spanSize} --min-layer-size ${plan.minLayerSize}`;
-  const traced = prefetch && plan.trace !== null ? ' --trace TRACE --prefetch-from-trace' : '';
-  return `soci-lens index ${quote(plan.image.reference)} ${fixed}${traced}`;
+/** What makes the same index from a terminal; `extra` are the paths of the files that are prefetched too. */
+function commandLine(
+  { plan, spanSize }: Overview,
+  settings: Settings | null,
+  extra: readonly string[],
+): string {
+  const words = [
+    'soci-lens index',
+    quote(plan.image.reference),
+    '--output DESTINATION',
+    `--span-size ${spanSize}`,
+    `--min-layer-size ${plan.minLayerSize}`,
+    ...(settings?.prefetch === true && plan.trace !== null ? ['--trace TRACE --prefetch-from-trace'] : []),
+    ...extra.map((path) => `--prefetch-file ${quote(path)}`),
+  ];
+  return words.join(' ');
 }
 
 /** A word of a POSIX shell. */

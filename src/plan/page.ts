@@ -31,15 +31,14 @@ export function pageHtml({ script, style, cspSource, nonce }: PageAddresses): st
 <div id="alert" role="alert"></div>
 <div id="status" class="visually-hidden" role="status" aria-live="polite"></div>
 <section id="figures" aria-label="Figures"></section>
+<section aria-label="What if"><div id="what-if" class="controls"></div></section>
 <section aria-labelledby="map-title">
-<div class="section-head"><h2 id="map-title">Layers and spans</h2><div id="map-controls" class="controls"></div></div>
+<div class="section-head"><h2 id="map-title">Layers and spans</h2><div id="search"></div><div id="map-controls" class="controls"></div></div>
 <div id="map"></div>
+<div id="legend" class="legend"></div>
 <div id="detail"></div>
 </section>
-<section aria-labelledby="sizes-title"><h2 id="sizes-title">Span sizes</h2><p id="reason"></p><div id="sizes"></div><h3 id="command-title">The same on the command line</h3><div id="command" class="command"></div></section>
-<section aria-labelledby="modes-title"><h2 id="modes-title">Time to ready</h2><div id="modes"></div></section>
-<section aria-labelledby="layers-title"><h2 id="layers-title">Layers</h2><div id="layers"></div></section>
-<section aria-labelledby="files-title"><h2 id="files-title">Files</h2><div id="files"></div></section>
+<section id="parts" aria-label="Parts of the picture"></section>
 <section id="notes" aria-label="Notes"></section>
 </main>
 <script nonce="${nonce}" src="${script}"></script>

@@ -1,6 +1,6 @@
 /** Words that the page and the report share. */
 import { formatBytes, formatCount } from './format';
-import type { Plan, PullMode } from './types';
+import type { Forecast, Plan, PullMode } from './types';
 
 export const MODE_NAMES: Readonly<Record<PullMode, string>> = {
   'docker-pull': 'Plain pull',
@@ -12,4 +12,15 @@ export const MODE_NAMES: Readonly<Record<PullMode, string>> = {
 /** What every forecast rests on, as a sentence. */
 export function assumptions({ network, node }: Plan): string {
   return `Forecasts hold for a round trip of ${formatCount(network.rttMs)} ms, ${formatBytes(network.bytesPerSecond)}/s and a node with ${formatCount(node.cores)} processors; they are estimates of the time until the service is ready, not of the pull alone.`;
+}
+
+/**
+ * Where single recorded runs lay against their forecast (docs/model.md, "Errors against recorded runs"): from the one
+ * that was faster by most to the one that was slower by most.
+ */
+const RECORDED = { shortest: 0.77, longest: 1.13 } as const;
+
+/** A forecast as the range that runs fell into. */
+export function rangeOf({ totalSeconds }: Forecast): { low: number; high: number } {
+  return { low: totalSeconds * RECORDED.shortest, high: totalSeconds * RECORDED.longest };
 }

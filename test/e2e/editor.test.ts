@@ -53,6 +53,7 @@ describe('the way from the lens to the registry', () => {
     await bench.lens('Build and inspect').click();
     await bench.toast('Building shop').waitFor();
     const panel = await bench.panel();
+    await panel.getByRole('tab', { name: 'Layers' }).click();
     await panel.getByText('catalogue').first().waitFor();
   });
 
@@ -143,7 +144,7 @@ describe('the way from the lens to the registry', () => {
   test('the panel itself records and pushes, with the same questions', async () => {
     await bench.command('SOCI: Show Span Map');
     const panel = await bench.panel();
-    await panel.getByRole('button', { name: 'Create and push index' }).click();
+    await panel.getByRole('button', { name: 'Create index with these settings' }).click();
     await bench.type(`docker://${registry.host}/team/panel:1.0`);
     await bench.choose('Create and Push');
     await panel.getByText('holds the image with its index').first().waitFor();

@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { readFile } from 'node:fs/promises';
 import { build } from 'esbuild';
-import { chromium } from 'playwright-core';
+import { startBrowser } from '../../scripts/browser.mjs';
 import type { Browser, Page } from 'playwright-core';
 import { LensError, messageOf } from '../../src/errors';
 import { pageHtml } from '../../src/plan/page';
@@ -14,24 +14,9 @@ import { repoRoot } from './paths';
 import { THEMES } from './themes';
 import type { ThemeName } from './themes';
 
-const ADDRESS = 'http://page.test/';
+export { startBrowser as launchBrowser };
 
-export async function launchBrowser(): Promise<Browser> {
-  return chromium.launch({
-    executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
-    headless: true,
-    args: [
-      // Root has no sandbox of its own; as anybody else the browser keeps it.
-      ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  });
-}
+const ADDRESS = 'http://page.test/';
 
 /** Bundles the page as the product does, once per test file. */
 export async function bundlePage(): Promise<string> {
@@ -63,6 +48,8 @@ export interface OpenOptions {
   readonly height?: number;
   readonly scale?: number;
   readonly forcedColors?: 'active';
+  /** Let things move; tests stand still by default. */
+  readonly motion?: boolean;
   /** What VS Code would have kept of an earlier page. */
   readonly state?: unknown;
   /** Called at each question, so that a test can put a new picture in place. */
@@ -75,7 +62,7 @@ export async function openPage(browser: Browser, bundle: string, options: OpenOp
     viewport: { width: options.width ?? 1280, height: options.height ?? 900 },
     deviceScaleFactor: options.scale ?? 1,
     ...(options.forcedColors && { forcedColors: options.forcedColors }),
-    reducedMotion: 'reduce',
+    reducedMotion: options.motion === true ? 'no-preference' : 'reduce',
   });
   const page = await context.newPage();
   const complaints: string[] = [];

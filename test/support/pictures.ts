@@ -221,5 +221,46 @@ export function hostile(): PlanInput {
   };
 }
 
+/** One layer of 20 GB in which no block ends: one giant span. */
+export function giant(): PlanInput {
+  const size = 20_000 * MB;
+  const scan = fakeScan({
+    digest: digestOf(6),
+    entries: [{ name: 'weights.bin', size }],
+    ratio: 1,
+    blockEvery: 2 * size,
+  });
+  const touch: Touch = {
+    layer: 0,
+    entry: 0,
+    start: 0,
+    end: 4096,
+    at: 5,
+    pid: 1,
+    kind: 'read',
+    executable: false,
+  };
+  return {
+    image: { reference: 'giant:latest', digest: digestOf(7), platform: 'linux/amd64' },
+    layers: [
+      {
+        descriptor: {
+          mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip',
+          digest: scan.digest,
+          size: scan.compressedSize,
+        },
+        scan,
+        instruction: 'COPY weights.bin /',
+      },
+    ],
+    mapping: {
+      touches: [touch],
+      files: 1,
+      coverage: { mapped: 1, excluded: 0, unmapped: [] },
+      readyAt: 1_000_000,
+    },
+  };
+}
+
 /** An image without a layer. */
 export const empty = (): PlanInput => imageOf('empty:latest', [], false);

@@ -1,0 +1,514 @@
+/** What the page of the span map lets a person do: zoom, search, play, brush, sort, compare; by mouse and by keyboard. */
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, test } from 'node:test';
+import type { Browser, Locator, Page } from 'playwright-core';
+import { comparePictures, createPicture } from '../../src/plan/picture';
+import type { EntryFilter } from '../../src/plan/picture/types';
+import { bundlePage, launchBrowser, openPage } from '../support/browser-page';
+import type { OpenOptions, OpenPage } from '../support/browser-page';
+import { giant, hostile, huge, service } from '../support/pictures';
+
+let browser: Browser;
+let bundle: string;
+let opened: OpenPage | undefined;
+
+before(async () => {
+  [browser, bundle] = await Promise.all([launchBrowser(), bundlePage()]);
+});
+after(async () => {
+  await browser.close();
+});
+afterEach(async () => {
+  const complaints = opened?.complaints;
+  await opened?.page.context().close();
+  opened = undefined;
+  assert.deepEqual(complaints ?? [], [], 'the browser complained');
+});
+
+const picture = createPicture(service());
+const { plan } = picture.overview(null);
+
+async function open(options: Partial<OpenOptions> = {}): Promise<Page> {
+  opened = await openPage(browser, bundle, { picture: () => picture, ...options });
+  return opened.page;
+}
+
+interface View {
+  readonly start: number;
+  readonly end: number;
+}
+/** What the page keeps of itself: where the map is turned to. */
+async function kept(page: Page): Promise<{ layer: number; span: number | null; view: View; tab: string }> {
+  return page.evaluate('savedState');
+}
+/** Waits until an expression holds in the page. Asked from outside: the page's policy lets nobody evaluate there. */
+async function holds(page: Page, expression: string): Promise<void> {
+  for (let tries = 0; tries < 400; tries++) {
+    if ((await page.evaluate(expression)) === true) return;
+    await page.waitForTimeout(25);
+  }
+  throw new Error(`It never came to ${expression}; the page keeps ${JSON.stringify(await kept(page))}.`);
+}
+/** Waits until what the page keeps is as wanted. */
+function until(page: Page, wanted: string): Promise<void> {
+  return holds(page, `(({ layer, span, view, tab, extras, settings }) => ${wanted})(savedState)`);
+}
+const lengthOf = ({ start, end }: View): number => end - start;
+const map = (page: Page): Locator => page.locator('#map .map-box');
+const strip = (page: Page): Locator => page.locator('canvas.strip');
+
+async function tab(page: Page, name: string): Promise<void> {
+  await page.locator(`#tab-${name}`).click();
+  await until(page, `tab === '${name}'`);
+}
+
+test('with the keyboard alone: which instruction costs the start most, and which span size is best', async () => {
+  const page = await open();
+  /** Goes on with Tab until the focus is where the selector says, as a person does who sees the focus. */
+  const reach = async (selector: string): Promise<void> => {
+    for (let presses = 0; presses < 60; presses++) {
+      await page.keyboard.press('Tab');
+      if (await page.evaluate(`document.activeElement?.matches(${JSON.stringify(selector)}) === true`))
+        return;
+    }
+    throw new Error(`Tab never reached ${selector}.`);
+  };
+  /** What a screen reader says of the focus. */
+  const focused = (): Promise<string> =>
+    page.evaluate(
+      `document.activeElement.getAttribute('aria-label') ?? document.activeElement.closest('[data-key]')?.textContent ?? document.activeElement.textContent`,
+    );
+
+  await reach('.best-mark');
+  assert.ok((await focused()).includes(plan.choice.reason), 'the mark on the slider says why');
+  await reach('#tab-sizes');
+  await page.keyboard.press('ArrowRight');
+  await page.keyboard.press('ArrowRight');
+  await until(page, `tab === 'layers'`);
+  await page.keyboard.press('Tab');
+  // The grid takes the focus at its first row; the arrows go through the layers.
+  const rows: string[] = [];
+  for (let row = 0; row <= plan.layers.length; row++) {
+    rows.push(await focused());
+    await page.keyboard.press('ArrowDown');
+  }
+  const most = rows.filter((row) => row.includes('most'));
+  assert.equal(most.length, 1, rows.join('\n'));
+  assert.match(most[0] ?? '', /RUN apt-get/);
+});
+
+describe('moving about', () => {
+  test('Ctrl and wheel zoom around the pointer, the wheel across pans, and the view is kept', async () => {
+    const page = await open();
+    await strip(page).hover({ position: { x: 300, y: 20 } });
+    const whole = (await kept(page)).view;
+    await page.keyboard.down('Control');
+    await page.mouse.wheel(0, -600);
+    await page.keyboard.up('Control');
+    await until(page, `view.end - view.start < ${lengthOf(whole) / 2}`);
+    const zoomed = (await kept(page)).view;
+    const at = (view: View): number => view.start + (300 / 1240) * lengthOf(view);
+    assert.ok(Math.abs(at(zoomed) - at(whole)) < lengthOf(whole) * 0.01, 'what is under the pointer stays');
+    await page.mouse.wheel(400, 0);
+    await until(page, `view.start > ${zoomed.start}`);
+    assert.ok(Math.abs(lengthOf((await kept(page)).view) - lengthOf(zoomed)) <= 1);
+    await page.context().close();
+    const again = await open({ state: { layer: 1, view: zoomed, tab: 'files' } });
+    assert.deepEqual((await kept(again)).view, zoomed);
+    assert.equal((await kept(again)).tab, 'files');
+  });
+
+  test('dragging pans, with Shift it draws a box and zooms to it; the minimap jumps', async () => {
+    const page = await open();
+    const place = await strip(page).boundingBox();
+    assert.ok(place);
+    const drag = async (from: number, to: number, y: number): Promise<void> => {
+      await page.mouse.move(place.x + from, place.y + y);
+      await page.mouse.down();
+      await page.mouse.move(place.x + to, place.y + y, { steps: 5 });
+      await page.mouse.up();
+    };
+    const whole = (await kept(page)).view;
+    await page.keyboard.down('Shift');
+    await drag(place.width * 0.25, place.width * 0.5, 20);
+    await page.keyboard.up('Shift');
+    await until(page, `view.end - view.start < ${lengthOf(whole) * 0.3}`);
+    const box = (await kept(page)).view;
+    assert.ok(Math.abs(box.start / whole.end - 0.25) < 0.02 && Math.abs(box.end / whole.end - 0.5) < 0.02);
+    await drag(place.width * 0.5, place.width * 0.25, 20);
+    await until(page, `view.start > ${box.start}`);
+    const panned = (await kept(page)).view;
+    assert.ok(Math.abs(panned.start - box.start - lengthOf(box) / 4) < lengthOf(box) * 0.03);
+    await strip(page).click({ position: { x: place.width * 0.9, y: 112 } });
+    await until(page, `view.start > ${whole.end * 0.7}`);
+  });
+
+  test('a search finds a file of another layer and flies to it', async () => {
+    const page = await open();
+    await page.locator('.search').fill('model.bin');
+    await page.locator('.hit', { hasText: 'model.bin' }).waitFor();
+    await page.keyboard.press('Enter');
+    await until(page, 'layer === 2 && span !== null');
+    const entries = service().layers[2]!.scan!.entries;
+    const file = picture.place({
+      layer: 2,
+      entry: entries.length - 1,
+      spanSize: plan.choice.spanSize,
+      axis: 'compressed',
+    });
+    assert.equal((await kept(page)).span, file.span);
+    await page.locator('#detail', { hasText: 'model.bin' }).waitFor();
+  });
+
+  test('zoomed in, the files have their names, and hovering a span tells what the host knows of it', async () => {
+    const page = await open();
+    await page.locator('.search').fill('part7/file-12287');
+    await page.locator('.hit').first().click();
+    await until(page, 'view.end - view.start < 1000000');
+    await strip(page).hover({ position: { x: 620, y: 64 } });
+    await page.locator('#map .tip', { hasText: 'file-12287.so' }).waitFor();
+    await strip(page).hover({ position: { x: 620, y: 20 } });
+    const tip = page.locator('#map .tip');
+    await tip.filter({ hasText: 'Read by' }).waitFor();
+    const text = (await tip.textContent()) ?? '';
+    for (const part of [
+      /^Span \d+/,
+      /RUN apt-get/,
+      /Blob [\d,]+ – [\d,]+/,
+      /Tar /,
+      /files, \d+ % read/,
+      /First touch after/,
+      /python3/,
+    ])
+      assert.match(text, part);
+  });
+
+  test('Escape lets go, 0 shows all, Shift with arrows pans', async () => {
+    const page = await open();
+    await map(page).focus();
+    await page.keyboard.press('PageDown');
+    await page.locator('#detail h3').waitFor();
+    for (let i = 0; i < 3; i++) await page.keyboard.press('Enter');
+    await until(page, 'view.start > 0');
+    const { start } = (await kept(page)).view;
+    await page.keyboard.press('Shift+ArrowRight');
+    await until(page, `view.start > ${start}`);
+    await page.keyboard.press('0');
+    await until(page, 'view.start === 0');
+    await page.keyboard.press('Escape');
+    await until(page, 'span === null');
+    assert.equal(await page.locator('#detail').isVisible(), false);
+  });
+
+  test('widths by unpacked bytes change the scale', async () => {
+    const page = await open();
+    const compressed = (await kept(page)).view.end;
+    await page.locator('#map-controls vscode-dropdown').click();
+    await page.locator('#map-controls vscode-option', { hasText: 'Unpacked' }).click();
+    await until(page, `view.end > ${compressed * 2}`);
+    assert.equal((await kept(page)).view.end, plan.layers[1]?.uncompressedSize);
+  });
+});
+
+test('the menu of a file: by keyboard, with everything that can be done; prefetching it changes the command line', async () => {
+  const asked: string[] = [];
+  const note = (name: string) => () => {
+    asked.push(name);
+    return { done: null };
+  };
+  const page = await open({
+    actions: { openEntry: note('open'), saveEntry: note('save'), revealEntry: note('reveal') },
+  });
+  const choose = async (label: string): Promise<void> => {
+    await map(page).focus();
+    await page.keyboard.press('Shift+F10');
+    await page.locator('.menu').waitFor();
+    await page.locator('.menu-item', { hasText: label }).click();
+  };
+  await map(page).focus();
+  await page.keyboard.press('PageDown');
+  await page.locator('#detail h3').waitFor();
+  await strip(page).hover({ position: { x: 30, y: 20 } });
+  for (const label of ['Open', 'Save as', 'Reveal in tree']) await choose(label);
+  await page.keyboard.press('Shift+F10');
+  assert.deepEqual(await page.locator('.menu-item').allTextContents(), [
+    'Open',
+    'Save as…',
+    'Copy path',
+    'Reveal in tree',
+    'Add to prefetch',
+  ]);
+  await page.keyboard.press('End');
+  await page.keyboard.press('Enter');
+  await until(page, 'extras.length === 1 && settings.extra.length === 1');
+  await page.locator('#command code', { hasText: '--prefetch-file usr/lib/' }).waitFor();
+  assert.deepEqual(asked, ['open', 'save', 'reveal']);
+  await choose('Remove from prefetch');
+  await until(page, 'extras.length === 0');
+});
+
+test('the smallest layer to index moves live, and the best span size is one click away', async () => {
+  const page = await open();
+  const knob = page.locator('#what-if .slider input').nth(1);
+  await knob.focus();
+  await page.keyboard.press('Home');
+  await page.locator('#command code', { hasText: '--min-layer-size 0' }).waitFor();
+  await page.locator('#sizes [data-key="65536"] [grid-column="1"]').click();
+  await until(page, 'settings.spanSize === 65536');
+  await page.locator('.best-mark').first().click();
+  await until(page, 'settings.spanSize !== 65536');
+  await page.locator('vscode-button', { hasText: 'Back to the recommendation' }).click();
+  await until(page, 'settings === null');
+});
+
+describe('the timeline', () => {
+  test('a brush selects in the map and in the files; Escape shows all again', async () => {
+    const page = await open();
+    await tab(page, 'timeline');
+    const canvas = page.locator('canvas.timeline');
+    await canvas.scrollIntoViewIfNeeded();
+    const place = await canvas.boundingBox();
+    assert.ok(place);
+    await page.mouse.move(place.x + place.width * 0.4, place.y + 80);
+    await page.mouse.down();
+    await page.mouse.move(place.x + place.width * 0.6, place.y + 80, { steps: 4 });
+    await page.mouse.up();
+    const output = (await page.locator('#timeline output').textContent()) ?? '';
+    const [from, to] = output.match(/[\d,]+/g)?.map((part) => Number(part.replace(',', ''))) ?? [];
+    assert.ok(from !== undefined && to !== undefined && to > from, output);
+    await tab(page, 'files');
+    const all: EntryFilter = {
+      layer: 1,
+      filter: '',
+      touchedOnly: false,
+      type: null,
+      package: null,
+      time: null,
+      sort: 'archive',
+      descending: false,
+    };
+    const inside = picture.entries({ ...all, time: [from, to], offset: 0, limit: 1 }).total;
+    const count = page.locator('#files .count');
+    await holds(page, `/^\\d/.test(document.querySelector('#files .count').textContent)`);
+    await page.waitForTimeout(400);
+    const shown = Number(((await count.textContent()) ?? '').replace(/\D/g, ''));
+    assert.ok(Math.abs(shown - inside) <= 3 && shown > 0, `${shown} of ${inside}`);
+    await tab(page, 'timeline');
+    await page.locator('#timeline .map-box').focus();
+    await page.keyboard.press('Escape');
+    assert.equal(await page.locator('#timeline output').textContent(), '');
+  });
+
+  test('a replay goes on by itself, and stands where it is put', async () => {
+    const page = await open();
+    await tab(page, 'timeline');
+    const scrub = page.locator('#timeline input[type=range]');
+    await scrub.focus();
+    await page.keyboard.press('End');
+    assert.equal(await scrub.getAttribute('aria-valuetext'), '1,330 ms');
+    await page.keyboard.press('Home');
+    await page.locator('#timeline vscode-button', { hasText: 'Play' }).click();
+    await holds(page, `document.querySelector('#timeline input[type=range]').valueAsNumber >= 100`);
+    await page.locator('#timeline vscode-button', { hasText: 'Pause' }).click();
+    const stood = await scrub.inputValue();
+    await page.waitForTimeout(800);
+    assert.equal(await scrub.inputValue(), stood);
+  });
+});
+
+describe('files', () => {
+  const large = createPicture(huge());
+
+  test('half a million rows: the last one is a key away, sorted and filtered by the host', async () => {
+    const page = await open({ picture: () => large });
+    await tab(page, 'files');
+    await page.locator('#files vscode-dropdown').nth(1).click();
+    await page.locator('#files vscode-option', { hasText: 'All layers' }).click();
+    await page.locator('#files .count', { hasText: '500,005 files' }).waitFor();
+    const grid = page.locator('#files .virtual[role=grid]');
+    assert.equal(await grid.getAttribute('aria-rowcount'), '500006');
+    assert.ok((await grid.locator('.window > .virtual-row').count()) < 40, 'only what is seen exists');
+    await grid.locator('.sort', { hasText: 'Size' }).click();
+    const cell = (row: number, column: number): Promise<string | null> =>
+      grid.locator('.window > .virtual-row').nth(row).locator('div').nth(column).textContent();
+    await holds(
+      page,
+      `/10 kB/.test(document.querySelector('#files .window > .virtual-row > :nth-child(4)').textContent)`,
+    );
+    await grid.focus();
+    await page.keyboard.press('End');
+    await grid.locator('[aria-rowindex="500006"][aria-selected="true"]').waitFor();
+    await page.keyboard.press('Home');
+    await grid.locator('[aria-rowindex="2"][aria-selected="true"]').waitFor();
+    assert.match((await cell(0, 3)) ?? '', /10 kB/);
+    await page.locator('#files input.control').fill('part3/part7/file-77');
+    await page.locator('#files .count', { hasText: /^\d{1,3} files$/ }).waitFor();
+    assert.match((await cell(0, 0)) ?? '', /part3\/part7\/file-77/);
+  });
+
+  test('the tree opens folder by folder, by keyboard too', async () => {
+    const page = await open();
+    await tab(page, 'files');
+    await page.locator('#files vscode-dropdown').first().click();
+    await page.locator('#files vscode-option', { hasText: 'Tree' }).click();
+    const tree = page.locator('#files .virtual[role=treegrid]');
+    const rows = tree.locator('.window > .virtual-row');
+    await rows.filter({ hasText: 'usr' }).waitFor();
+    await tree.focus();
+    for (const name of ['lib', 'python3', 'part0']) {
+      await page.keyboard.press('ArrowRight');
+      await rows.filter({ hasText: name }).first().waitFor();
+      await page.keyboard.press('ArrowDown');
+    }
+    await page.keyboard.press('ArrowRight');
+    await rows.filter({ hasText: 'file-0.so' }).waitFor();
+    assert.equal(await rows.nth(0).getAttribute('aria-expanded'), 'true');
+    await page.keyboard.press('Home');
+    await page.keyboard.press('ArrowLeft');
+    await rows.filter({ hasText: 'file-0.so' }).waitFor({ state: 'detached' });
+    assert.equal(await rows.count(), 1);
+  });
+
+  test('the list is exported as it is filtered', async () => {
+    const asked: EntryFilter[] = [];
+    const page = await open({
+      actions: {
+        exportFiles: (filter) => {
+          asked.push(filter);
+          return { done: 'Written.' };
+        },
+      },
+    });
+    await tab(page, 'files');
+    await page.locator('#files vscode-checkbox').click();
+    await page.locator('#files vscode-button', { hasText: 'Export list' }).click();
+    await page.locator('.state', { hasText: 'Written.' }).waitFor();
+    assert.deepEqual(
+      asked.map(({ touchedOnly, layer, sort }) => ({ touchedOnly, layer, sort })),
+      [{ touchedOnly: true, layer: 1, sort: 'touched' }],
+    );
+  });
+});
+
+test('blame: by instruction, and down the folders', async () => {
+  const page = await open();
+  await tab(page, 'blame');
+  const total = page.locator('#blame [role=status]');
+  await total.filter({ hasText: /\d+ % of it in 1 {2}RUN apt-get/ }).waitFor();
+  await page.locator('#blame vscode-dropdown').first().click();
+  await page.locator('#blame vscode-option', { hasText: 'Folder' }).click();
+  await page.locator('#blame vscode-data-grid-row', { hasText: 'usr/' }).locator('[grid-column="1"]').click();
+  await page.locator('#blame vscode-data-grid-row', { hasText: 'lib/' }).waitFor();
+  await page.locator('#blame .way button', { hasText: 'All' }).click();
+  await page.locator('#blame vscode-data-grid-row', { hasText: 'srv/' }).waitFor();
+});
+
+test('compare: two span sizes, and what the host has beside it', async () => {
+  const page = await open({
+    actions: {
+      comparables: () => ({ list: [{ id: 'run:2', label: 'second.soci-trace.jsonl', kind: 'run' }] }),
+      compare: ({ settings, with: other }) => {
+        const { node, network, minLayerSize } = plan;
+        const own = settings ?? { spanSize: null, node, network, minLayerSize, prefetch: false, extra: [] };
+        const spanSize = 'spanSize' in other ? other.spanSize : 65536;
+        return {
+          comparison: comparePictures(
+            picture.side('here', settings),
+            picture.side('there', { ...own, spanSize }),
+          ),
+        };
+      },
+    },
+  });
+  await tab(page, 'compare');
+  await page.locator('#compare vscode-dropdown').click();
+  await page.locator('#compare vscode-option', { hasText: '64 KiB' }).click();
+  const spans = page.locator('#compare vscode-data-grid-row', { hasText: 'Spans fetched' });
+  await spans.waitFor();
+  const row = (size: number): number =>
+    plan.rows.find(({ spanSize }) => spanSize === size)?.touchedSpans ?? 0;
+  const text = (await spans.textContent()) ?? '';
+  assert.ok(text.includes(String(row(plan.choice.spanSize))) && text.includes(String(row(65536))), text);
+  await page.locator('#compare vscode-dropdown').click();
+  await page.locator('#compare vscode-option', { hasText: 'Start second' }).waitFor();
+});
+
+test('the map goes out as SVG and as a PNG below the largest message', async () => {
+  const asked: (string | null)[] = [];
+  const page = await open({
+    actions: {
+      exportMap: ({ png }) => {
+        asked.push(png);
+        return { done: 'Written.' };
+      },
+    },
+  });
+  for (const kind of ['SVG', 'PNG']) {
+    await page.locator('#map-controls vscode-button', { hasText: kind }).click();
+    await page.waitForTimeout(200);
+  }
+  const [svg, png] = asked;
+  assert.equal(svg, null);
+  const bytes = Buffer.from(png ?? '', 'base64');
+  assert.deepEqual([...bytes.subarray(0, 4)], [0x89, 0x50, 0x4e, 0x47]);
+  assert.ok((png ?? '').length < 1e6);
+});
+
+describe('odd pictures', () => {
+  test('one layer of 20 GB, one giant span', async () => {
+    const page = await open({ picture: () => createPicture(giant()) });
+    await map(page).focus();
+    await page.keyboard.press('PageDown');
+    await page.locator('#detail h3', { hasText: 'Span 0 of layer 0' }).waitFor();
+    for (let i = 0; i < 6; i++) await page.keyboard.press('Enter');
+    await until(page, 'view.end - view.start < 1e9');
+  });
+
+  test('names of 4096 bytes and from right to left keep to their place', async () => {
+    const page = await open({
+      picture: () => createPicture(hostile(), { minLayerSize: 0, spanSizes: [65536] }),
+    });
+    await tab(page, 'files');
+    await page.locator('#files bdi', { hasText: 'exe' }).first().waitFor();
+    const wide: unknown = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
+    assert.ok(Number(wide) <= 0, String(wide));
+  });
+
+  test('a trace of another image, and a layer that has vanished, are alerts; what was there stays', async () => {
+    let broken = false;
+    const page = await open({
+      actions: {
+        overview: ({ settings }) => {
+          if (broken) throw new Error('The trace is of another image.');
+          return picture.overview(settings);
+        },
+      },
+    });
+    broken = true;
+    opened?.host.tell('changed', {});
+    await page.locator('#alert', { hasText: 'The trace is of another image.' }).waitFor();
+    assert.equal(await page.locator('#layers [data-key]').count(), plan.layers.length);
+    broken = false;
+    opened?.host.tell('changed', {});
+    await holds(page, `document.querySelector('#alert').textContent === ''`);
+  });
+
+  test('a lost canvas is drawn again', async () => {
+    const page = await open();
+    const drawn = (): Promise<number> =>
+      page.evaluate(`(() => {
+        const canvas = document.querySelector('canvas.rows');
+        const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d');
+        copy.drawImage(canvas, 0, 0);
+        return copy.getImageData(0, 0, canvas.width, canvas.height).data.filter((value) => value > 0).length;
+      })()`);
+    const before = await drawn();
+    await page.evaluate(`(() => {
+      const canvas = document.querySelector('canvas.rows');
+      canvas.getContext('2d').reset();
+      canvas.dispatchEvent(new Event('contextrestored'));
+    })()`);
+    await page.waitForTimeout(200);
+    assert.ok(before > 1000 && Math.abs((await drawn()) - before) < before * 0.01);
+  });
+});

@@ -1,0 +1,166 @@
+/**
+ * Every part of the page as a screenshot, in every theme, small and huge: to be looked at by people. `npm run gallery`
+ * puts them into `out/gallery`; `-- PART…` makes only those whose names contain one of the words.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Page } from 'playwright-core';
+import { comparePictures, createPicture } from '../../src/plan/picture';
+import type { Picture } from '../../src/plan/picture';
+import { renderReport } from '../../src/plan/report';
+import { bundlePage, launchBrowser, openPage } from '../support/browser-page';
+import type { OpenOptions } from '../support/browser-page';
+import { repoRoot } from '../support/paths';
+import { hostile, huge, manyLayers, service, untraced } from '../support/pictures';
+import type { ThemeName } from '../support/themes';
+
+const out = path.join(repoRoot, 'out/gallery');
+const wanted = process.argv.slice(2);
+const THEMES: readonly ThemeName[] = ['dark', 'light', 'hc-dark', 'hc-light'];
+
+interface Shot {
+  readonly name: string;
+  readonly picture: () => Picture;
+  readonly options?: Omit<OpenOptions, 'picture'>;
+  readonly act?: (page: Page) => Promise<void>;
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
+}
+const small = once(() => createPicture(service()));
+const many = once(() => createPicture(manyLayers()));
+const large = once(() => createPicture(huge()));
+
+const tab = (name: string) => async (page: Page) => {
+  await page.locator(`#tab-${name}`).click();
+  await page.waitForTimeout(600);
+};
+
+async function pinned(page: Page): Promise<void> {
+  await page.locator('.map-box').first().focus();
+  await page.keyboard.press('PageDown');
+  await page.locator('#detail h3').waitFor();
+}
+
+async function zoomed(page: Page): Promise<void> {
+  await page.locator('.search').fill('part7/file-12');
+  await page.locator('.hit').first().click();
+  await page.waitForTimeout(600);
+  await page.locator('canvas.strip').hover({ position: { x: 500, y: 20 } });
+  await page.waitForTimeout(300);
+}
+
+async function asTree(page: Page): Promise<void> {
+  await tab('files')(page);
+  await page.locator('#files vscode-dropdown').first().click();
+  await page.locator('#files vscode-option', { hasText: 'Tree' }).click();
+  await page.waitForTimeout(300);
+  await page.locator('.virtual[role=treegrid] .window .virtual-row').first().click();
+  await page.waitForTimeout(300);
+}
+
+async function compared(page: Page): Promise<void> {
+  await tab('compare')(page);
+  await page.locator('#compare vscode-dropdown').click();
+  await page.locator('#compare vscode-option', { hasText: '64 KiB' }).click();
+  await page.waitForTimeout(400);
+}
+
+async function brushed(page: Page): Promise<void> {
+  await tab('timeline')(page);
+  const canvas = page.locator('canvas.timeline');
+  await canvas.scrollIntoViewIfNeeded();
+  const box = await canvas.boundingBox();
+  if (box === null) return;
+  await page.mouse.move(box.x + box.width * 0.3, box.y + 60);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.5, box.y + 60, { steps: 4 });
+  await page.mouse.up();
+  await page.waitForTimeout(300);
+}
+
+async function prefetching(page: Page): Promise<void> {
+  await page.locator('#what-if vscode-checkbox').click();
+  await page.locator('#map-controls vscode-checkbox').click();
+  await page.waitForTimeout(400);
+}
+
+async function menu(page: Page): Promise<void> {
+  await pinned(page);
+  await page.locator('#detail vscode-data-grid-row[data-key]').first().click({ button: 'right' });
+  await page.waitForTimeout(100);
+}
+
+/** A picture beside which everything can be laid. */
+const beside: Partial<OpenOptions> = {
+  actions: {
+    comparables: () => ({ list: [{ id: 'image:shop', label: 'shop:1.1', kind: 'image' }] }),
+    compare: () => ({
+      comparison: comparePictures(small().side('service:1.4', null), many().side('shop:1.1', null)),
+    }),
+  },
+};
+
+const parts: readonly Shot[] = [
+  { name: 'map', picture: small, act: pinned },
+  { name: 'zoom', picture: small, act: zoomed },
+  { name: 'timeline', picture: small, act: tab('timeline') },
+  { name: 'layers', picture: small, act: tab('layers') },
+  { name: 'files', picture: small, act: tab('files') },
+  { name: 'blame', picture: small, act: tab('blame') },
+  { name: 'compare', picture: small, act: compared, options: beside },
+];
+const shots: Shot[] = [
+  ...THEMES.flatMap((theme) =>
+    parts.map((part) => ({ ...part, name: `${part.name}-${theme}`, options: { ...part.options, theme } })),
+  ),
+  { name: 'brush-dark', picture: small, act: brushed },
+  { name: 'tree-dark', picture: small, act: asTree },
+  { name: 'prefetch-dark', picture: small, act: prefetching },
+  { name: 'menu-dark', picture: small, act: menu },
+  { name: 'many-dark', picture: many },
+  { name: 'huge-dark', picture: large },
+  { name: 'huge-files-light', picture: large, act: tab('files'), options: { theme: 'light' } },
+  { name: 'huge-timeline-dark', picture: large, act: tab('timeline') },
+  {
+    name: 'hostile-dark',
+    picture: () => createPicture(hostile(), { minLayerSize: 0, spanSizes: [65536] }),
+    act: pinned,
+  },
+  { name: 'untraced-light', picture: () => createPicture(untraced()), options: { theme: 'light' } },
+  { name: 'forced', picture: small, options: { forcedColors: 'active' }, act: pinned },
+  { name: 'narrow', picture: small, options: { width: 400 }, act: pinned },
+  { name: 'narrow-timeline', picture: small, options: { width: 400 }, act: tab('timeline') },
+  { name: 'zoom-200', picture: small, options: { width: 640, height: 450, scale: 2 } },
+  { name: 'zoom-400', picture: small, options: { width: 320, height: 256, scale: 4 } },
+];
+
+async function main(): Promise<void> {
+  mkdirSync(out, { recursive: true });
+  const [browser, bundle] = await Promise.all([launchBrowser(), bundlePage()]);
+  const mine = (name: string): boolean => wanted.length === 0 || wanted.some((word) => name.includes(word));
+  for (const { name, picture, options, act } of shots.filter((shot) => mine(shot.name))) {
+    const { page, complaints } = await openPage(browser, bundle, { ...options, picture });
+    await act?.(page);
+    await page.screenshot({ path: path.join(out, `${name}.png`), fullPage: true });
+    await page.context().close();
+    console.log(name, ...complaints);
+  }
+  if (mine('report')) {
+    const html = renderReport(small().overview(null).plan, small());
+    for (const colorScheme of ['light', 'dark'] as const) {
+      const page = await browser.newPage({ colorScheme });
+      await page.setContent(html);
+      await page.screenshot({ path: path.join(out, `report-${colorScheme}.png`), fullPage: true });
+      await page.setContent(small().svg(null, 'compressed'));
+      await page.screenshot({ path: path.join(out, `svg-${colorScheme}.png`) });
+      await page.close();
+    }
+    writeFileSync(path.join(out, 'report.html'), html);
+  }
+  await browser.close();
+}
+
+void main();

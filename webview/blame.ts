@@ -1,0 +1,287 @@
+/** Who costs the start what: a treemap by folder, instruction or package, and the same as a table. */
+import type { Blame, Costs, FolderCosts, Package } from '../src/plan/blame/types';
+import { formatBytes, formatCount, formatShare } from '../src/plan/format';
+import { dropdown } from './controls';
+import { h } from './dom';
+import { grid } from './grid';
+import { fit, perFrame, surface, whenRestored } from './surface';
+import { readTheme } from './theme';
+import type { Theme } from './theme';
+import { squarify } from './treemap';
+import type { Rect } from './treemap';
+
+export interface BlameEvents {
+  /** A folder in more detail. */
+  folder(path: string): Promise<FolderCosts | null>;
+  pickLayer(layer: number): void;
+  fail(error: unknown): void;
+}
+
+export interface BlameView {
+  show(blame: Blame): void;
+  redraw(): void;
+}
+
+type Measure = 'touchedBytes' | 'fetchedBytes' | 'unusedBytes' | 'hiddenBytes';
+type Division = 'instruction' | 'folder' | 'package';
+
+const MEASURES: Readonly<Record<Measure, string>> = {
+  touchedBytes: 'Bytes the start reads',
+  fetchedBytes: 'Bytes that travel for it',
+  unusedBytes: 'Bytes that travel for nothing',
+  hiddenBytes: 'Bytes later layers hide',
+};
+const HEIGHT = 260;
+const HEAD = 18;
+const GAP = 2;
+const ROWS = 100;
+
+/** A rectangle before it has a place. */
+interface Part {
+  readonly key: string;
+  readonly name: string;
+  readonly costs: Costs;
+  readonly parts: readonly Part[];
+}
+interface Placed extends Rect {
+  readonly part: Part;
+  readonly depth: number;
+}
+
+export function createBlame(host: HTMLElement, events: BlameEvents): BlameView {
+  const canvas = h('canvas', {}) as HTMLCanvasElement;
+  const tip = h('div', { class: 'tip', hidden: '' });
+  const box = h('div', { class: 'treemap', 'aria-hidden': 'true' }, canvas, tip);
+  const way = h('div', { class: 'controls way' });
+  const total = h('p', { class: 'more', role: 'status' });
+  const notes = h('ul', { class: 'more' });
+  let blame: Blame | undefined;
+  let measure: Measure = 'touchedBytes';
+  let division: Division = 'instruction';
+  /** Names of the folders that lead to the one in view. */
+  let path: string[] = [];
+  let folder: FolderCosts | undefined;
+  let placed: Placed[] = [];
+
+  const divisions = dropdown('Divide by', (value) => {
+    division = value === 'folder' || value === 'package' ? value : 'instruction';
+    void enter([]);
+  });
+  const measures = dropdown('Count', (value) => {
+    measure = value in MEASURES ? (value as Measure) : 'touchedBytes';
+    update();
+  });
+  const table = grid(
+    'Who costs what',
+    [
+      { title: 'Part', width: 'minmax(18em, 4fr)' },
+      { title: 'Read', width: '7em', numeric: true },
+      { title: 'Travels', width: '7em', numeric: true },
+      { title: 'For nothing', width: '7em', numeric: true },
+      { title: 'Hidden', width: '7em', numeric: true },
+      { title: 'Files', width: '6em', numeric: true },
+    ],
+    (key) => {
+      open(key);
+    },
+  );
+  table.element.classList.add('tall');
+  host.append(
+    h('div', { class: 'controls' }, divisions.element, measures.element, way),
+    total,
+    box,
+    table.element,
+    notes,
+  );
+  measures.show(
+    Object.entries(MEASURES).map(([value, label]) => ({ value, label })),
+    measure,
+  );
+
+  const redraw = perFrame(() => {
+    const width = box.clientWidth;
+    if (blame === undefined || width === 0) return;
+    placed = layOut(parts(), { x: 0, y: 0, width, height: HEIGHT }, measure, 0);
+    paint(surface(canvas, width, HEIGHT), placed, measure, readTheme());
+  });
+  new ResizeObserver(redraw).observe(box);
+  whenRestored(canvas, redraw);
+
+  function parts(): readonly Part[] {
+    if (blame === undefined) return [];
+    if (division === 'package') {
+      return (blame.packages ?? []).map((one) => part(nameOf(one.package), nameOf(one.package), one));
+    }
+    if (division === 'instruction') {
+      return blame.instructions.map((one) =>
+        part(String(one.layer), `${one.layer}  ${one.instruction ?? 'Layer'}`, one),
+      );
+    }
+    return (folder ?? blame.folders).children.map((child) => folderPart(child));
+  }
+
+  async function enter(to: string[]): Promise<void> {
+    path = to;
+    try {
+      folder =
+        division === 'folder' && to.length > 0
+          ? ((await events.folder(to.join('/'))) ?? undefined)
+          : undefined;
+    } catch (error) {
+      events.fail(error);
+    }
+    update();
+  }
+
+  function open(key: string): void {
+    if (division === 'instruction') events.pickLayer(Number(key));
+    const child =
+      division === 'folder'
+        ? (folder ?? blame?.folders)?.children.find(({ name }) => name === key)
+        : undefined;
+    if (child?.kind === 'folder') void enter([...path, child.name]);
+  }
+
+  function update(): void {
+    if (blame === undefined) return;
+    const shown = parts().filter(({ costs }) => costs[measure] > 0 || costs.fetchedBytes > 0);
+    const all = shown.reduce((sum, { costs }) => sum + costs[measure], 0);
+    const sorted = [...shown].sort((a, b) => b.costs[measure] - a.costs[measure]);
+    table.show(
+      sorted.slice(0, ROWS).map(({ key, name, costs }) => ({
+        key,
+        cells: [
+          h('bdi', { class: 'path' }, name),
+          formatBytes(costs.touchedBytes),
+          formatBytes(costs.fetchedBytes),
+          formatBytes(costs.unusedBytes),
+          formatBytes(costs.hiddenBytes),
+          formatCount(costs.files),
+        ],
+      })),
+    );
+    const [first] = sorted;
+    total.textContent =
+      first === undefined || all === 0
+        ? `Nothing here: no ${MEASURES[measure].toLowerCase()}.`
+        : `${MEASURES[measure]}: ${formatBytes(all)}, ${formatShare(first.costs[measure] / all)} of it in ${first.name}`;
+    const steps = ['All', ...path];
+    way.replaceChildren(
+      ...(path.length === 0
+        ? []
+        : steps.map((name, depth) => {
+            const step = h('button', { class: 'plain', type: 'button' }, name);
+            step.addEventListener('click', () => void enter(path.slice(0, depth)));
+            return step;
+          })),
+    );
+    redraw();
+  }
+
+  const placeAt = (event: MouseEvent): Placed | undefined =>
+    placed.findLast(
+      ({ x, y, width, height }) =>
+        event.offsetX >= x && event.offsetX < x + width && event.offsetY >= y && event.offsetY < y + height,
+    );
+  canvas.addEventListener('mousemove', (event) => {
+    const found = placeAt(event);
+    tip.hidden = found === undefined;
+    if (found === undefined) return;
+    const { name, costs } = found.part;
+    tip.textContent = `\u2068${name}\u2069\n${formatBytes(costs.touchedBytes)} read, ${formatBytes(costs.fetchedBytes)} travel, ${formatBytes(costs.unusedBytes)} of it for nothing`;
+    tip.style.left = `${Math.max(0, Math.min(event.offsetX + 12, box.clientWidth - tip.offsetWidth - 4))}px`;
+    tip.style.top = `${event.offsetY + 14}px`;
+  });
+  canvas.addEventListener('mouseleave', () => {
+    tip.hidden = true;
+  });
+  canvas.addEventListener('click', (event) => {
+    const found = placed.find((one) => one.depth === 0 && contains(one, event.offsetX, event.offsetY));
+    if (found !== undefined) open(found.part.key);
+  });
+
+  return {
+    show(next) {
+      blame = next;
+      divisions.show(
+        [
+          { value: 'instruction', label: 'Instruction' },
+          { value: 'folder', label: 'Folder' },
+          ...(next.packages === null ? [] : [{ value: 'package', label: 'Package' }]),
+        ],
+        division,
+      );
+      notes.replaceChildren(...next.notes.map((note) => h('li', {}, note)));
+      void enter(path);
+    },
+    redraw,
+  };
+}
+
+function contains({ x, y, width, height }: Rect, left: number, top: number): boolean {
+  return left >= x && left < x + width && top >= y && top < y + height;
+}
+
+function part(key: string, name: string, costs: Costs, parts: readonly Part[] = []): Part {
+  return { key, name, costs, parts };
+}
+
+function folderPart(folder: FolderCosts): Part {
+  const name =
+    folder.kind === 'rest' ? 'smaller ones' : folder.kind === 'folder' ? `${folder.name}/` : folder.name;
+  return part(folder.name, name, folder, folder.children.map(folderPart));
+}
+
+function nameOf(one: Package | null): string {
+  return one === null ? 'Of no package' : `${one.name} ${one.version} (${one.manager})`;
+}
+
+function layOut(parts: readonly Part[], room: Rect, measure: Measure, depth: number): Placed[] {
+  const sorted = parts
+    .filter(({ costs }) => costs[measure] > 0)
+    .sort((a, b) => b.costs[measure] - a.costs[measure]);
+  const rects = squarify(
+    sorted.map(({ costs }) => costs[measure]),
+    room,
+  );
+  return sorted.flatMap((one, index) => {
+    const rect = rects[index];
+    if (rect === undefined || rect.width < 1 || rect.height < 1) return [];
+    const inner = {
+      x: rect.x + GAP,
+      y: rect.y + HEAD,
+      width: rect.width - 2 * GAP,
+      height: rect.height - HEAD - GAP,
+    };
+    const deeper =
+      depth < 3 && inner.width > 30 && inner.height > 24 ? layOut(one.parts, inner, measure, depth + 1) : [];
+    return [{ ...rect, part: one, depth }, ...deeper];
+  });
+}
+
+function paint(
+  context: CanvasRenderingContext2D,
+  placed: readonly Placed[],
+  measure: Measure,
+  theme: Theme,
+): void {
+  context.font = theme.monospace;
+  context.textBaseline = 'middle';
+  context.textAlign = 'left';
+  const color = measure === 'touchedBytes' || measure === 'fetchedBytes' ? theme.touched : theme.prefetched;
+  for (const { x, y, width, height, part: one, depth } of placed) {
+    context.fillStyle = theme.background;
+    context.fillRect(x, y, width, height);
+    context.globalAlpha = 0.16 + 0.12 * depth;
+    context.fillStyle = color;
+    context.fillRect(x, y, Math.max(1, width - 1), Math.max(1, height - 1));
+    context.globalAlpha = 1;
+    context.strokeStyle = theme.outline ?? color;
+    context.lineWidth = 1;
+    context.strokeRect(x + 0.5, y + 0.5, Math.max(0, width - 2), Math.max(0, height - 2));
+    if (width < 36 || height < 14) continue;
+    context.fillStyle = theme.text;
+    const label = `${one.name} · ${formatBytes(one.costs[measure])}`;
+    context.fillText(`\u2068${fit(context, label, width - 10)}\u2069`, x + 5, y + 9);
+  }
+}

@@ -1,0 +1,184 @@
+/** This picture beside another one: another span size, another run, another build. */
+import { formatBytes, formatCount, formatSeconds, formatShare, formatSize } from '../src/plan/format';
+import type { Comparable, ComparedFile, Comparison, Delta, Overview } from '../src/plan/picture/types';
+import type { CompareQuery } from '../src/protocol';
+import { dropdown } from './controls';
+import { h } from './dom';
+import { grid } from './grid';
+
+export interface CompareEvents {
+  list(): Promise<readonly Comparable[]>;
+  compare(other: CompareQuery['with']): Promise<Comparison>;
+  fail(error: unknown): void;
+}
+
+export interface CompareView {
+  show(overview: Overview): void;
+}
+
+const FORMATS: Readonly<Record<Delta['unit'], (value: number) => string>> = {
+  bytes: formatBytes,
+  count: formatCount,
+  seconds: formatSeconds,
+  share: formatShare,
+};
+const NONE = 'none';
+const CHANGES = { added: 'read now', gone: 'no longer read', moved: 'moved', changed: 'changed' } as const;
+
+export function createCompare(host: HTMLElement, events: CompareEvents): CompareView {
+  let chosen = NONE;
+  let others: readonly Comparable[] = [];
+  let shown: Overview | undefined;
+  let asked = 0;
+
+  const choice = dropdown('Compare with', (value) => {
+    chosen = value;
+    load();
+  });
+  const title = h('h3', {});
+  const summary = h('p', { class: 'more', role: 'status' });
+  const deltas = grid('Figures', [
+    { title: 'Figure', width: 'minmax(12em, 2fr)' },
+    { title: 'Here', width: '9em', numeric: true },
+    { title: 'There', width: '9em', numeric: true },
+    { title: 'Change', width: '10em', numeric: true },
+  ]);
+  const layers = grid('Layers of both', [
+    { title: 'Layer', width: 'minmax(16em, 4fr)' },
+    { title: 'Size here', width: '8em', numeric: true },
+    { title: 'Size there', width: '8em', numeric: true },
+    { title: 'Fetched here', width: '8em', numeric: true },
+    { title: 'Fetched there', width: '8em', numeric: true },
+  ]);
+  const files = grid('Files that the start reads differently', [
+    { title: 'File', width: 'minmax(16em, 4fr)' },
+    { title: 'What', width: '9em' },
+    { title: 'Layer', width: '7em', numeric: true },
+    { title: 'Read here', width: '8em', numeric: true },
+    { title: 'Read there', width: '8em', numeric: true },
+  ]);
+  files.element.classList.add('tall');
+  const content = h(
+    'div',
+    {},
+    title,
+    deltas.element,
+    h('h3', {}, 'Layers'),
+    layers.element,
+    h('h3', {}, 'What the start reads differently'),
+    summary,
+    files.element,
+  );
+  content.hidden = true;
+  host.append(h('div', { class: 'controls' }, choice.element), content);
+
+  function offer(): void {
+    if (shown === undefined) return;
+    const { plan, spanSize } = shown;
+    choice.show(
+      [
+        { value: NONE, label: 'Nothing' },
+        ...plan.rows
+          .filter((row) => row.spanSize !== spanSize)
+          .map((row) => ({ value: String(row.spanSize), label: `Spans of ${formatSize(row.spanSize)}` })),
+        ...others.map(({ id, label, kind }) => ({
+          value: id,
+          label: `${kind === 'run' ? 'Start' : 'Image'} ${label}`,
+        })),
+      ],
+      chosen,
+    );
+  }
+
+  function load(): void {
+    content.hidden = chosen === NONE;
+    if (chosen === NONE) return;
+    const mine = ++asked;
+    const other = others.some(({ id }) => id === chosen) ? { id: chosen } : { spanSize: Number(chosen) };
+    events.compare(other).then(
+      (comparison) => {
+        if (mine === asked) fill(comparison);
+      },
+      (error: unknown) => {
+        events.fail(error);
+      },
+    );
+  }
+
+  function fill({ before, after, ...found }: Comparison): void {
+    title.textContent = `${before} → ${after}`;
+    deltas.show(
+      found.deltas.map((delta) => ({
+        key: delta.name,
+        cells: [
+          delta.name,
+          FORMATS[delta.unit](delta.before),
+          FORMATS[delta.unit](delta.after),
+          changeOf(delta),
+        ],
+      })),
+    );
+    layers.show(
+      found.layers.map((layer, index) => ({
+        key: String(index),
+        cells: [
+          h('span', { class: 'instruction' }, h('bdi', {}, layer.name), ...noteOf(layer)),
+          layer.before === null ? '–' : formatBytes(layer.sizeBefore),
+          layer.after === null ? '–' : formatBytes(layer.sizeAfter),
+          layer.before === null ? '–' : formatBytes(layer.fetchedBefore),
+          layer.after === null ? '–' : formatBytes(layer.fetchedAfter),
+        ],
+      })),
+    );
+    const { added, gone, moved, changed } = found.counts;
+    summary.textContent = `${formatCount(added)} files are read there and not here, ${formatCount(gone)} the other way round; ${formatCount(moved)} lie in another layer, ${formatCount(changed)} are read to another extent.`;
+    files.show(
+      found.files.map((file) => ({
+        key: file.path,
+        cells: [
+          h('bdi', { class: 'path' }, file.path),
+          CHANGES[file.change],
+          placeOf(file),
+          file.change === 'added' ? '–' : formatBytes(file.before),
+          file.change === 'gone' ? '–' : formatBytes(file.after),
+        ],
+      })),
+    );
+  }
+
+  return {
+    show(overview) {
+      shown = overview;
+      if (chosen === String(overview.spanSize)) chosen = NONE;
+      offer();
+      load();
+      events.list().then(
+        (list) => {
+          others = list;
+          offer();
+        },
+        (error: unknown) => {
+          events.fail(error);
+        },
+      );
+    },
+  };
+}
+
+function changeOf({ unit, before, after }: Delta): string {
+  if (before === after) return '=';
+  const sign = after > before ? '+' : '−';
+  const share =
+    before === 0 || unit === 'share' ? '' : ` (${sign}${formatShare(Math.abs(after - before) / before)})`;
+  return `${sign}${FORMATS[unit](Math.abs(after - before))}${share}`;
+}
+
+function noteOf({ before, after }: { before: number | null; after: number | null }): HTMLElement[] {
+  if (before === null) return [h('small', {}, 'only there')];
+  return after === null ? [h('small', {}, 'only here')] : [];
+}
+
+function placeOf({ layerBefore, layerAfter }: ComparedFile): string {
+  if (layerBefore === null || layerAfter === null) return String(layerBefore ?? layerAfter ?? '');
+  return layerBefore === layerAfter ? String(layerBefore) : `${layerBefore} → ${layerAfter}`;
+}

@@ -1,0 +1,57 @@
+/** A bar for each way to pull, at the span size that the map shows: pull, start, and the range that runs fell into. */
+import { formatBytes, formatCount, formatSeconds } from '../src/plan/format';
+import type { Overview } from '../src/plan/picture/types';
+import type { Forecast } from '../src/plan/types';
+import { assumptions, MODE_NAMES, rangeOf } from '../src/plan/words';
+import { h } from './dom';
+
+export function showForecasts(host: HTMLElement, { plan, spanSize }: Overview): void {
+  const row = plan.rows.find((one) => one.spanSize === spanSize);
+  const whole = plan.modes.filter((mode) => mode.mode === 'docker-pull' || mode.mode === 'parallel-pull');
+  const modes = [...whole, ...(row === undefined || plan.trace === null ? [] : [row.lazy, row.prefetch])];
+  const longest = Math.max(...modes.map((mode) => rangeOf(mode).high));
+  // What was opened stays open while the slider moves.
+  const open = host.querySelector('details')?.open ?? false;
+  const details = h(
+    'details',
+    {},
+    h('summary', {}, 'What these forecasts assume'),
+    h('p', {}, assumptions(plan)),
+    h(
+      'p',
+      {},
+      'The thin line is the range that single recorded starts fell into against such a forecast; equal runs differ among themselves.',
+    ),
+  ) as HTMLDetailsElement;
+  details.open = open;
+  host.replaceChildren(...modes.map((mode) => bar(mode, longest)), details);
+}
+
+function bar(mode: Forecast, longest: number): HTMLElement {
+  const part = (name: string, from: number, to: number): HTMLElement => {
+    const element = h('span', { class: name });
+    element.style.insetInlineStart = `${(100 * from) / longest}%`;
+    element.style.width = `${(100 * (to - from)) / longest}%`;
+    return element;
+  };
+  const { low, high } = rangeOf(mode);
+  const started = mode.totalSeconds - mode.startSeconds;
+  return h(
+    'div',
+    { class: 'mode' },
+    h('span', { class: 'mode-name' }, MODE_NAMES[mode.mode]),
+    h('strong', {}, formatSeconds(mode.totalSeconds)),
+    h(
+      'span',
+      { class: 'track', 'aria-hidden': 'true' },
+      part('pull', 0, started),
+      part('start', started, mode.totalSeconds),
+      part('range', low, high),
+    ),
+    h(
+      'span',
+      { class: 'mode-more' },
+      `${formatSeconds(low)} to ${formatSeconds(high)}: ${formatSeconds(mode.pullSeconds)} pull, ${formatSeconds(mode.startSeconds)} start; ${formatBytes(mode.bytes)} in ${formatCount(mode.requests)} requests`,
+    ),
+  );
+}

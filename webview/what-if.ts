@@ -1,0 +1,133 @@
+/** The settings that the whole picture follows while they move: span size, smallest layer, network, node, way to pull. */
+import { formatBytes, formatCount, formatSize } from '../src/plan/format';
+import { DEFAULT_NODE, NETWORKS } from '../src/plan/network';
+import type { Overview, Settings } from '../src/plan/picture/types';
+import type { Network, Node, PullMode } from '../src/plan/types';
+import { MODE_NAMES } from '../src/plan/words';
+import { button, checkbox, dropdown, slider } from './controls';
+import { byId } from './dom';
+
+export interface WhatIfEvents {
+  change(settings: Settings | null): void;
+  /** The way to pull that the figures speak of. */
+  mode(mode: PullMode): void;
+}
+
+export interface WhatIf {
+  show(overview: Overview, settings: Settings | null): void;
+}
+
+const MIB = 1024 * 1024;
+const MIN_LAYER_SIZES = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500].map((mib) => mib * MIB);
+/** 64 KiB to 64 MiB, two steps for each doubling. */
+const SPAN_SIZES = Array.from(
+  { length: 21 },
+  (_, step) => Math.round((64 * 1024 * 2 ** (step / 2)) / 4096) * 4096,
+);
+const CORES = [2, 4, 8, 16];
+const MODES: readonly PullMode[] = ['lazy', 'lazy-prefetch', 'parallel-pull', 'docker-pull'];
+const OWN = 'own';
+
+/** What the page sets where the person has set nothing yet. */
+export function settingsOf({ plan }: Overview, set: Settings | null): Settings {
+  const { minLayerSize, network, node } = plan;
+  return set ?? { spanSize: null, minLayerSize, network, node, prefetch: false, extra: [] };
+}
+
+export function createWhatIf(events: WhatIfEvents): WhatIf {
+  let current: Overview | undefined;
+  let set: Settings | null = null;
+  let mode: PullMode = 'lazy';
+
+  const change = (part: Partial<Settings>): void => {
+    if (current === undefined) return;
+    events.change({ ...settingsOf(current, set), ...part });
+  };
+  const spanSizes = slider('Span size', SPAN_SIZES, formatSize, (spanSize) => {
+    change({ spanSize });
+  });
+  const minLayerSizes = slider('Smallest layer to index', MIN_LAYER_SIZES, smallest, (minLayerSize) => {
+    change({ minLayerSize });
+  });
+  const networks = dropdown('Network', (value) => {
+    const network = Object.hasOwn(NETWORKS, value) ? NETWORKS[value] : undefined;
+    if (network !== undefined)
+      change({ network: { rttMs: network.rttMs, bytesPerSecond: network.bytesPerSecond } });
+  });
+  const nodes = dropdown('Node', (value) => {
+    if (value !== OWN) change({ node: { ...DEFAULT_NODE, cores: Number(value) } });
+  });
+  const modes = dropdown('Pulled', (value) => {
+    mode = MODES.find((one) => one === value) ?? 'lazy';
+    events.mode(mode);
+  });
+  const prefetch = checkbox('Prefetch the touched spans', (on) => {
+    change({ prefetch: on });
+  });
+  prefetch.title = 'For nodes whose snapshotter has prefetch enabled; others pass it over.';
+  const reset = button('Back to the recommendation', false, () => {
+    events.change(null);
+  });
+  byId('what-if').append(
+    spanSizes.element,
+    minLayerSizes.element,
+    modes.element,
+    networks.element,
+    nodes.element,
+    prefetch,
+    reset,
+  );
+  modes.show(
+    MODES.map((value) => ({ value, label: MODE_NAMES[value] })),
+    mode,
+  );
+
+  return {
+    show(overview, settings) {
+      current = overview;
+      set = settings;
+      const { plan } = overview;
+      spanSizes.show(
+        overview.spanSize,
+        plan.trace === null ? undefined : { value: plan.choice.spanSize, reason: plan.choice.reason },
+      );
+      minLayerSizes.show(plan.minLayerSize);
+      networks.show(...networkChoices(plan.network));
+      nodes.show(...nodeChoices(plan.node));
+      prefetch.hidden = plan.trace === null;
+      prefetch.toggleAttribute('checked', settings?.prefetch === true);
+      Object.assign(prefetch, { checked: settings?.prefetch === true });
+      modes.element.hidden = plan.trace === null;
+      reset.hidden = settings === null;
+    },
+  };
+}
+
+function smallest(size: number): string {
+  return size === 0 ? 'every layer' : formatSize(size);
+}
+
+function networkChoices(network: Network): [{ value: string; label: string }[], string] {
+  const choices = Object.entries(NETWORKS).map(([value, profile]) => ({
+    value,
+    label: `${profile.label} (${figuresOf(profile)})`,
+  }));
+  const found = Object.entries(NETWORKS).find(
+    ([, one]) => one.rttMs === network.rttMs && one.bytesPerSecond === network.bytesPerSecond,
+  );
+  if (found !== undefined) return [choices, found[0]];
+  return [[...choices, { value: OWN, label: figuresOf(network) }], OWN];
+}
+
+function figuresOf({ rttMs, bytesPerSecond }: Network): string {
+  return `${formatCount(rttMs)} ms, ${formatBytes(bytesPerSecond)}/s`;
+}
+
+function nodeChoices(node: Node): [{ value: string; label: string }[], string] {
+  const choices = CORES.map((cores) => ({ value: String(cores), label: `${cores} processors` }));
+  const known = CORES.find(
+    (cores) => JSON.stringify({ ...DEFAULT_NODE, cores }) === JSON.stringify({ ...DEFAULT_NODE, ...node }),
+  );
+  if (known !== undefined) return [choices, String(known)];
+  return [[...choices, { value: OWN, label: `${node.cores} processors, as set` }], OWN];
+}
