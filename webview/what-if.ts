@@ -1,6 +1,7 @@
 /** The settings that the whole picture follows while they move: span size, smallest layer, network, node, way to pull. */
 import { formatBytes, formatCount, formatSize } from '../src/plan/format';
-import { DEFAULT_NODE, NETWORKS } from '../src/plan/network';
+import { NETWORKS } from '../src/plan/network';
+import { DEFAULT_NODE, parseNode } from '../src/plan/node';
 import type { Overview, Settings } from '../src/plan/picture/types';
 import type { Network, Node, PullMode } from '../src/plan/types';
 import { MODE_NAMES } from '../src/plan/words';
@@ -24,9 +25,17 @@ const SPAN_SIZES = Array.from(
   { length: 21 },
   (_, step) => Math.round((64 * 1024 * 2 ** (step / 2)) / 4096) * 4096,
 );
-const CORES = [2, 4, 8, 16];
 const MODES: readonly PullMode[] = ['lazy', 'lazy-prefetch', 'parallel-pull', 'docker-pull'];
 const OWN = 'own';
+
+/** The node of the measurements, and instance types of some sizes and kinds; the command line knows more. */
+const NODES: readonly { readonly label: string; readonly node: Node }[] = [
+  { label: `${DEFAULT_NODE.cores} processors, as measured`, node: DEFAULT_NODE },
+  ...['t3.medium', 'm6i.large', 'm6i.xlarge', 'm6i.4xlarge', 'g5.2xlarge', 'p4d.24xlarge'].map((name) => {
+    const node = parseNode(name);
+    return { label: `${name}, ${node.cores} processors`, node };
+  }),
+];
 
 /** What the page sets where the person has set nothing yet. */
 export function settingsOf({ plan }: Overview, set: Settings | null): Settings {
@@ -55,7 +64,8 @@ export function createWhatIf(events: WhatIfEvents): WhatIf {
       change({ network: { rttMs: network.rttMs, bytesPerSecond: network.bytesPerSecond } });
   });
   const nodes = dropdown('Node', (value) => {
-    if (value !== OWN) change({ node: { ...DEFAULT_NODE, cores: Number(value) } });
+    const node = NODES[Number(value)]?.node;
+    if (node !== undefined) change({ node });
   });
   const modes = dropdown('Pulled', (value) => {
     mode = MODES.find((one) => one === value) ?? 'lazy';
@@ -124,10 +134,13 @@ function figuresOf({ rttMs, bytesPerSecond }: Network): string {
 }
 
 function nodeChoices(node: Node): [{ value: string; label: string }[], string] {
-  const choices = CORES.map((cores) => ({ value: String(cores), label: `${cores} processors` }));
-  const known = CORES.find(
-    (cores) => JSON.stringify({ ...DEFAULT_NODE, cores }) === JSON.stringify({ ...DEFAULT_NODE, ...node }),
-  );
-  if (known !== undefined) return [choices, String(known)];
-  return [[...choices, { value: OWN, label: `${node.cores} processors, as set` }], OWN];
+  const choices = NODES.map(({ label }, index) => ({ value: String(index), label }));
+  const known = NODES.findIndex((one) => sameNode(one.node, node));
+  if (known >= 0) return [choices, String(known)];
+  return [[...choices, { value: OWN, label: node.name ?? `${node.cores} processors, as set` }], OWN];
+}
+
+function sameNode(a: Node, b: Node): boolean {
+  const keys = Object.keys({ ...a, ...b }) as (keyof Node)[]; // Both are nodes.
+  return keys.every((key) => a[key] === b[key]);
 }
