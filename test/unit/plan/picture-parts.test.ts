@@ -42,7 +42,10 @@ describe('names', () => {
   const random = seeded(3);
   const letters = 'abÄßİ\n/.x';
   const names = Array.from({ length: 500 }, () =>
-    Array.from({ length: 1 + Math.floor(random() * 12) }, () => letters[Math.floor(random() * letters.length)]).join(''),
+    Array.from(
+      { length: 1 + Math.floor(random() * 12) },
+      () => letters[Math.floor(random() * letters.length)],
+    ).join(''),
   );
   const scan = fakeScan({ entries: names.map((name) => ({ name, size: 10 })) });
 
@@ -95,8 +98,15 @@ test('places go from the tar to the blob and back', () => {
 
 describe('lists', () => {
   test('every order is that of its column, both ways', () => {
-    const columns = { size: (row: EntryRow) => row.size, touched: (row: EntryRow) => row.touched, at: (row: EntryRow) => row.at ?? Infinity };
-    for (const [sort, value] of Object.entries(columns) as [keyof typeof columns, (row: EntryRow) => number][]) {
+    const columns = {
+      size: (row: EntryRow) => row.size,
+      touched: (row: EntryRow) => row.touched,
+      at: (row: EntryRow) => row.at ?? Infinity,
+    };
+    for (const [sort, value] of Object.entries(columns) as [
+      keyof typeof columns,
+      (row: EntryRow) => number,
+    ][]) {
       for (const descending of [false, true]) {
         const { rows, total } = picture.entries({ ...ALL, sort, descending, touchedOnly: true });
         assert.ok(total > 200);
@@ -127,8 +137,19 @@ describe('lists', () => {
 
   test('CSV and JSON carry every row; no spreadsheet finds a formula', () => {
     const filter = { ...ALL, layer: 0 };
-    const hard: EntryRow = { layer: 0, entry: 0, path: '=1+"2",\n', type: 'reg', size: 1, touched: 0, at: null };
-    assert.equal([...csvLines([hard])].join(''), 'layer,path,type,size,bytes_read,first_touch_ms\r\n0,"/=1+""2"",\n",reg,1,0,\r\n');
+    const hard: EntryRow = {
+      layer: 0,
+      entry: 0,
+      path: '=1+"2",\n',
+      type: 'reg',
+      size: 1,
+      touched: 0,
+      at: null,
+    };
+    assert.equal(
+      [...csvLines([hard])].join(''),
+      'layer,path,type,size,bytes_read,first_touch_ms\r\n0,"/=1+""2"",\n",reg,1,0,\r\n',
+    );
     const rows: unknown = JSON.parse([...jsonLines(picture.allEntries(filter))].join(''));
     assert.ok(Array.isArray(rows) && rows.length === input.layers[0]!.scan!.entries.length);
     assert.deepEqual(JSON.parse([...jsonLines([])].join('')), []);
@@ -143,7 +164,10 @@ test('folders hold the sums of what lies below them', () => {
   assert.deepEqual([usr.name, usr.files, usr.touched], ['usr', 14000, touched]);
   const parts = picture.listFolder({ ...query, path: 'usr/lib/python3' });
   assert.equal(parts.total, 40);
-  assert.equal(parts.rows.reduce((sum, row) => sum + row.touched, 0), touched);
+  assert.equal(
+    parts.rows.reduce((sum, row) => sum + row.touched, 0),
+    touched,
+  );
   assert.deepEqual(picture.listFolder({ ...query, path: 'no/such' }), { total: 0, rows: [] });
 });
 
@@ -170,10 +194,20 @@ describe('files on the map', () => {
 
 test('a span says its bits and who read it', () => {
   const table = spanTable(input.layers[1]!.scan!, MIB);
-  const { cells } = picture.cells({ layer: 1, spanSize: MIB, axis: 'compressed', start: 0, end: 1e9, limit: 4096 });
+  const { cells } = picture.cells({
+    layer: 1,
+    spanSize: MIB,
+    axis: 'compressed',
+    start: 0,
+    end: 1e9,
+    limit: 4096,
+  });
   const touched = cells.find((cell) => cell.used > 0.2)!;
   const detail = picture.span({ layer: 1, spanSize: MIB, span: touched.first });
-  assert.ok(detail.readers.length > 0 && detail.readers.every((name) => /^\/usr\/bin\/python3 \(process (1|12)\)$/.test(name)));
+  assert.ok(
+    detail.readers.length > 0 &&
+      detail.readers.every((name) => /^\/usr\/bin\/python3 \(process (1|12)\)$/.test(name)),
+  );
   const { boundaries } = input.layers[1]!.scan!;
   const at = boundaries.out.indexOf(table.uncompressed(touched.first).start);
   assert.equal(detail.bits, boundaries.bits[at]);
@@ -193,7 +227,14 @@ describe('prefetch', () => {
 
   test('runs never meet, and the touched ones are among them', () => {
     const touched = picture.prefetch({ ...order, prefetch: true });
-    const more = picture.prefetch({ ...order, prefetch: true, extra: [{ layer: 1, entry: 5000 }, { layer: 1, entry: 5001 }] });
+    const more = picture.prefetch({
+      ...order,
+      prefetch: true,
+      extra: [
+        { layer: 1, entry: 5000 },
+        { layer: 1, entry: 5001 },
+      ],
+    });
     for (const { spans } of more) {
       spans.slice(1).forEach(([first], at) => {
         assert.ok(first > spans[at]![1] + 1);
@@ -224,8 +265,14 @@ describe('time', () => {
     const { processes, ready, length, fileCount } = picture.timeline(null);
     assert.equal(ready, 1330);
     assert.equal(length, 1330);
-    assert.deepEqual(processes.map(({ program }) => program), ['/usr/bin/python3', '/usr/bin/uname', '/usr/bin/python3']);
-    assert.equal(processes.reduce((sum, { files }) => sum + files, 0), fileCount);
+    assert.deepEqual(
+      processes.map(({ program }) => program),
+      ['/usr/bin/python3', '/usr/bin/uname', '/usr/bin/python3'],
+    );
+    assert.equal(
+      processes.reduce((sum, { files }) => sum + files, 0),
+      fileCount,
+    );
   });
 });
 
@@ -236,7 +283,10 @@ describe('comparisons', () => {
   };
 
   test('two span sizes of one picture: the same files, other figures', () => {
-    const result = comparePictures(picture.side('a', settingsOf(MIB)), picture.side('b', settingsOf(8 * MIB)));
+    const result = comparePictures(
+      picture.side('a', settingsOf(MIB)),
+      picture.side('b', settingsOf(8 * MIB)),
+    );
     assert.deepEqual(result.counts, { added: 0, gone: 0, moved: 0, changed: 0 });
     const spans = result.deltas.find(({ name }) => name === 'Spans fetched')!;
     assert.ok(spans.before > spans.after);
@@ -250,11 +300,18 @@ describe('comparisons', () => {
     const touches = mapping.touches
       .filter(({ layer }) => kept.includes(layer))
       .map((touch) => ({ ...touch, layer: kept.indexOf(touch.layer) }));
-    const other = createPicture({ ...input, layers: [base!, apt!, pip!, src!], mapping: { ...mapping, touches } });
+    const other = createPicture({
+      ...input,
+      layers: [base!, apt!, pip!, src!],
+      mapping: { ...mapping, touches },
+    });
     const result = comparePictures(picture.side('a', settingsOf(MIB)), other.side('b', settingsOf(MIB)));
     assert.deepEqual(result.counts, { added: 0, gone: 1, moved: 0, changed: 0 });
     assert.match(result.files[0]?.path ?? '', /model\.bin/);
-    assert.deepEqual(result.layers.filter(({ after }) => after === null).map(({ before }) => before), [2, 3]);
+    assert.deepEqual(
+      result.layers.filter(({ after }) => after === null).map(({ before }) => before),
+      [2, 3],
+    );
   });
 });
 
