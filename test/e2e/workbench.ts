@@ -116,7 +116,7 @@ export class Workbench {
     });
     // A click on the view that is open would close it.
     if (!(await icon.getAttribute('class'))?.includes('checked')) await icon.click();
-    await this.page.locator('.sidebar .composite.title', { hasText: 'SOCI Lens: Images' }).waitFor();
+    await this.page.locator('.sidebar .composite.title', { hasText: 'SOCI Lens' }).waitFor();
   }
 
   /** The steps of the walkthrough that is open, by their marks. */

@@ -25,7 +25,7 @@ export interface Bench {
   readonly actions: Actions;
   readonly maps: SpanMaps;
   readonly images: ImagesTree;
-  readonly imagesView: Pick<vscode.TreeView<Node>, 'reveal'>;
+  readonly imagesView: Pick<vscode.TreeView<Node>, 'reveal' | 'visible'>;
   readonly traces: TracesTree;
   readonly engine: EngineWatch;
 }

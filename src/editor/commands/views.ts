@@ -11,7 +11,7 @@ export function viewCommands(bench: Bench): CommandTable {
   const { folders, log, store } = services;
   return {
     refresh() {
-      if (vscode.workspace.isTrusted) engine.start();
+      if (imagesView.visible && vscode.workspace.isTrusted) engine.start();
       images.refresh();
       traces.refresh();
     },

@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { createHook, executionAsyncId } from 'node:async_hooks';
+import * as path from 'node:path';
+import * as vscode from 'vscode';
+import { extension } from './support';
+
+/** Seconds of looking; the extension has no timer of its own that could be longer, and none at all may fire. */
+const SECONDS = 10;
+/** What wakes a process up: timers, and whatever waits for a socket, a pipe or a file. */
+const WAKING =
+  /^(Timeout|Immediate|TCPWRAP|PIPEWRAP|FSEVENTWRAP|STATWATCHER|FSREQCALLBACK|PROCESSWRAP|MESSAGEPORT)/;
+
+suite('idle', () => {
+  test('nothing of ours wakes up while no view of ours is visible', async function () {
+    this.timeout(60_000);
+    await extension().activate();
+    await vscode.commands.executeCommand('workbench.action.closeAllEditors');
+    await vscode.commands.executeCommand('workbench.view.explorer');
+    const own = path.join(extension().extensionPath, 'dist') + path.sep;
+    const ours = new Map<number, string>();
+    let counting = false;
+    const wakings: string[] = [];
+    const hook = createHook({
+      init(id, type, trigger) {
+        // Ours is what our bundles make, and what is made while such a thing runs.
+        if (!WAKING.test(type)) return;
+        if (ours.has(trigger) || ours.has(executionAsyncId()) || new Error().stack?.includes(own))
+          ours.set(id, type);
+      },
+      before(id) {
+        const type = ours.get(id);
+        if (counting && type !== undefined) wakings.push(type);
+      },
+    }).enable();
+    try {
+      // Work that has an end first, so that what it leaves running would be seen.
+      await vscode.commands.executeCommand('sociLens.refresh');
+      await vscode.commands.executeCommand('sociLens.openSample');
+      assert.ok(ours.size > 0, 'the work of the extension itself is seen');
+      await vscode.commands.executeCommand('workbench.action.closeAllEditors');
+      await new Promise((resolve) => setTimeout(resolve, 3000));
+      counting = true;
+      await new Promise((resolve) => setTimeout(resolve, SECONDS * 1000));
+      assert.deepEqual(wakings, []);
+    } finally {
+      hook.disable();
+    }
+  });
+});

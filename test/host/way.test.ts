@@ -1,0 +1,256 @@
+/** Every command by its own name, as palette, lens and tree call it: with a real registry, and without any engine. */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import * as path from 'node:path';
+import * as vscode from 'vscode';
+import { Actions } from '../../src/editor/actions';
+import { commandTable, type Bench, type CommandTable } from '../../src/editor/commands/table';
+import { EngineWatch } from '../../src/editor/engine-watch';
+import { sampleKey } from '../../src/editor/keys';
+import { TracesTree } from '../../src/editor/traces-tree';
+import type { ImagesTree, Node } from '../../src/editor/tree';
+import { startRegistry, type TestRegistry } from '../support/registry';
+import { answering, testServices, testTree, until, type Asked, type TestServices } from './support';
+
+suite('commands, one after another', function () {
+  this.timeout(60_000);
+  let scratch: string;
+  let services: TestServices;
+  let images: ImagesTree;
+  let bench: Bench;
+  let table: CommandTable;
+  let registry: TestRegistry;
+  const shown: string[] = [];
+  const revealed: Node[] = [];
+  const key = () => sampleKey(services.folders);
+
+  suiteSetup(async () => {
+    scratch = await mkdtemp(path.join(tmpdir(), 'soci-lens-way-'));
+    registry = await startRegistry();
+    services = testServices(scratch);
+    const actions = new Actions(services);
+    images = testTree(services, actions);
+    bench = {
+      services,
+      actions,
+      images,
+      maps: { active: undefined, show: (one: string) => shown.push(one) } as unknown as Bench['maps'], // Panels have tests of their own.
+      imagesView: { visible: false, reveal: (node) => Promise.resolve(void revealed.push(node)) },
+      traces: new TracesTree(services),
+      engine: new EngineWatch(services),
+    };
+    table = commandTable(bench);
+  });
+
+  suiteTeardown(async () => {
+    vscode.Disposable.from(images, bench.traces, bench.engine).dispose();
+    services.dispose();
+    await registry.stop();
+    await rm(scratch, { recursive: true, force: true });
+  });
+
+  const run = (name: string, answers: Parameters<typeof answering>[0] = {}, ...args: unknown[]) =>
+    answering(answers, async () => table[name]?.(...args));
+  const kinds = (asked: readonly Asked[]) => asked.map(({ kind }) => kind);
+
+  test('openSample makes the image, reads it with its start, and shows its map', async () => {
+    await run('openSample');
+    assert.deepEqual(shown, [key()]);
+    assert.ok(services.store.get(key())?.facts?.start);
+  });
+
+  test('tuneSpanSize lists what each size costs, the last choice first, and keeps the choice in the workspace', async () => {
+    const section = () =>
+      vscode.workspace.getConfiguration('sociLens').inspect('index.spanSize')?.workspaceValue;
+    try {
+      const asked = await run('tuneSpanSize', { createQuickPick: '1 MiB' }, key());
+      const items = asked[0]?.items as vscode.QuickPickItem[];
+      assert.match(items[0]?.label ?? '', /Follow the recommendation/);
+      assert.match(items[1]?.detail ?? '', /\d+ of \d+ spans · .* requests · ready after/);
+      assert.equal(section(), '1048576');
+      assert.deepEqual(asked.at(-1)?.items, ['Span size: 1 MiB.', 'Create Index']);
+      const again = await run('tuneSpanSize', {}, key());
+      assert.equal(
+        (again[0]?.items as vscode.QuickPickItem[])[0]?.label,
+        '1 MiB',
+        'the last choice is first',
+      );
+    } finally {
+      await vscode.workspace
+        .getConfiguration('sociLens')
+        .update('index.spanSize', undefined, vscode.ConfigurationTarget.Workspace);
+    }
+  });
+
+  test('createIndex takes a folder only, has a way back, and offers to push', async () => {
+    const refused = await run('createIndex', { createInputBox: 'docker://localhost/x:1' }, key());
+    assert.equal(refused.at(-1)?.message, 'A folder for the OCI layout: oci:FOLDER');
+    const output = `oci:${path.join(scratch, 'indexed')}`;
+    const answers = {
+      createInputBox: [output, output],
+      createQuickPick: [{ back: true as const }, 'Prefetch what'],
+      showInformationMessage: 'Create',
+    };
+    const asked = await run('createIndex', answers, key());
+    assert.deepEqual(kinds(asked).slice(0, 5), [
+      'createInputBox',
+      'createQuickPick',
+      'createInputBox',
+      'createQuickPick',
+      'showInformationMessage',
+    ]);
+    assert.match(
+      JSON.stringify(asked[4]?.items),
+      /To: oci:.*Index \(v2\): 1 of them in spans of .*Prefetch: \d+ spans/,
+    );
+    assert.equal(asked.at(-1)?.items[1], 'Push Index');
+    assert.ok(existsSync(path.join(scratch, 'indexed', 'index.json')));
+  });
+
+  test('pushIndex shows from where to where, and the index arrives in the registry', async () => {
+    const destination = `docker://${registry.host}/team/way:1.0`;
+    const layout = `oci:${path.join(scratch, 'indexed')}`;
+    const asked = await run(
+      'pushIndex',
+      { createInputBox: destination, showInformationMessage: 'Push' },
+      layout,
+    );
+    assert.match(JSON.stringify(asked[1]?.items), /From: oci:.*To: docker:.*team\/way:1\.0/);
+    const answer = await fetch(`http://${registry.host}/v2/team/way/tags/list`);
+    assert.deepEqual(await answer.json(), { name: 'team/way', tags: ['1.0'] });
+    assert.equal(asked.at(-1)?.items[1], 'Verify Index');
+  });
+
+  test('verifyIndex reads it back from the registry, and listIndexes knows that it was verified', async () => {
+    const destination = `docker://${registry.host}/team/way:1.0`;
+    const asked = await run('verifyIndex', {}, destination);
+    assert.match(asked[0]?.message ?? '', /holds: 1 layers, \d+ spans read back/);
+    const listed = await run('listIndexes', { createQuickPick: 'v2' }, destination);
+    const [item] = listed[0]?.items as vscode.QuickPickItem[];
+    assert.match(item?.description ?? '', /^1 layer · .* · verified$/);
+    assert.equal(await vscode.env.clipboard.readText(), item?.detail);
+  });
+
+  test('createAndPushIndex makes an index of version 1 that refers to the image it pushes with it', async () => {
+    const section = vscode.workspace.getConfiguration('sociLens');
+    await section.update('index.format', 'v1', vscode.ConfigurationTarget.Workspace);
+    const destination = `docker://${registry.host}/team/v1:1.0`;
+    try {
+      const asked = await run(
+        'createAndPushIndex',
+        {
+          createInputBox: destination,
+          createQuickPick: 'Fetch nothing',
+          showInformationMessage: 'Create and Push',
+        },
+        key(),
+      );
+      assert.match(JSON.stringify(asked), /Index \(v1\).*The image stays as it is/);
+      await run('listIndexes', {}, destination);
+      assert.deepEqual(
+        services.store.get(destination)?.survey?.indexes.map(({ version, layers }) => [version, layers]),
+        [[1, 1]],
+      );
+    } finally {
+      await section.update('index.format', undefined, vscode.ConfigurationTarget.Workspace);
+    }
+  });
+
+  test('openLayerFile and saveLayerFile find a file by its path, and say when there is none', async () => {
+    // The file system is that of the extension itself, which knows its own images only.
+    const own = (name: string, answers: Parameters<typeof answering>[0]) =>
+      answering({ createQuickPick: 'sample', ...answers }, () =>
+        vscode.commands.executeCommand(`sociLens.${name}`),
+      );
+    await own('openSample', {});
+    const target = path.join(scratch, 'page.html');
+    await own('saveLayerFile', { createInputBox: '/app/page.html', showSaveDialog: vscode.Uri.file(target) });
+    assert.match(await readFile(target, 'utf8'), /<title>Shop<\/title>/);
+    await own('openLayerFile', { createInputBox: 'app/server.js' });
+    const opened = await until('the editor', () =>
+      vscode.window.visibleTextEditors.find(({ document }) => document.uri.scheme === 'soci-layer'),
+    );
+    assert.match(opened.document.getText(), /^import '/);
+    await assert.rejects(run('openLayerFile', { createInputBox: '/no/such/file' }, undefined), {
+      code: 'editor/no-such-file',
+    });
+  });
+
+  test('exportReport writes one HTML file', async () => {
+    const report = path.join(scratch, 'report.html');
+    await run('exportReport', { showSaveDialog: vscode.Uri.file(report) }, key());
+    assert.match(await readFile(report, 'utf8'), /^<!doctype html>/i);
+  });
+
+  test('sortFiles and filterFiles change the tree, and clearFilter brings all back', async () => {
+    await run('sortFiles', { createQuickPick: 'By size' });
+    assert.equal(images.order, 'size');
+    await run('filterFiles', { createInputBox: 'page' });
+    assert.equal(images.filter, 'page');
+    await run('clearFilter');
+    assert.equal(images.filter, '');
+  });
+
+  test('revealInTree selects an image, and a layer of it', async () => {
+    revealed.length = 0;
+    await run('revealInTree', {}, key());
+    await run('revealInTree', {}, key(), 3);
+    assert.deepEqual(
+      revealed.map((node) => [node.kind, node.kind === 'layer' ? node.index : undefined]),
+      [
+        ['image', undefined],
+        ['layer', 3],
+      ],
+    );
+  });
+
+  test('copyDigest puts the digest of the image on the clipboard', async () => {
+    await run('copyDigest', {}, key());
+    assert.equal(
+      await vscode.env.clipboard.readText(),
+      services.store.get(key())?.opened?.image.descriptor.digest,
+    );
+  });
+
+  test('signIn asks in steps, keeps the password in the secret storage only, and signOut forgets it', async () => {
+    const asked = await run('signIn', { createInputBox: ['registry.example:5000', 'ada', 'hunter2 '] });
+    assert.deepEqual(kinds(asked), [
+      'createInputBox',
+      'createInputBox',
+      'createInputBox',
+      'showInformationMessage',
+    ]);
+    assert.deepEqual(services.signIns.hosts, ['registry.example:5000']);
+    assert.deepEqual(await services.signIns.get('registry.example:5000'), {
+      username: 'ada',
+      password: 'hunter2 ',
+    });
+    assert.ok(!JSON.stringify(services.answers.get('images', [])).includes('hunter2'));
+    await run('signOut', { createQuickPick: 'registry.example:5000' });
+    assert.deepEqual(services.signIns.hosts, []);
+    assert.equal(await services.signIns.get('registry.example:5000'), undefined);
+  });
+
+  test('signIn says while typing that a host is none', async () => {
+    const asked = await run('signIn', { createInputBox: 'no host at all' });
+    assert.match(asked.at(-1)?.message ?? '', /is not an image reference/);
+    assert.deepEqual(services.signIns.hosts, []);
+  });
+
+  test('clearCache asks first, and images are read anew afterwards', async () => {
+    await run('clearCache');
+    assert.ok((await stat(path.join(scratch, 'scans'))).isDirectory(), 'nothing without a yes');
+    await run('clearCache', { showWarningMessage: 'Clear' });
+    assert.equal(existsSync(path.join(scratch, 'scans')), false);
+    assert.equal(services.store.get(key())?.opened, undefined);
+    await run('showSpanMap', {}, key());
+    await until('the image is read anew', () => services.store.get(key())?.opened);
+  });
+
+  test('forgetImage takes an image from the list', async () => {
+    await run('forgetImage', {}, key());
+    assert.equal(services.store.get(key()), undefined);
+  });
+});
