@@ -173,9 +173,12 @@ suite('commands, one after another', function () {
       vscode.window.visibleTextEditors.find(({ document }) => document.uri.scheme === 'soci-layer'),
     );
     assert.match(opened.document.getText(), /^import '/);
-    await assert.rejects(run('openLayerFile', { createInputBox: '/no/such/file' }, undefined), {
-      code: 'editor/no-such-file',
-    });
+    await assert.rejects(
+      run('openLayerFile', { createQuickPick: 'sample', createInputBox: '/no/such/file' }),
+      {
+        code: 'editor/no-such-file',
+      },
+    );
   });
 
   test('exportReport writes one HTML file', async () => {
