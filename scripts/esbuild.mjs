@@ -23,6 +23,24 @@ const lazyBundles = {
   },
 };
 
+/**
+ * dockerode's own way into BuildKit's sessions (registry credentials over gRPC), which only its `buildImage` with an `authconfig` takes;
+ * our builds do not. Without it half of the bundle would be gRPC and protobuf.
+ */
+const noBuildSessions = {
+  name: 'no-build-sessions',
+  setup(context) {
+    context.onResolve({ filter: /^\.\/session$/ }, (args) =>
+      /[\\/]dockerode[\\/]lib$/.test(args.resolveDir)
+        ? { path: args.path, namespace: 'no-build-sessions' }
+        : undefined,
+    );
+    context.onLoad({ filter: /.*/, namespace: 'no-build-sessions' }, () => ({
+      contents: "module.exports = () => { throw new Error('Build sessions are not part of this bundle.'); };",
+    }));
+  },
+};
+
 const shared = {
   absWorkingDir: root,
   bundle: true,
@@ -42,7 +60,7 @@ export const node = {
   external: ['vscode', 'cpu-features', '*.node'],
   // Its main file is UMD, whose `require` of its parts no bundler follows.
   alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
-  plugins: [wasmPlugin, lazyBundles],
+  plugins: [wasmPlugin, noBuildSessions, lazyBundles],
 };
 
 /** Every bundle of the product: name, then how it is made. */
@@ -87,7 +105,7 @@ export async function bundleTests(suite) {
       'typescript',
       'typescript-eslint',
     ],
-    plugins: [wasmPlugin],
+    plugins: [wasmPlugin, noBuildSessions],
   });
   return entryPoints.map((file) =>
     path.join(root, 'out/test', path.relative(path.join(root, 'test'), file)).replace(/\.ts$/, '.js'),
