@@ -12,6 +12,7 @@ import { DockerfileLenses } from './editor/lens';
 import { SpanMaps, type RevealEntry } from './editor/panel';
 import type { Services } from './editor/services';
 import { SignIns } from './editor/sign-ins';
+import { SnapshotterConfigs } from './editor/snapshotter-config';
 import { AnalysisStore } from './editor/store';
 import { Summaries } from './editor/summaries';
 import { Tasks } from './editor/tasks';
@@ -89,6 +90,7 @@ export function activate(context: vscode.ExtensionContext): SociLensApi {
     actions.redrawOnChange(),
     new DockerfileLenses(store),
     new StartCosts(store),
+    new SnapshotterConfigs(() => import('./snapshotter'), log),
     new LayerFiles(services, (key) => actions.open(key)).register(),
     new Summaries(actions).register(),
     new TraceEditors(services, actions, maps).register(),

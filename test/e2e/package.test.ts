@@ -30,6 +30,7 @@ test('the VSIX holds what it should and nothing else', () => {
       'extension/dist/icon.png',
       'extension/dist/layer-worker.js',
       'extension/dist/line.js',
+      'extension/dist/snapshotter.js',
       'extension/dist/webview/spanMap.css',
       'extension/dist/webview/spanMap.js',
       'extension/l10n/bundle.l10n.de.json',
