@@ -10,6 +10,7 @@ import { byId, h } from './dom';
 export interface HeadEvents {
   createIndex(order: IndexOrder): void;
   recordStart(): void;
+  optimizeImage(): void;
   exportReport(): void;
 }
 
@@ -41,17 +42,22 @@ export function createHead(events: HeadEvents): Head {
   const record = button('Record a start', false, () => {
     events.recordStart();
   });
+  const optimize = button('Optimize image…', false, () => {
+    events.optimizeImage();
+  });
+  optimize.title = 'The same files, laid out for the recorded start: a start layer, or layers re-packed.';
   const report = button('Export report…', false, () => {
     events.exportReport();
   });
   byId('head').append(
     h('div', { class: 'titles' }, title, subtitle, state),
-    h('div', { class: 'actions' }, create, record, report),
+    h('div', { class: 'actions' }, create, optimize, record, report),
   );
   const enable = (): void => {
     const { plan, pending } = current?.overview ?? { plan: undefined, pending: 0 };
     create.disabled = working || pending > 0 || plan?.layers.some((layer) => layer.indexed) !== true;
     record.disabled = working;
+    optimize.disabled = working || pending > 0 || plan?.trace == null;
     report.disabled = working;
   };
 

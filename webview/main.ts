@@ -123,6 +123,9 @@ function start(): void {
     recordStart: () => {
       run(host.ask('recordStart', {}));
     },
+    optimizeImage: () => {
+      run(host.ask('optimizeImage', {}));
+    },
     exportReport: () => {
       run(host.ask('exportReport', {}));
     },

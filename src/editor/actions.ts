@@ -7,6 +7,7 @@ import { imageName } from './dockerfiles';
 import { isLensError, showError } from './errors';
 import { parseKey, sampleKey, shortName } from './keys';
 import type { PanelActions } from './panel';
+import { askForWay, confirmOptimize } from './optimizing';
 import { askForIndex } from './questions';
 import { saveFile } from './save';
 import type { Services } from './services';
@@ -15,6 +16,7 @@ import type { DockerfileOrigin, Opened } from './store';
 import type { Task } from './tasks';
 import * as indexes from './work/indexes';
 import * as inspecting from './work/inspect';
+import { optimize } from './work/optimize';
 import * as recording from './work/record';
 
 /** Images that the person has allowed to run, by key. */
@@ -175,6 +177,27 @@ export class Actions implements PanelActions {
       indexes.createIndex(this.#services, key, opened, destination, order, task),
     );
     return { destination, digest };
+  }
+
+  /** Lays the image out for its recorded start; the person chooses among ways that say what they win and cost. */
+  async optimizeImage(key: string): Promise<string | null> {
+    requireTrust(vscode.l10n.t('an index is pushed with your credentials'));
+    const opened = await this.open(key);
+    const { forecastWays, OPTIMIZE_WAYS } = await this.#services.line();
+    const { network, node, minLayerSize } = opened.plan;
+    const ways = forecastWays(opened.input, { network, node }, { minLayerSize, ways: OPTIMIZE_WAYS });
+    const way = await askForWay(ways);
+    if (!way) return null;
+    const title = vscode.l10n.t('Optimize Image');
+    const answers = await askForIndex(this.#services, key, { to: 'any', title, prefetch: false });
+    if (!answers || !(await confirmOptimize(key, way, answers.destination))) return null;
+    const { destination } = answers;
+    const progress = vscode.l10n.t('Optimizing {0}', shortName(key));
+    const digest = await this.#services.tasks.run('optimize', key, progress, (task) =>
+      optimize(this.#services, opened, way, destination, task),
+    );
+    this.#services.store.update(destination, {});
+    return vscode.l10n.t('{0} holds the optimized image with its index: {1}', destination, digest);
   }
 
   async exportReport(key: string): Promise<string | null> {

@@ -19,6 +19,7 @@ export interface PanelActions {
   open(reference: string): Promise<Opened>;
   profile(reference: string): Promise<string | null>;
   createIndex(reference: string, order: IndexOrder): Promise<string | null>;
+  optimizeImage(reference: string): Promise<string | null>;
   exportReport(reference: string): Promise<string | null>;
 }
 
@@ -128,6 +129,7 @@ export class SpanMaps implements vscode.WebviewPanelSerializer, vscode.Disposabl
       compare: async (query) => ({ comparison: await work.compare(reference, query) }),
       createIndex: (order) => outcome(actions.createIndex(reference, order)),
       recordStart: () => outcome(actions.profile(reference)),
+      optimizeImage: () => outcome(actions.optimizeImage(reference)),
       exportReport: () => outcome(actions.exportReport(reference)),
       exportMap: (map) => outcome(work.exportMap(reference, map)),
       exportFiles: (filter) => outcome(work.exportFiles(reference, filter)),

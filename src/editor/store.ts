@@ -2,6 +2,7 @@ import * as vscode from 'vscode';
 import type { LayerResult } from '../image/scan';
 import type { Image } from '../image/types';
 import type { Picture } from '../plan/picture';
+import type { PlanInput } from '../plan/plan';
 import type { LayerTouches } from '../plan/touches';
 import type { Plan } from '../plan/types';
 
@@ -14,6 +15,8 @@ export interface Opened {
   readonly steps: readonly (string | undefined)[];
   /** The line of that step, where it stands in the Dockerfile that the image was built from. */
   readonly lines: readonly (number | undefined)[];
+  /** What the picture was drawn from. */
+  readonly input: PlanInput;
   readonly picture: Picture;
   /** What the picture says with the settings of the editor. */
   readonly plan: Plan;

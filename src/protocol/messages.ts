@@ -123,6 +123,8 @@ export interface Requests {
   createIndex: { ask: IndexOrder; reply: Outcome };
   /** Record a start of the container; the new picture comes by `changed`. */
   recordStart: { ask: Record<string, never>; reply: Outcome };
+  /** Lay the image out for its start and write it where the person says. */
+  optimizeImage: { ask: Record<string, never>; reply: Outcome };
   exportReport: { ask: Record<string, never>; reply: Outcome };
   /** The map as a drawing; a PNG is the page's own, in base64. */
   exportMap: { ask: { settings: Settings | null; axis: Axis; png: string | null }; reply: Outcome };
@@ -570,6 +572,7 @@ export const requests: {
     reply: outcome,
   },
   recordStart: { ask: nothing, reply: outcome },
+  optimizeImage: { ask: nothing, reply: outcome },
   exportReport: { ask: nothing, reply: outcome },
   exportMap: {
     ask: object<Requests['exportMap']['ask']>({ settings: orNull(settings), axis, png: orNull(longText) }),

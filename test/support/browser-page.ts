@@ -82,6 +82,7 @@ export async function openPage(browser: Browser, bundle: string, options: OpenOp
       compare: () => Promise.reject(new Error('There is nothing to compare with.')),
       createIndex: none,
       recordStart: none,
+      optimizeImage: none,
       exportReport: none,
       exportMap: none,
       exportFiles: none,

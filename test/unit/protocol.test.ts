@@ -48,6 +48,7 @@ function handlers(part: Partial<Handlers> = {}): Handlers {
     compare: unexpected,
     createIndex: unexpected,
     recordStart: unexpected,
+    optimizeImage: unexpected,
     exportReport: unexpected,
     exportMap: unexpected,
     exportFiles: unexpected,

@@ -38,6 +38,11 @@ export function indexCommands(bench: Bench): CommandTable {
   return {
     createIndex: (argument) => make(argument, 'folder', vscode.l10n.t('Create Index')),
     createAndPushIndex: (argument) => make(argument, 'any', vscode.l10n.t('Create and Push Index')),
+    async optimizeImage(argument) {
+      const key = await askedKey(bench, argument, vscode.l10n.t('Optimize Image'));
+      const done = key === undefined ? null : await actions.optimizeImage(key);
+      if (done !== null) void vscode.window.showInformationMessage(done);
+    },
     async pushIndex(argument) {
       requireTrust(vscode.l10n.t('an index is pushed with your credentials'));
       const title = vscode.l10n.t('Push Index');

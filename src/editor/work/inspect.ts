@@ -158,6 +158,7 @@ async function draw(
     layers,
     steps,
     lines: layers.map((_, index) => (made[index]?.keyword === 'FROM' ? undefined : made[index]?.startLine)),
+    input,
     picture,
     plan: picture.overview(null).plan,
     touches: line.layerTouches(mapping?.touches ?? [], scans),
