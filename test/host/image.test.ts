@@ -151,6 +151,36 @@ suite('an image without any engine', () => {
     assert.deepEqual(problems, []);
   });
 
+  test('is optimized into a folder after each way has said what it wins and costs', async () => {
+    const output = path.join(scratch, 'optimized');
+    let done: string | null = null;
+    const asked = await answering(
+      { createInputBox: `oci:${output}`, createQuickPick: 'Start layer', showInformationMessage: 'Optimize' },
+      async () => {
+        done = await actions.optimizeImage(sample);
+      },
+    );
+    assert.deepEqual(
+      asked.map(({ kind }) => kind),
+      ['createQuickPick', 'createInputBox', 'showInformationMessage'],
+    );
+    assert.match(JSON.stringify(asked[0]?.items), /ready after .* instead of .* the image grows by/);
+    assert.match(JSON.stringify(asked[2]?.items), /"modal":true.*made anew with each build/);
+    const line = await services.line();
+    const layout = await line.openLayout(output);
+    assert.equal(
+      done,
+      `oci:${output} holds the optimized image with its index: ${(await layout.root()).descriptor.digest}`,
+    );
+    const { problems, ok } = await line.verifyLayout(layout, {});
+    assert.deepEqual([ok, problems], [true, []]);
+    const { layers, manifest } = await line.openImage(`oci:${output}`, { cacheDir: scratch });
+    const { image } = await actions.open(sample);
+    assert.equal(layers.length, image.layers.length + 1);
+    assert.equal(manifest.annotations?.['soci-lens.optimized.from'], image.descriptor.digest);
+    assert.deepEqual(await readdir(path.join(scratch, 'made')).catch(() => []), []);
+  });
+
   test('is not indexed when the person leaves the question', async () => {
     const output = path.join(scratch, 'never');
     const answers = { createInputBox: `oci:${output}`, createQuickPick: 'Fetch nothing' };
