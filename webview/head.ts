@@ -57,7 +57,7 @@ export function createHead(events: HeadEvents): Head {
     const { plan, pending } = current?.overview ?? { plan: undefined, pending: 0 };
     create.disabled = working || pending > 0 || plan?.layers.some((layer) => layer.indexed) !== true;
     record.disabled = working;
-    optimize.disabled = working || pending > 0 || plan?.trace == null;
+    optimize.disabled = working || pending > 0 || (plan?.trace ?? null) === null;
     report.disabled = working;
   };
 
