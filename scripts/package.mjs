@@ -12,10 +12,14 @@ export async function packExtension(file) {
   const icon = drawIcon(await readFile(path.join(root, 'media/icon.svg'), 'utf8'), 256);
   await mkdir(path.join(root, 'dist'), { recursive: true });
   await writeFile(path.join(root, 'dist/icon.png'), icon);
+  // The marketplace takes no SVG into a page: the picture stays with the repository.
+  const readme = await readFile(path.join(root, 'README.md'), 'utf8');
+  await writeFile(path.join(root, 'dist/README.md'), readme.replace(/^!\[.*\]\(.*\.svg\)\n\n/m, ''));
   await mkdir(path.dirname(path.resolve(file)), { recursive: true });
   const vsce = path.join(root, 'node_modules/@vscode/vsce/vsce');
   // Everything is bundled, so no package of node_modules belongs into the VSIX.
   const options = ['--no-dependencies', '--allow-missing-repository', '--no-rewrite-relative-links'];
+  options.push('--readme-path', 'dist/README.md');
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     [vsce, 'package', ...options, '--out', path.resolve(file)],

@@ -1,6 +1,6 @@
 /**
  * Every part of the page as a screenshot, in every theme, small and huge: to be looked at by people. `npm run gallery`
- * puts them into `out/gallery`; `-- PART…` makes only those whose names contain one of the words.
+ * puts them into `out/gallery`, and the README's picture into its place; `-- PART…` makes only those whose names contain one of the words.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -11,6 +11,7 @@ import { renderReport } from '../../src/plan/report';
 import { bundlePage, launchBrowser, openPage } from '../support/browser-page';
 import type { OpenOptions } from '../support/browser-page';
 import { repoRoot } from '../support/paths';
+import { drawReadmePicture, README_PICTURE } from '../support/readme-picture';
 import { hostile, huge, manyLayers, service, untraced } from '../support/pictures';
 import type { ThemeName } from '../support/themes';
 
@@ -148,6 +149,7 @@ async function main(): Promise<void> {
     await page.context().close();
     console.log(name, ...complaints);
   }
+  if (mine('readme')) writeFileSync(README_PICTURE, await drawReadmePicture());
   if (mine('report')) {
     const html = renderReport(small().overview(null).plan, small());
     for (const colorScheme of ['light', 'dark'] as const) {

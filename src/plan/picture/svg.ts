@@ -23,7 +23,7 @@ const BAR = 20;
 const HEAD = 84;
 const LOW = 4;
 const CELL = 2;
-const LABEL_CHARACTERS = 42;
+const LABEL_CHARACTERS = 37;
 
 /** Everything that comes from outside goes through here, on its way into text and attributes alike. */
 export function escapeXml(text: string): string {
