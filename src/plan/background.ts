@@ -1,4 +1,5 @@
 /** The snapshotter's background fetcher in the simulator (soci-format §6.4). */
+import type { SpanTable } from '../layer/types';
 import { COSTS } from './costs';
 import type { IndexedLayer } from './forecast';
 import { lengthOf } from './spans';
@@ -10,12 +11,10 @@ import type { Wire } from './wire';
  */
 export class Background {
   #step: number;
-  readonly #layers: {
-    readonly layer: number;
-    readonly table: IndexedLayer['fetches']['table'];
-    next: number;
-  }[];
-  /** Milliseconds at which a span was there, by `layer:span`. */
+  readonly #layers: readonly (Uint8Array | undefined)[];
+  /** Whose turn it is, first. */
+  readonly #queue: { readonly layer: number; readonly table: SpanTable; next: number }[];
+  /** Milliseconds at which a span that this fetcher asked for was there, by `layer:span`. */
   readonly #there = new Map<string, number>();
 
   constructor(
@@ -24,8 +23,9 @@ export class Background {
     private readonly wire: Wire,
   ) {
     this.#step = mounted + COSTS.backgroundSilence;
-    this.#layers = indexed.flatMap((one, layer) =>
-      one ? [{ layer, table: one.fetches.table, next: 0 }] : [],
+    this.#layers = indexed.map((one) => one && new Uint8Array(one.fetches.table.length));
+    this.#queue = indexed.flatMap((one, layer) =>
+      one && one.fetches.table.length > 0 ? [{ layer, table: one.fetches.table, next: 0 }] : [],
     );
   }
 
@@ -34,27 +34,27 @@ export class Background {
    * itself, which counts as done from then on.
    */
   fetched(layer: number, span: number, at: number): number | undefined {
-    while (this.#step <= at && this.#layers.length > 0) this.#advance();
-    const key = `${layer}:${span}`;
-    const there = this.#there.get(key);
-    if (there === undefined) {
-      this.#there.set(key, at);
+    while (this.#step <= at && this.#queue.length > 0) this.#advance();
+    const present = this.#layers[layer];
+    if (present?.[span] !== 1) {
+      if (present) present[span] = 1;
       return undefined;
     }
-    return Math.max(at, there);
+    return Math.max(at, this.#there.get(`${layer}:${span}`) ?? at);
   }
 
   #advance(): void {
-    const turn = this.#layers.shift();
+    const turn = this.#queue.shift();
     if (turn === undefined) return;
-    const key = `${turn.layer}:${turn.next}`;
+    const { layer, table, next } = turn;
+    const present = this.#layers[layer];
     // A span that is there already takes its step all the same.
-    if (!this.#there.has(key))
-      this.#there.set(
-        key,
-        this.wire.get(this.#step, lengthOf(turn.table.compressed(turn.next)), COSTS.intakeBytesPerSecond),
-      );
+    if (present && present[next] !== 1) {
+      present[next] = 1;
+      const bytes = lengthOf(table.compressed(next));
+      this.#there.set(`${layer}:${next}`, this.wire.get(this.#step, bytes, COSTS.intakeBytesPerSecond));
+    }
     this.#step += COSTS.backgroundStep;
-    if (++turn.next < turn.table.length) this.#layers.push(turn);
+    if (++turn.next < table.length) this.#queue.push(turn);
   }
 }

@@ -71,7 +71,15 @@ export function createEvaluator(
     });
   }
 
+  const lists = new WeakMap<Variant, readonly (readonly number[])[]>();
+
   function prefetched(variant: Variant): readonly (readonly number[])[] {
+    const known = lists.get(variant) ?? selected(variant);
+    lists.set(variant, known);
+    return known;
+  }
+
+  function selected(variant: Variant): readonly (readonly number[])[] {
     switch (variant.prefetch) {
       case 'none':
         return [];
@@ -86,7 +94,7 @@ export function createEvaluator(
 
   function forecastLayers(start: LaidStart, variant: Variant): ForecastLayer[] {
     const fetches = fetchesOf(start, variant);
-    const lists = prefetched(variant);
+    const listed = prefetched(variant);
     return layers.map(({ size, scanned, ztocBytes }, layer): ForecastLayer => {
       const laid = fetches[layer];
       return {
@@ -97,7 +105,7 @@ export function createEvaluator(
         indexed: laid && {
           fetches: laid,
           ztocBytes: ztocBytes(laid.table.spanSize),
-          prefetch: lists[layer] ?? [],
+          prefetch: listed[layer] ?? [],
         },
       };
     });

@@ -27,7 +27,7 @@ export interface IndexedLayer {
   readonly fetches: LayerFetches;
   readonly ztocBytes: number;
   /** Spans that are fetched before the mount where the mode is `lazy-prefetch`; ascending. */
-  readonly prefetch: ArrayLike<number>;
+  readonly prefetch: readonly number[];
 }
 
 /** The start itself, as far as the image's place does not change it. */

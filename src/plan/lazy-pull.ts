@@ -76,7 +76,7 @@ function resolveLayers(
     free: number;
     layer: number;
     table: LayerFetches['table'];
-    spans: ArrayLike<number>;
+    spans: readonly number[];
     next: { at: number };
   }[] = [];
   let inserted = at;
@@ -131,9 +131,7 @@ function replay(
   let opened = 0;
   indexed.forEach((layer, index) => (opened += layer ? (layers[index]?.opened ?? 0) : 0));
   const think = start.ownMs + opened * COSTS.fuseFile;
-  const prefetched = indexed.map((layer) =>
-    layer && prefetch ? new Set(Array.from(layer.prefetch)) : undefined,
-  );
+  const prefetched = indexed.map((layer) => (layer && prefetch ? marked(layer) : undefined));
   const background = new Background(mounted, indexed, wire);
   let now = started;
   let thought = 0;
@@ -152,7 +150,7 @@ function replay(
       for (let i = from; i < to; i++) {
         const span = fetches.span[i] ?? 0;
         const inflated = fetches.inflated[i] ?? 0;
-        if (prefetched[layer]?.has(span)) {
+        if (prefetched[layer]?.[span] === 1) {
           now = Math.max(now, begin + (inflated / MIB) * COSTS.readBackMib);
           continue;
         }
@@ -164,4 +162,11 @@ function replay(
     },
   );
   return now + Math.max(0, think - thought);
+}
+
+/** One for each span of the layer's prefetch list. */
+function marked({ fetches, prefetch }: IndexedLayer): Uint8Array {
+  const marks = new Uint8Array(fetches.table.length);
+  for (const span of prefetch) marks[span] = 1;
+  return marks;
 }
