@@ -1,8 +1,9 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { writeArchive } from '../image/archive';
-import { openLayout } from '../image/layout';
+import { cannotWrite, isSystemError, openLayout } from '../image/layout';
 import type { Destination } from '../image/reference';
+import type { OnProgress } from '../progress';
 import type { BlobStore } from '../soci/store';
 import { pushTo } from './push';
 import type { RegistryFlagValues } from './registry-flags';
@@ -20,19 +21,28 @@ export async function writeTo<T>(
   make: (folder: string, copy: boolean) => Promise<T>,
   flags: RegistryFlagValues,
   rest?: BlobStore,
+  onProgress: OnProgress = session.terminal.progress,
 ): Promise<T> {
   if (destination.transport === 'oci') return make(destination.path, true);
-  await mkdir(session.cacheDir, { recursive: true });
-  const folder = await mkdtemp(path.join(session.cacheDir, 'index-'));
+  const folder = await temporaryFolder(session.cacheDir);
   const isArchive = destination.transport === 'oci-archive';
   try {
     const result = await make(folder, isArchive);
     const layout = await openLayout(folder);
-    const { signal, terminal } = session;
-    if (isArchive) await writeArchive(layout, destination.path, { signal, onProgress: terminal.progress });
-    else await pushTo(session, layout, destination.registry, flags, rest ? { rest } : {});
+    const { signal } = session;
+    if (isArchive) await writeArchive(layout, destination.path, { signal, onProgress });
+    else await pushTo(session, layout, destination.registry, flags, { onProgress, ...(rest && { rest }) });
     return result;
   } finally {
     await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function temporaryFolder(dir: string): Promise<string> {
+  try {
+    await mkdir(dir, { recursive: true });
+    return await mkdtemp(path.join(dir, 'index-'));
+  } catch (error) {
+    throw isSystemError(error) ? cannotWrite(dir, error) : error;
   }
 }

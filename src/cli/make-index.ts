@@ -1,28 +1,27 @@
 import { readFile } from 'node:fs/promises';
 import { messageOf } from '../errors';
-import { createLayout } from '../image/layout';
 import { parseDestination } from '../image/reference';
 import { formatPlatform, parsePlatform } from '../oci/platform';
 import type { Descriptor } from '../oci/types';
 import { formatBytes, formatCount, formatSize } from '../plan/format';
 import { createPlanner, type Planner, type PlanOptions } from '../plan/plan';
-import type { LayerSpans } from '../plan/types';
-import { attachLayout, convertLayout, type ConvertResult } from '../soci/convert';
+import type { ConvertResult } from '../soci/convert';
 import { DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE } from '../soci/layers';
-import type { SpanRange } from '../soci/prefetch';
 import { defineCommand, EXIT, parseBytes, required, typed, UsageError } from './command';
-import { writeTo } from './destination';
+import { makeIndex, type IndexSettings } from './indexing';
+import { indexMany, MANY_FLAGS, MANY_ONLY } from './many/index-many';
 import { CIRCUMSTANCE_FLAGS, planInput, readCircumstances } from './plan';
 import { REGISTRY_FLAGS } from './registry-flags';
 import type { Session } from './session';
 import { indexBySoci } from './soci-indexer';
-import { withSource } from './source';
+
+const USAGE = 'index IMAGE|--from-list LIST --output DEST [flags]';
 
 export const indexCommand = defineCommand({
   name: 'index',
   summary: 'Makes the SOCI index of an image and writes or pushes the image with it.',
-  usage: 'index IMAGE --output DEST [flags]',
-  positionals: 1,
+  usage: USAGE,
+  positionals: [0, 1],
   flags: {
     output: {
       type: 'string',
@@ -68,68 +67,47 @@ export const indexCommand = defineCommand({
       value: 'built-in|soci',
       help: 'soci: have the soci program on the PATH make it.',
     },
-    force: { type: 'boolean', help: 'With --indexer soci: make ztocs anew that it made before.' },
+    force: {
+      type: 'boolean',
+      help: 'Make anew what was made before; of one image, with --indexer soci only.',
+    },
+    ...MANY_FLAGS,
     ...REGISTRY_FLAGS,
   },
-  async run(session, { flags, positionals: [reference = ''] }) {
-    const { terminal, signal } = session;
-    const output = required(flags.output, 'output');
-    const destination = typed(() => parseDestination(output));
-    const minLayerSize =
-      flags['min-layer-size'] === undefined
-        ? DEFAULT_MIN_LAYER_SIZE
-        : parseBytes(flags['min-layer-size'], 'min-layer-size');
-    const platforms = flags['all-platforms']
-      ? ('all' as const)
-      : flags.platform?.map((platform) => typed(() => parsePlatform(platform)));
-    if (flags['all-platforms'] && flags.platform)
-      throw new UsageError('--platform and --all-platforms exclude each other.');
-    const wrong = flags.optimizations?.find((one) => one !== 'xattr');
-    if (wrong !== undefined)
-      throw new UsageError(`There is no optimization "${wrong}"; xattr is the only one.`);
-    const { format = 'v2', indexer = 'built-in' } = flags;
+  async run(session, { flags, positionals: [reference] }) {
+    const { indexer = 'built-in' } = flags;
     if (indexer !== 'built-in' && indexer !== 'soci')
       throw new UsageError(`--indexer takes built-in or soci, not "${indexer}".`);
     if (indexer === 'soci' && flags['prefetch-from-trace'])
       throw new UsageError('--prefetch-from-trace needs the built-in indexer: soci takes whole files only.');
-    if (format !== 'v2' && format !== 'v1') throw new UsageError(`--format takes v2 or v1, not "${format}".`);
-    const fixedSpanSize = readSpanSize(flags);
-    const planOptions = { ...readCircumstances(flags), minLayerSize };
-    const prefetchFiles = [
-      ...(flags['prefetch-file'] ?? []),
-      ...(flags['prefetch-files-json'] === undefined ? [] : await readList(flags['prefetch-files-json'])),
-    ];
-
+    if (flags['from-list'] !== undefined) {
+      if (indexer === 'soci') throw new UsageError('--from-list needs the built-in indexer.');
+      if (reference !== undefined) throw new UsageError('index takes an IMAGE or --from-list, not both.');
+      return indexMany(session, { ...flags, 'from-list': flags['from-list'] }, await readSettings(flags));
+    }
+    if (reference === undefined) throw new UsageError(`Usage: soci-lens ${USAGE}`);
+    const many = MANY_ONLY.find((flag) => flags[flag] !== undefined);
+    if (many !== undefined) throw new UsageError(`--${many} is for --from-list.`);
+    const { terminal } = session;
+    const output = required(flags.output, 'output');
+    const destination = typed(() => parseDestination(output));
+    const fixed = await readSettings(flags);
+    const { minLayerSize } = fixed;
     const planner = flags.trace === undefined ? undefined : await readPlanner(session, reference, flags);
-    const spanSize = fixedSpanSize ?? tunedSpanSize(session, planner, planOptions);
-    const touched = flags['prefetch-from-trace'] ? planner?.prefetch(spanSize, minLayerSize) : undefined;
+    const spanSize =
+      flags['span-size'] === 'auto'
+        ? tunedSpanSize(session, planner, { ...readCircumstances(flags), minLayerSize })
+        : fixed.spanSize;
+    const prefetchSpans = flags['prefetch-from-trace']
+      ? planner?.prefetch(spanSize, minLayerSize)
+      : undefined;
+    const settings = { ...fixed, spanSize, prefetchSpans };
     if (indexer === 'soci') {
-      const asked = { format, spanSize, minLayerSize, platforms, prefetchFiles, force: flags.force } as const;
-      const optimizations = flags.optimizations && (['xattr'] as const);
-      await indexBySoci(session, reference, output, { ...asked, optimizations }, flags);
+      const { force } = flags;
+      await indexBySoci(session, reference, output, { ...settings, force }, flags);
       return EXIT.done;
     }
-    const make = format === 'v1' ? attachLayout : convertLayout;
-    const result = await withSource(session, reference, destination, flags, (store, tag) => {
-      const convert = async (folder: string, copy: boolean): Promise<ConvertResult> =>
-        make(store, await createLayout(folder), {
-          spanSize,
-          minLayerSize,
-          prefetchFiles,
-          ...(touched && { prefetchSpans: (layer: Descriptor) => spansOf(touched, layer) }),
-          copy,
-          signal,
-          onProgress: terminal.progress,
-          onLine: (line) => {
-            terminal.debug(line);
-          },
-          scan: session.scanLayer,
-          ...(platforms && { platforms }),
-          ...(tag !== undefined && { tag }),
-          ...(flags.optimizations && { optimizations: ['xattr'] as const }),
-        });
-      return writeTo(session, destination, convert, flags, store);
-    });
+    const result = await makeIndex(session, reference, destination, settings, flags);
 
     for (const { missingFiles } of result.perPlatform) {
       for (const file of missingFiles) terminal.info(`No indexed layer has ${file}; it is not prefetched.`);
@@ -140,19 +118,54 @@ export const indexCommand = defineCommand({
   },
 });
 
-/** `undefined` stands for `auto`. */
+/** What the flags say without looking at an image. */
+async function readSettings(flags: {
+  readonly format?: string | undefined;
+  readonly 'span-size'?: string | undefined;
+  readonly trace?: readonly string[] | undefined;
+  readonly 'prefetch-from-trace'?: boolean | undefined;
+  readonly 'min-layer-size'?: string | undefined;
+  readonly platform?: readonly string[] | undefined;
+  readonly 'all-platforms'?: boolean | undefined;
+  readonly optimizations?: readonly string[] | undefined;
+  readonly 'prefetch-file'?: readonly string[] | undefined;
+  readonly 'prefetch-files-json'?: string | undefined;
+}): Promise<IndexSettings> {
+  const { format = 'v2', 'min-layer-size': minimum, 'prefetch-files-json': listFile } = flags;
+  if (format !== 'v2' && format !== 'v1') throw new UsageError(`--format takes v2 or v1, not "${format}".`);
+  if (flags['all-platforms'] && flags.platform)
+    throw new UsageError('--platform and --all-platforms exclude each other.');
+  const wrong = flags.optimizations?.find((one) => one !== 'xattr');
+  if (wrong !== undefined)
+    throw new UsageError(`There is no optimization "${wrong}"; xattr is the only one.`);
+  return {
+    format,
+    spanSize: readSpanSize(flags),
+    minLayerSize: minimum === undefined ? DEFAULT_MIN_LAYER_SIZE : parseBytes(minimum, 'min-layer-size'),
+    platforms: flags['all-platforms']
+      ? 'all'
+      : flags.platform?.map((platform) => typed(() => parsePlatform(platform))),
+    prefetchFiles: [
+      ...(flags['prefetch-file'] ?? []),
+      ...(listFile === undefined ? [] : await readList(listFile)),
+    ],
+    optimizations: flags.optimizations ? ['xattr'] : [],
+  };
+}
+
+/** For `auto` the default, until the start has been looked at. */
 function readSpanSize(flags: {
   readonly 'span-size'?: string | undefined;
   readonly trace?: readonly string[] | undefined;
   readonly 'prefetch-from-trace'?: boolean | undefined;
-}): number | undefined {
+}): number {
   const { 'span-size': text, trace } = flags;
   if (flags['prefetch-from-trace'] && trace === undefined)
     throw new UsageError('--prefetch-from-trace needs --trace: the start tells which spans it touches.');
   if (text === 'auto') {
     if (trace === undefined)
       throw new UsageError('--span-size auto needs --trace: the start tells which size serves it.');
-    return undefined;
+    return DEFAULT_SPAN_SIZE;
   }
   if (trace !== undefined && !flags['prefetch-from-trace'])
     throw new UsageError('--trace is for --span-size auto and --prefetch-from-trace.');
@@ -179,11 +192,6 @@ function tunedSpanSize(session: Session, planner: Planner | undefined, options: 
   const { choice } = planner.plan(options);
   session.terminal.info(choice.reason);
   return choice.spanSize;
-}
-
-function spansOf(touched: readonly LayerSpans[], { digest }: Descriptor): SpanRange[] {
-  const spans = touched.find((layer) => layer.digest === digest)?.spans ?? [];
-  return spans.map(([start, end]) => ({ start, end }));
 }
 
 async function readList(file: string): Promise<string[]> {

@@ -2,6 +2,7 @@ import { writeArchive } from '../image/archive';
 import { createLayout, openLayout, type OciLayout } from '../image/layout';
 import { formatRegistryName, parseDestination, parseReference, type RegistryName } from '../image/reference';
 import { formatBytes, formatCount } from '../plan/format';
+import type { OnProgress } from '../progress';
 import { connectRegistry, type RegistryClient } from '../registry/client';
 import { SOCI_INDEX_V1 } from '../soci/index';
 import { pushLayout, type PushResult } from '../soci/push';
@@ -20,6 +21,7 @@ export async function withRegistry<T>(
 ): Promise<T> {
   const client = connectRegistry(name.host, name.repository, {
     ...registryOptions(flags),
+    limit: session.limit,
     signal: session.signal,
   });
   try {
@@ -57,9 +59,9 @@ export async function pushTo(
   layout: OciLayout,
   name: RegistryName,
   flags: RegistryFlagValues,
-  options: { readonly source?: string; readonly rest?: BlobStore } = {},
+  options: { readonly source?: string; readonly rest?: BlobStore; readonly onProgress?: OnProgress } = {},
 ): Promise<PushResult> {
-  const each = { ...options, signal: session.signal, onProgress: session.terminal.progress };
+  const each = { onProgress: session.terminal.progress, ...options, signal: session.signal };
   return withRegistry(session, name, flags, async (client) => {
     if (!layout.index.manifests.some(({ artifactType }) => artifactType === SOCI_INDEX_V1))
       return pushLayout(layout, client, name.tag ?? 'latest', each);

@@ -9,6 +9,7 @@ import { openScanCache } from '../layer/cache';
 import { createScanPool, type ScanPool } from '../layer/pool';
 import { parsePlatform } from '../oci/platform';
 import type { ScanLayer } from '../soci/layers';
+import type { Limit } from '../registry/rate';
 import { typed } from './command';
 import { registryOptions, type RegistryFlagValues } from './registry-flags';
 import type { Terminal } from './terminal';
@@ -23,6 +24,9 @@ export class Session {
     readonly signal: AbortSignal,
     private readonly workerFile?: string,
   ) {}
+
+  /** How fast requests may follow each other; as fast as they can where not set. */
+  limit: Limit | undefined;
 
   readonly cacheDir = defaultCacheDir(process.env, process.platform);
 
@@ -47,7 +51,7 @@ export class Session {
       platform: platform === undefined ? undefined : typed(() => parsePlatform(platform)),
       engine: this.engine,
       cacheDir: path.join(this.cacheDir, 'images'),
-      registry: registryOptions(registry),
+      registry: { ...registryOptions(registry), limit: this.limit },
       signal: this.signal,
       onProgress: this.terminal.progress,
     });

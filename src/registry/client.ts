@@ -221,6 +221,21 @@ export class RegistryClient {
     return tags;
   }
 
+  /** All repositories of the registry, where it tells: `_catalog` is Docker's, not of the specification. */
+  async repositories(signal?: AbortSignal): Promise<string[]> {
+    const names: string[] = [];
+    for await (const page of this.pages('/v2/_catalog?n=1000', signal, 'registry:catalog:*')) {
+      await this.channel.expect(page, [200], 'list its repositories');
+      const answer: unknown = parseJson(await readBody(page, MANIFEST_LIMIT));
+      const list: unknown =
+        typeof answer === 'object' && answer !== null && 'repositories' in answer
+          ? answer.repositories
+          : undefined;
+      if (Array.isArray(list)) names.push(...list.filter((name) => typeof name === 'string'));
+    }
+    return names;
+  }
+
   /**
    * What refers to a manifest (distribution-spec 1.1, "Listing Referrers"): by the Referrers API, else by the fallback tag
    * `sha256-<hex>`. `api` tells which.
@@ -261,10 +276,19 @@ export class RegistryClient {
   }
 
   /** The answers to a list, page by page (RFC 8288 `Link: <…>; rel="next"`). */
-  private async *pages(first: string, signal: AbortSignal | undefined): AsyncGenerator<HttpResponse> {
+  private async *pages(
+    first: string,
+    signal: AbortSignal | undefined,
+    scope?: string,
+  ): AsyncGenerator<HttpResponse> {
     let url: URL | undefined = new URL(first, this.channel.base);
     for (let page = 0; url && page < MAX_PAGES; page++) {
-      const response = await this.channel.call({ method: 'GET', url, signal });
+      const response = await this.channel.call({
+        method: 'GET',
+        url,
+        signal,
+        ...(scope !== undefined && { scope }),
+      });
       if (response.status !== 404) await this.channel.expect(response, [200], 'list what it has');
       const next = /<([^>]*)>\s*;[^,]*rel="?next"?/.exec(response.header('link') ?? '')?.[1];
       url = next === undefined ? undefined : new URL(next, response.url);

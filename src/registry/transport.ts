@@ -5,6 +5,7 @@ import { Agent, type Dispatcher, ProxyAgent, request } from 'undici';
 import { isAbort, LensError, messageOf } from '../errors';
 import { notTooSlow, watched } from './pace';
 import { type ProxyChoice, proxyFor } from './proxy';
+import type { Limit } from './rate';
 import { proxyError, tunnelThrough } from './tunnel';
 
 /** How often a request is made again before its failure counts, and how long the first pause is, in milliseconds. */
@@ -19,6 +20,8 @@ export interface TransportOptions extends ProxyChoice {
   readonly retry?: RetryPolicy | undefined;
   /** How long a transfer may stand still, or all but, before it counts as broken, in milliseconds. */
   readonly stallTimeout?: number | undefined;
+  /** Waited for before each request. */
+  readonly limit?: Limit | undefined;
   /** Called with one line per request, without secrets: method, host and path, status. */
   readonly onTrace?: ((line: string) => void) | undefined;
 }
@@ -71,6 +74,7 @@ export class Transport {
     let target = url;
     for (let hop = 0; ; hop++) {
       signal?.throwIfAborted();
+      await this.options.limit?.(target.host, signal);
       const answer = await this.sendTo(target, asked);
       const next = answer.status >= 300 && answer.status < 400 && redirectTarget(method, answer);
       if (!next) return answer;

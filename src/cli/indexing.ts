@@ -1,0 +1,61 @@
+import { createLayout } from '../image/layout';
+import type { Destination } from '../image/reference';
+import type { Descriptor, Platform } from '../oci/types';
+import type { LayerSpans } from '../plan/types';
+import type { OnProgress } from '../progress';
+import { attachLayout, convertLayout, type ConvertResult } from '../soci/convert';
+import type { SpanRange } from '../soci/prefetch';
+import { writeTo } from './destination';
+import type { RegistryFlagValues } from './registry-flags';
+import type { Session } from './session';
+import { withSource } from './source';
+
+/** How an index is to be made: what its bytes depend on beside the image. */
+export interface IndexSettings {
+  readonly format: 'v1' | 'v2';
+  /** Bytes. */
+  readonly spanSize: number;
+  /** Bytes. */
+  readonly minLayerSize: number;
+  /** Those of the image that are wanted; where not given, as the soci CLI does without flags. */
+  readonly platforms: readonly Platform[] | 'all' | undefined;
+  readonly prefetchFiles: readonly string[];
+  /** Spans for the runtime to fetch before the start, of each layer. */
+  readonly prefetchSpans?: readonly LayerSpans[] | undefined;
+  readonly optimizations: readonly 'xattr'[];
+}
+
+/** Makes the index of one image and brings image and index to where they are to be. */
+export async function makeIndex(
+  session: Session,
+  reference: string,
+  destination: Destination,
+  settings: IndexSettings,
+  flags: RegistryFlagValues,
+  onProgress: OnProgress = session.terminal.progress,
+): Promise<ConvertResult> {
+  const { format, prefetchSpans, platforms, ...rest } = settings;
+  const make = format === 'v1' ? attachLayout : convertLayout;
+  return withSource(session, reference, destination, flags, (store, tag) => {
+    const convert = async (folder: string, copy: boolean): Promise<ConvertResult> =>
+      make(store, await createLayout(folder), {
+        ...rest,
+        ...(prefetchSpans && { prefetchSpans: (layer: Descriptor) => spansOf(prefetchSpans, layer) }),
+        copy,
+        signal: session.signal,
+        onProgress,
+        onLine: (line) => {
+          session.terminal.debug(line);
+        },
+        scan: session.scanLayer,
+        ...(platforms && { platforms }),
+        ...(tag !== undefined && { tag }),
+      });
+    return writeTo(session, destination, convert, flags, store, onProgress);
+  });
+}
+
+function spansOf(touched: readonly LayerSpans[], { digest }: Descriptor): SpanRange[] {
+  const spans = touched.find((layer) => layer.digest === digest)?.spans ?? [];
+  return spans.map(([start, end]) => ({ start, end }));
+}
