@@ -2,6 +2,7 @@ import { messageOf, isAbort, LensError } from '../errors';
 import { commandHelp, EXIT, UsageError, type Command, type ExitCode } from './command';
 import { cleanCommand } from './clean';
 import { clusterDoctorCommand } from './cluster-doctor';
+import { clusterManifestsCommand } from './cluster-manifests';
 import { configCommand } from './config';
 import { gateCommand } from './gate';
 import { getCommand } from './get';
@@ -36,6 +37,7 @@ const COMMANDS: readonly Command[] = [
   configCommand,
   lintConfigCommand,
   clusterDoctorCommand,
+  clusterManifestsCommand,
 ];
 
 /** Runs one command line to its exit code. Nothing is thrown: every failure becomes a sentence on stderr. */

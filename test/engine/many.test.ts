@@ -201,7 +201,7 @@ suite('many images, many machines', { concurrency: false }, () => {
     const output = 'docker://{host}/{repository}:{tag}-boxed';
     const confined = [
       '--read-only',
-      '--tmpfs=/tmp:mode=1777',
+      '--tmpfs=/tmp:uid=65532,mode=700',
       '--cap-drop=ALL',
       '--security-opt=no-new-privileges',
     ];
