@@ -11,8 +11,9 @@ const UNPACK = 199 * MB;
 export const DEFAULT_NODE: Node = { cores: 2, unpackBytesPerSecond: UNPACK, diskBytesPerSecond: 1000 * MB };
 
 /**
- * Virtual processors, memory in GiB, network in Gbit/s and the most that volumes transfer in MB/s, bursts included: the
- * provider's own tables (EC2 User Guide, "Amazon EC2 instance types" and "Amazon EBS-optimized instances", 2026-11).
+ * Virtual processors, memory in GiB, network in Gbit/s and the most that volumes transfer in MB/s, bursts included.
+ * Written down in 2026-11 without the provider's tables at hand (EC2 User Guide, "Amazon EC2 instance types" and "Amazon
+ * EBS-optimized instances"): good enough to tell types apart; who needs more gives the figures themselves.
  */
 const INSTANCES: Readonly<
   Record<string, readonly [cores: number, memory: number, network: number, volumes: number]>

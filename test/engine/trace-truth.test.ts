@@ -9,7 +9,7 @@ import { startReads } from '../../src/plan/spans';
 import { mapTrace } from '../../src/trace/map';
 import { ImageTree } from '../../src/trace/tree';
 import type { Touch } from '../../src/trace/types';
-import { ensureImage, hasImage, testEngine } from '../support/engine';
+import { ensureImage, isAskedFor } from '../support/engine';
 import { fuseTruth, overlayLayers, whyNoFuse, type FuseTruth } from '../support/fuse-truth';
 import { fakeScan } from '../support/scans';
 import { filesOf, record, subject } from '../support/tracing';
@@ -26,25 +26,25 @@ const MAPPED: Bounds = { [4 * MIB]: [0.97, 0.98], [MIB]: [0.95, 0.98], [64 * KIB
 /** With the read-ahead of executable mappings that the plan adds. */
 const PLANNED: Bounds = { [4 * MIB]: [1, 0.98], [MIB]: [0.97, 0.98], [64 * KIB]: [0.85, 0.93] };
 
-const FIXTURES = [
-  { name: 'fx-scratch', ready: /^ready /, always: true },
-  { name: 'fx-py', ready: /^ready /, always: true },
-  // 1.2 GB each, minutes to build: judged where the engine has them (see docs/tracing.md for how to get them there).
-  { name: 'fx-node', ready: /^listening /, always: false },
-  { name: 'fx-jvm', ready: /ready/, always: false },
-] as const;
+const FIXTURES = (
+  [
+    { name: 'fx-scratch', ready: /^ready / },
+    { name: 'fx-py', ready: /^ready / },
+    { name: 'fx-node', ready: /^listening / },
+    { name: 'fx-jvm', ready: /ready/ },
+  ] as const
+).filter(({ name }) => isAskedFor(name));
 
 before(async () => {
   assert.equal(whyNoFuse(), undefined);
-  for (const { name, always } of FIXTURES) if (always) await ensureImage(name);
+  for (const { name } of FIXTURES) await ensureImage(name);
 });
 
-for (const { name, ready, always } of FIXTURES) {
+for (const { name, ready } of FIXTURES) {
   test(
     `${name}: every file and span of an independent log, and none more`,
     { timeout: 180_000 },
     async (t) => {
-      if (!always && !(await hasImage(await testEngine(), name))) return;
       const truth = await fuseTruth(name, ready);
       const recorded = await record(name, { ready: `log=${ready.source}` });
       const scans = (await overlayLayers(name)).map((entries) => fakeScan({ entries }));

@@ -19,6 +19,13 @@ const FIXTURES = {
   'fx-jvm': { folder: 'jvmapp', base: true },
 } as const;
 
+/** Images of 1.2 GB each whose build takes minutes: only `SOCI_LENS_LARGE_IMAGES=1` asks for tests on them. */
+const LARGE: ReadonlySet<string> = new Set<keyof typeof FIXTURES>(['fx-node', 'fx-jvm']);
+
+export function isAskedFor(name: keyof typeof FIXTURES): boolean {
+  return !LARGE.has(name) || process.env['SOCI_LENS_LARGE_IMAGES'] === '1';
+}
+
 const BASE = { repo: 'tracebase', tag: 'bookworm' };
 
 let connected: Promise<Engine> | undefined;
@@ -69,7 +76,7 @@ async function ensureBase(engine: Engine): Promise<void> {
   await inspectEngineImage(engine, `${BASE.repo}:${BASE.tag}`);
 }
 
-export async function hasImage(engine: Engine, name: string): Promise<boolean> {
+async function hasImage(engine: Engine, name: string): Promise<boolean> {
   return inspectEngineImage(engine, name).then(
     () => true,
     (error: unknown) => {

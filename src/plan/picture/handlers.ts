@@ -22,7 +22,12 @@ export function pictureHandlers(
   | 'timeline'
 > {
   return {
-    overview: async ({ settings }) => (await picture()).overview(settings),
+    overview: async ({ settings }) => {
+      const shown = await picture();
+      // Where it cannot be made ready, the search itself says why.
+      shown.prepare().catch(() => undefined);
+      return shown.overview(settings);
+    },
     cells: async (query) => (await picture()).cells(query),
     filesInView: async (query) => (await picture()).filesInView(query),
     place: async (query) => (await picture()).place(query),
