@@ -45,30 +45,37 @@ async function step(name, action) {
   );
 }
 
-/** A child in this terminal; resolves with its exit code, and is ended with everything else on a signal. */
-function run(command, args, env = {}) {
+/**
+ * A child in this terminal; resolves with its exit code, and is ended with everything else on a signal. One that runs beside
+ * another keeps its words until its end, so that the two can be told apart.
+ */
+function run(command, args, { env = {}, beside = false } = {}) {
   return new Promise((resolve, reject) => {
+    const stdio = beside ? 'pipe' : 'inherit';
     const child = spawn(command, args, {
       cwd: root,
-      stdio: ['ignore', 'inherit', 'inherit'],
+      stdio: ['ignore', stdio, stdio],
       env: { ...process.env, ...env },
     });
+    const words = [];
+    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => words.push(chunk));
     const end = () => child.kill('SIGTERM');
     stop.signal.addEventListener('abort', end, { once: true });
     child.once('error', reject);
     child.once('close', (code) => {
       stop.signal.removeEventListener('abort', end);
+      process.stdout.write(Buffer.concat(words));
       resolve(code ?? 1);
     });
   });
 }
 
-const node = (args, env) => run(process.execPath, args, env);
+const node = (args, options) => run(process.execPath, args, options);
 const check = (code) =>
   code === 0 ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 };
 
 /** Bundles one folder of tests and runs it under node:test. */
-async function nodeTests(suite, { concurrency, env = {} } = {}) {
+async function nodeTests(suite, { concurrency, ...options } = {}) {
   const { bundleTests } = await import('./esbuild.mjs');
   const files = (await bundleTests(suite)).filter(
     (file) => filters.length === 0 || filters.some((part) => file.includes(part)),
@@ -86,7 +93,7 @@ async function nodeTests(suite, { concurrency, env = {} } = {}) {
       `--test-reporter-destination=${counts}`,
       ...files,
     ],
-    env,
+    options,
   );
   const result = JSON.parse(await readFile(counts, 'utf8'));
   // A process that dies outside of a test leaves a code and no failed test.
@@ -111,8 +118,8 @@ async function engineEnv() {
 }
 
 const suites = {
-  async unit() {
-    await step('unit tests', () => nodeTests('unit'));
+  async unit(beside = false) {
+    await step('unit tests', () => nodeTests('unit', { beside }));
   },
   async engine() {
     await step('engine tests', async () => {
@@ -156,7 +163,14 @@ try {
     await step('types', async () => check(await node(['scripts/typecheck.mjs'])));
   }
   await step('build', async () => check(await node(['scripts/build.mjs'])));
-  for (const suite of only === undefined ? Object.values(suites) : [suites[only]]) await suite();
+  if (only === undefined) {
+    // The engine's tests wait for the engine half of the time.
+    await Promise.all([suites.unit(true), suites.engine()]);
+    await suites.host();
+    await suites.e2e();
+  } else {
+    await suites[only]();
+  }
 } finally {
   await engine?.stop?.();
 }
