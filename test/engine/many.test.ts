@@ -218,7 +218,15 @@ suite('many images, many machines', { concurrency: false }, () => {
       ],
       ...['--shard', '2', '--min-layer-size', '0', '--json'],
     ]);
-    const { listed, indexed } = JSON.parse(stdout) as { listed: number; indexed: number };
-    assert.ok(listed >= TAGS && indexed > 0 && indexed < TAGS, stdout);
+    const summary = JSON.parse(stdout) as {
+      listed: number;
+      images: number;
+      indexed: number;
+      failed: unknown[];
+    };
+    assert.ok(summary.listed >= TAGS, stdout);
+    assert.ok(summary.images > 0 && summary.images < summary.listed, 'a shard has its own part of the list');
+    assert.equal(summary.indexed, summary.images);
+    assert.deepEqual(summary.failed, []);
   });
 });
