@@ -36,7 +36,7 @@ test('published ports are reachable on this machine only, and mounts are not the
 test('a mounted folder: read only when it says so, and a volume by its name', async (t) => {
   const folder = await temporaryFolder(t);
   await mkdir(path.join(folder, 'in'));
-  await writeFile(path.join(folder, 'in', 'note'), 'from outside');
+  await writeFile(path.join(folder, 'in', 'note'), 'from outside\n');
   const { docker } = await testEngine();
   const volume = await docker.createVolume({});
   t.after(() => docker.getVolume(volume.name).remove());
