@@ -1,6 +1,7 @@
 /** The hands of a person at a VS Code in the browser: what the tests click, type and look at. */
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import type { Frame, Locator, Page } from 'playwright-core';
 import { repoRoot } from '../support/paths';
 
@@ -117,6 +118,17 @@ export class Workbench {
     // A click on the view that is open would close it.
     if (!(await icon.getAttribute('class'))?.includes('checked')) await icon.click();
     await this.page.locator('.sidebar .composite.title', { hasText: 'SOCI Lens' }).waitFor();
+    await this.#settled();
+  }
+
+  /** Waits until the rows of the tree stay: VS Code gives the element of a row to another one while the list still grows. */
+  async #settled(): Promise<void> {
+    const rows = () => this.page.locator('.sidebar .monaco-list-row').allInnerTexts();
+    let before: string | undefined;
+    for (let now = (await rows()).join('\n'); now !== before; now = (await rows()).join('\n')) {
+      before = now;
+      await setTimeout(500);
+    }
   }
 
   /** The steps of the walkthrough that is open, by their marks. */
