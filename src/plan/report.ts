@@ -154,7 +154,7 @@ function modes(list: readonly Forecast[]): string {
   const lines = list.map((mode) => {
     const pull = ((mode.totalSeconds - mode.startSeconds) / longest) * WIDTH;
     const start = (mode.startSeconds / longest) * WIDTH;
-    return `<tr><td>${MODE_NAMES[mode.mode]}</td><td class="number"><strong>${formatSeconds(mode.totalSeconds)}</strong></td><td><svg width="${WIDTH}" height="14" aria-hidden="true"><rect class="pull" width="${round(pull)}" height="14"/><rect class="touched" x="${round(pull)}" width="${round(start)}" height="14"/></svg></td><td>${formatSeconds(mode.pullSeconds)} pull, ${formatSeconds(mode.startSeconds)} start, ${formatBytes(mode.bytes)} in ${formatCount(mode.requests)} requests</td></tr>`;
+    return `<tr><td>${MODE_NAMES[mode.mode]}</td><td class="number"><strong>${formatSeconds(mode.totalSeconds)}</strong></td><td><svg width="${WIDTH}" height="14" viewBox="0 0 ${WIDTH} 14" preserveAspectRatio="none" aria-hidden="true"><rect class="pull" width="${round(pull)}" height="14"/><rect class="touched" x="${round(pull)}" width="${round(start)}" height="14"/></svg></td><td>${formatSeconds(mode.pullSeconds)} pull, ${formatSeconds(mode.startSeconds)} start, ${formatBytes(mode.bytes)} in ${formatCount(mode.requests)} requests</td></tr>`;
   });
   return `<div class="scroll"><table><tbody>${lines.join('')}</tbody></table></div>`;
 }
@@ -226,6 +226,7 @@ th{font-weight:600;white-space:nowrap}
 .instruction small{display:block;font-family:system-ui,sans-serif}
 .best td{font-weight:600}
 svg{display:block;max-width:100%}
+td svg{min-width:240px}
 .legend svg{display:inline-block;vertical-align:-1px;margin-inline-start:14px}
 .touched{fill:var(--touched)}
 .unused{fill:var(--unused)}

@@ -192,6 +192,12 @@ describe('the report', () => {
     assert.match(html, /prefers-color-scheme/);
   });
 
+  test('its bars shrink with the window instead of losing their ends', () => {
+    const bars = reportOf(service()).match(/<svg width="640"[^>]*>/g) ?? [];
+    assert.ok(bars.length > 4);
+    for (const bar of bars) assert.match(bar, /viewBox="0 0 640 \d+"/);
+  });
+
   test('names from the image never become markup', () => {
     const html = reportOf(hostile());
     assert.doesNotMatch(html, /<img|<script|onerror="/i);
