@@ -71,7 +71,7 @@ export const traceCommand = defineCommand({
     if (count > 0 && flags['remove-leftovers']) await removeLeftovers(engine, left);
     else if (count > 0) {
       session.terminal.info(
-        `The engine still has ${count} containers or volumes of recordings that were cut off; --remove-leftovers removes them.`,
+        `Recordings that were cut off have left containers or volumes in the engine (${count}); --remove-leftovers removes them.`,
       );
     }
     const image = await session.open(reference, flags.platform);
