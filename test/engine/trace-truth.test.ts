@@ -100,7 +100,9 @@ function judge(wanted: Ranges, found: Ranges, bounds: Bounds, what: string): str
     const hits = [...truth].filter((one) => guess.has(one)).length;
     const [recall, precision] = [hits / truth.size, hits / guess.size];
     const line = `${what}, ${Number(size) / KIB} KiB: ${recall.toFixed(4)} / ${precision.toFixed(4)} of ${truth.size}`;
-    assert.ok(recall >= recallFloor && precision >= precisionFloor, line);
+    // One window may be too many, however few there are: a warm page cache maps up to 64 KiB around a fault.
+    const extra = guess.size - hits;
+    assert.ok(recall >= recallFloor && extra <= Math.max(1, (1 - precisionFloor) * guess.size), line);
     return line;
   });
 }
