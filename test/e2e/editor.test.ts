@@ -94,6 +94,8 @@ describe('the way from the lens to the registry', () => {
   test('the panel marks what the start touches and lists the span sizes', async () => {
     await bench.command('SOCI: Show Span Map');
     const panel = await bench.panel();
+    // The panel is still on the part that was looked at last.
+    await panel.getByRole('tab', { name: 'Span size' }).click();
     await panel.getByRole('heading', { name: 'Span sizes' }).waitFor();
     assert.match(await panel.locator('#reason').innerText(), /make the service ready after/);
     await bench.screenshot('panel-dark');
