@@ -90,8 +90,8 @@ export function productBundles({ minify }) {
 }
 
 /** Bundles the test files of one suite into `out/test/<suite>`; `vscode` and Mocha stay outside. */
-export async function bundleTests(suite) {
-  const entryPoints = globSync(path.join(root, 'test', suite), /\.test\.ts$|^index\.ts$/);
+export async function bundleTests(suite, names = /\.test\.ts$|^index\.ts$/) {
+  const entryPoints = globSync(path.join(root, 'test', suite), names);
   await build({
     ...node,
     entryPoints,

@@ -121,6 +121,13 @@ const suites = {
   async unit(beside = false) {
     await step('unit tests', () => nodeTests('unit', { beside }));
   },
+  async page(beside = false) {
+    await step('tests of the page in a browser', async () => {
+      const { findBrowser } = await import('./browser.mjs');
+      if (!findBrowser()) return { missing: 'no Chromium, Chrome or Edge is installed' };
+      return nodeTests('page', { beside, concurrency: 1 });
+    });
+  },
   async engine() {
     await step('engine tests', async () => {
       const given = await engineEnv();
@@ -144,6 +151,35 @@ const suites = {
   },
 };
 
+async function build() {
+  await step('build', async () => check(await node(['scripts/build.mjs'], { beside: only === undefined })));
+}
+
+/** What needs no build and no engine: lint and types. */
+async function checks() {
+  await step('lint', async () => {
+    const eslint = check(await node(['node_modules/eslint/bin/eslint.js', '.'], { beside: true }));
+    const prettier = check(
+      await node(['node_modules/prettier/bin/prettier.cjs', '--check', '--log-level=warn', '.'], {
+        beside: true,
+      }),
+    );
+    return { passed: eslint.passed + prettier.passed, failed: eslint.failed + prettier.failed, skipped: 0 };
+  });
+  await step('types', async () => check(await node(['scripts/typecheck.mjs'], { beside: true })));
+}
+
+/** Builds the fixture images while the rest is built and checked: from a bare Debian on, that takes minutes. */
+async function images() {
+  await step('fixture images', async () => {
+    const given = await engineEnv();
+    if (given.missing) return { missing: given.missing };
+    const { bundleTests } = await import('./esbuild.mjs');
+    const [script] = await bundleTests('support', /^build-images\.ts$/);
+    return check(await node([script], { beside: true, env: { DOCKER_HOST: given.host } }));
+  });
+}
+
 if (only !== undefined && !(only in suites)) {
   console.error(`No suite ${only}; there are ${Object.keys(suites).join(', ')}.`);
   process.exit(2);
@@ -153,22 +189,17 @@ try {
   const missing = await ensurePackages({ system: only !== 'unit', log: console.log });
   for (const line of missing) notes.push(`not installed: ${line}`);
   if (only === undefined) {
-    await step('lint', async () => {
-      const eslint = check(await node(['node_modules/eslint/bin/eslint.js', '.']));
-      const prettier = check(
-        await node(['node_modules/prettier/bin/prettier.cjs', '--check', '--log-level=warn', '.']),
-      );
-      return { passed: eslint.passed + prettier.passed, failed: eslint.failed + prettier.failed, skipped: 0 };
-    });
-    await step('types', async () => check(await node(['scripts/typecheck.mjs'])));
-  }
-  await step('build', async () => check(await node(['scripts/build.mjs'])));
-  if (only === undefined) {
-    // The engine's tests wait for the engine half of the time.
-    await Promise.all([suites.unit(true), suites.engine()]);
+    // Two lanes on two cores. What needs the engine waits for it half of the time; nothing in the other lane needs it.
+    const built = build();
+    const checked = built.then(checks);
+    await Promise.all([
+      Promise.all([images(), built]).then(suites.engine),
+      checked.then(() => suites.unit(true)).then(() => suites.page(true)),
+    ]);
     await suites.host();
     await suites.e2e();
   } else {
+    await build();
     await suites[only]();
   }
 } finally {

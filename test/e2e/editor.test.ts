@@ -164,11 +164,15 @@ describe('the way from the lens to the registry', () => {
     assert.equal(answer.status, 404);
   });
 
-  test('a reload keeps the panel', async () => {
+  test('a reload keeps the panel, and the part of it that was in front', async () => {
     await bench.command('SOCI: Show Span Map');
-    await bench.panel();
+    const before = await bench.panel();
+    await before.getByRole('tab', { name: 'Blame' }).click();
+    await before.getByRole('heading', { name: 'Who costs the start what' }).waitFor();
     await bench.reload();
     const panel = await bench.panel();
+    await panel.getByRole('heading', { name: 'Who costs the start what' }).waitFor();
+    await panel.getByRole('tab', { name: 'Span size' }).click();
     await panel.getByRole('heading', { name: 'Span sizes' }).waitFor();
   });
 
