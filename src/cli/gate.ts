@@ -20,7 +20,7 @@ import { type ImageIndexes, indexedLayers, listIndexes } from '../soci/discover'
 import { verifyLayout } from '../soci/verify';
 import { defineCommand, EXIT, parseCount, UsageError } from './command';
 import { writeResult } from './output';
-import { planInput } from './plan';
+import { planInput } from './plan-input';
 import { withStore } from './push';
 import { REGISTRY_FLAGS, type RegistryFlagValues } from './registry-flags';
 import type { Session } from './session';

@@ -1,10 +1,9 @@
 import { createLayout } from '../image/layout';
 import type { Destination } from '../image/reference';
-import type { Descriptor, Platform } from '../oci/types';
-import type { LayerSpans } from '../plan/types';
+import type { Platform } from '../oci/types';
+import type { IndexOrder } from '../plan/order';
 import type { OnProgress } from '../progress';
 import { attachLayout, convertLayout, type ConvertResult } from '../soci/convert';
-import type { SpanRange } from '../soci/prefetch';
 import { writeTo } from './destination';
 import type { RegistryFlagValues } from './registry-flags';
 import type { Session } from './session';
@@ -20,17 +19,20 @@ export interface IndexSettings {
   /** Those of the image that are wanted; where not given, as the soci CLI does without flags. */
   readonly platforms: readonly Platform[] | 'all' | undefined;
   readonly prefetchFiles: readonly string[];
-  /** Spans for the runtime to fetch before the start, of each layer. */
-  readonly prefetchSpans?: readonly LayerSpans[] | undefined;
   readonly optimizations: readonly 'xattr'[];
 }
+
+/** The same, where a recorded start decided for each layer. */
+export type TunedSettings = Omit<IndexSettings, keyof IndexOrder> &
+  Omit<IndexOrder, 'prefetchSpans'> &
+  Partial<IndexOrder>;
 
 /** Makes the index of one image and brings image and index to where they are to be. */
 export async function makeIndex(
   session: Session,
   reference: string,
   destination: Destination,
-  settings: IndexSettings,
+  settings: TunedSettings,
   flags: RegistryFlagValues,
   onProgress: OnProgress = session.terminal.progress,
 ): Promise<ConvertResult> {
@@ -40,7 +42,7 @@ export async function makeIndex(
     const convert = async (folder: string, copy: boolean): Promise<ConvertResult> =>
       make(store, await createLayout(folder), {
         ...rest,
-        ...(prefetchSpans && { prefetchSpans: (layer: Descriptor) => spansOf(prefetchSpans, layer) }),
+        ...(prefetchSpans && { prefetchSpans }),
         copy,
         signal: session.signal,
         onProgress,
@@ -53,9 +55,4 @@ export async function makeIndex(
       });
     return writeTo(session, destination, convert, flags, store, onProgress);
   });
-}
-
-function spansOf(touched: readonly LayerSpans[], { digest }: Descriptor): SpanRange[] {
-  const spans = touched.find((layer) => layer.digest === digest)?.spans ?? [];
-  return spans.map(([start, end]) => ({ start, end }));
 }

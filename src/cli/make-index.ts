@@ -4,16 +4,17 @@ import { parseDestination } from '../image/reference';
 import { formatPlatform, parsePlatform } from '../oci/platform';
 import type { Descriptor } from '../oci/types';
 import { formatBytes, formatCount, formatSize } from '../plan/format';
-import { createPlanner, type Planner, type PlanOptions } from '../plan/plan';
+import { orderOf } from '../plan/order';
+import type { Best } from '../plan/types';
 import type { ConvertResult } from '../soci/convert';
 import { DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE } from '../soci/layers';
 import { defineCommand, EXIT, parseBytes, required, typed, UsageError } from './command';
 import { makeIndex, type IndexSettings } from './indexing';
 import { indexMany, MANY_FLAGS, MANY_ONLY } from './many/index-many';
-import { CIRCUMSTANCE_FLAGS, planInput, readCircumstances } from './plan';
+import { CIRCUMSTANCE_FLAGS, LIST_FLAGS } from './plan-input';
 import { REGISTRY_FLAGS } from './registry-flags';
-import type { Session } from './session';
 import { indexBySoci } from './soci-indexer';
+import { readWish, tuneIndex } from './tuned-index';
 
 const USAGE = 'index IMAGE|--from-list LIST --output DEST [flags]';
 
@@ -34,19 +35,24 @@ export const indexCommand = defineCommand({
       value: 'v2|v1',
       help: 'v2: the image carries its index (default). v1: the index refers to the image.',
     },
-    'span-size': { type: 'string', value: 'BYTES', help: 'Bytes per span, or auto with --trace (4M).' },
     trace: {
       type: 'string',
       multiple: true,
       value: 'FILE',
-      help: 'The recorded start, for --span-size auto and --prefetch-from-trace.',
+      help: 'The recorded start: it decides what no flag says.',
+    },
+    'span-size': { type: 'string', value: 'BYTES', help: 'Bytes per span (4M; with --trace by layer).' },
+    'min-layer-size': {
+      type: 'string',
+      value: 'BYTES',
+      help: 'Smaller layers stay out of the index (10M), or auto with --trace.',
     },
     'prefetch-from-trace': {
       type: 'boolean',
-      help: 'Have the runtime fetch exactly the spans that the start touches.',
+      help: 'Have the runtime fetch exactly the spans that the start touches, whatever the forecast says.',
     },
+    ...LIST_FLAGS,
     ...CIRCUMSTANCE_FLAGS,
-    'min-layer-size': { type: 'string', value: 'BYTES', help: 'Smaller layers stay out of the index (10M).' },
     platform: { type: 'string', multiple: true, value: 'OS/ARCH', help: 'Index this platform only.' },
     'all-platforms': { type: 'boolean', help: 'Index every platform of the image.' },
     'prefetch-file': {
@@ -78,8 +84,7 @@ export const indexCommand = defineCommand({
     const { indexer = 'built-in' } = flags;
     if (indexer !== 'built-in' && indexer !== 'soci')
       throw new UsageError(`--indexer takes built-in or soci, not "${indexer}".`);
-    if (indexer === 'soci' && flags['prefetch-from-trace'])
-      throw new UsageError('--prefetch-from-trace needs the built-in indexer: soci takes whole files only.');
+    const wish = readWish(flags);
     if (flags['from-list'] !== undefined) {
       if (indexer === 'soci') throw new UsageError('--from-list needs the built-in indexer.');
       if (reference !== undefined) throw new UsageError('index takes an IMAGE or --from-list, not both.');
@@ -92,38 +97,32 @@ export const indexCommand = defineCommand({
     const output = required(flags.output, 'output');
     const destination = typed(() => parseDestination(output));
     const fixed = await readSettings(flags);
-    const { minLayerSize } = fixed;
-    const planner = flags.trace === undefined ? undefined : await readPlanner(session, reference, flags);
-    const spanSize =
-      flags['span-size'] === 'auto'
-        ? tunedSpanSize(session, planner, { ...readCircumstances(flags), minLayerSize })
-        : fixed.spanSize;
-    const prefetchSpans = flags['prefetch-from-trace']
-      ? planner?.prefetch(spanSize, minLayerSize)
-      : undefined;
-    const settings = { ...fixed, spanSize, prefetchSpans };
+    const tuned = wish && (await tuneIndex(session, reference, wish, flags));
+    const best = tuned?.best ?? null;
+    if (best) terminal.info(best.reason);
     if (indexer === 'soci') {
       const { force } = flags;
-      await indexBySoci(session, reference, output, { ...settings, force }, flags);
+      const { minLayerSize = fixed.minLayerSize, spanSizes = [] } = best ?? {};
+      const spanSize = spanSizes.find((size) => size !== null) ?? fixed.spanSize;
+      await indexBySoci(session, reference, output, { ...fixed, spanSize, minLayerSize, force }, flags);
       return EXIT.done;
     }
+    const settings = { ...fixed, ...(best && orderOf(best, tuned?.digests ?? [])) };
     const result = await makeIndex(session, reference, destination, settings, flags);
 
     for (const { missingFiles } of result.perPlatform) {
       for (const file of missingFiles) terminal.info(`No indexed layer has ${file}; it is not prefetched.`);
     }
-    if (flags.json) terminal.json(indexDocument(output, result));
+    if (flags.json) terminal.json(indexDocument(output, result, best));
     else terminal.result(describe(output, result));
     return EXIT.done;
   },
 });
 
-/** What the flags say without looking at an image. */
+/** What the flags say without looking at an image; the defaults for what is left to the recorded start. */
 async function readSettings(flags: {
   readonly format?: string | undefined;
   readonly 'span-size'?: string | undefined;
-  readonly trace?: readonly string[] | undefined;
-  readonly 'prefetch-from-trace'?: boolean | undefined;
   readonly 'min-layer-size'?: string | undefined;
   readonly platform?: readonly string[] | undefined;
   readonly 'all-platforms'?: boolean | undefined;
@@ -140,8 +139,11 @@ async function readSettings(flags: {
     throw new UsageError(`There is no optimization "${wrong}"; xattr is the only one.`);
   return {
     format,
-    spanSize: readSpanSize(flags),
-    minLayerSize: minimum === undefined ? DEFAULT_MIN_LAYER_SIZE : parseBytes(minimum, 'min-layer-size'),
+    spanSize: readSpanSize(flags['span-size']),
+    minLayerSize:
+      minimum === undefined || minimum === 'auto'
+        ? DEFAULT_MIN_LAYER_SIZE
+        : parseBytes(minimum, 'min-layer-size'),
     platforms: flags['all-platforms']
       ? 'all'
       : flags.platform?.map((platform) => typed(() => parsePlatform(platform))),
@@ -153,45 +155,11 @@ async function readSettings(flags: {
   };
 }
 
-/** For `auto` the default, until the start has been looked at. */
-function readSpanSize(flags: {
-  readonly 'span-size'?: string | undefined;
-  readonly trace?: readonly string[] | undefined;
-  readonly 'prefetch-from-trace'?: boolean | undefined;
-}): number {
-  const { 'span-size': text, trace } = flags;
-  if (flags['prefetch-from-trace'] && trace === undefined)
-    throw new UsageError('--prefetch-from-trace needs --trace: the start tells which spans it touches.');
-  if (text === 'auto') {
-    if (trace === undefined)
-      throw new UsageError('--span-size auto needs --trace: the start tells which size serves it.');
-    return DEFAULT_SPAN_SIZE;
-  }
-  if (trace !== undefined && !flags['prefetch-from-trace'])
-    throw new UsageError('--trace is for --span-size auto and --prefetch-from-trace.');
-  if (text === undefined) return DEFAULT_SPAN_SIZE;
+function readSpanSize(text: string | undefined): number {
+  if (text === undefined || text === 'auto') return DEFAULT_SPAN_SIZE;
   const bytes = parseBytes(text, 'span-size');
   if (bytes === 0) throw new UsageError('--span-size takes at least one byte.');
   return bytes;
-}
-
-async function readPlanner(
-  session: Session,
-  reference: string,
-  flags: {
-    readonly trace?: readonly string[] | undefined;
-    readonly platform?: readonly string[] | undefined;
-  },
-): Promise<Planner> {
-  const image = await session.open(reference, flags.platform?.[0]);
-  return createPlanner(await planInput(image, await session.scan(image), { traceFiles: flags.trace }));
-}
-
-function tunedSpanSize(session: Session, planner: Planner | undefined, options: PlanOptions): number {
-  if (planner === undefined) return DEFAULT_SPAN_SIZE;
-  const { choice } = planner.plan(options);
-  session.terminal.info(choice.reason);
-  return choice.spanSize;
 }
 
 async function readList(file: string): Promise<string[]> {
@@ -205,12 +173,14 @@ async function readList(file: string): Promise<string[]> {
 }
 
 /** The shape of `--json` (docs/cli.md). */
-function indexDocument(output: string, { index, perPlatform }: ConvertResult) {
+function indexDocument(output: string, { index, perPlatform }: ConvertResult, best: Best | null) {
   const short = ({ digest, size }: Descriptor): { digest: string; size: number } => ({ digest, size });
   return {
     version: 1 as const,
     output,
     index: { ...short(index), mediaType: index.mediaType },
+    reason: best && best.reason,
+    forecast: best && best.forecast,
     platforms: perPlatform.map(
       ({ platform, manifest, sociIndex, ztocs, prefetch, skipped, missingFiles }) => ({
         platform: formatPlatform(platform),

@@ -13,7 +13,7 @@ import { convertLayout } from '../soci/convert';
 import { DEFAULT_MIN_LAYER_SIZE } from '../soci/layers';
 import { defineCommand, EXIT, parseBytes, required, typed, UsageError } from './command';
 import { DOCKERFILE_FLAG, readSteps } from './instruction';
-import { CIRCUMSTANCE_FLAGS, planInput, readCircumstances } from './plan';
+import { CIRCUMSTANCE_FLAGS, planInput, readCircumstances } from './plan-input';
 import { pushTo } from './push';
 import { REGISTRY_FLAGS } from './registry-flags';
 import { formatTable } from './terminal';

@@ -1,19 +1,11 @@
-import type { LayerResult } from '../image/scan';
-import type { Image } from '../image/types';
-import { formatPlatform } from '../oci/platform';
 import { formatBytes, formatCount, formatSeconds, formatShare, formatSize } from '../plan/format';
-import { parseNetwork } from '../plan/network';
-import { parseNode } from '../plan/node';
 import { createPicture } from '../plan/picture';
-import type { PlanInput, PlanOptions } from '../plan/plan';
 import { renderReport } from '../plan/report';
 import type { Best, Forecast, Plan, PullMode } from '../plan/types';
-import { readTrace } from '../trace/file';
-import { mapTrace } from '../trace/map';
-import { uniteRuns } from '../trace/runs';
-import { defineCommand, EXIT, parseBytes, required, typed } from './command';
+import { defineCommand, EXIT, parseBytes, required } from './command';
 import { DOCKERFILE_FLAG, readSteps } from './instruction';
 import { writeResult } from './output';
+import { CIRCUMSTANCE_FLAGS, LIST_FLAGS, planInput, readCircumstances, readListWish } from './plan-input';
 import { formatTable } from './terminal';
 
 const MODES: Readonly<Record<PullMode, string>> = {
@@ -22,65 +14,6 @@ const MODES: Readonly<Record<PullMode, string>> = {
   lazy: 'lazy',
   'lazy-prefetch': 'lazy, with the touched spans prefetched',
 };
-
-/** What the planner needs to know of an image and, where there is one, of its recorded start. */
-export async function planInput(
-  image: Image,
-  results: readonly LayerResult[],
-  options: {
-    readonly traceFiles?: readonly string[] | undefined;
-    readonly steps?: readonly (string | undefined)[];
-  },
-): Promise<PlanInput> {
-  const scans = results.map((result) => ('scan' in result ? result.scan : undefined));
-  const target = { layers: scans.map((scan) => scan?.entries), config: image.config };
-  const mappings = await Promise.all(
-    (options.traceFiles ?? []).map(async (file) => mapTrace(await readTrace(file), target)),
-  );
-  return {
-    image: {
-      reference: image.reference,
-      digest: image.descriptor.digest,
-      platform: formatPlatform(image.platform),
-    },
-    layers: results.map((result, index) => ({
-      descriptor: result.layer.descriptor,
-      scan: scans[index],
-      instruction: options.steps?.[index],
-      problem: 'skipped' in result ? result.skipped : 'error' in result ? result.error.message : undefined,
-    })),
-    // Several starts of one image: what any of them touched.
-    mapping: mappings.length > 1 ? uniteRuns(mappings).mapping : mappings[0],
-    runs: mappings,
-  };
-}
-
-/** What a forecast depends on beside the image. */
-export const CIRCUMSTANCE_FLAGS = {
-  network: {
-    type: 'string',
-    value: 'NET',
-    help: 'local, region, distant, slow, or rtt=MS,bw=MBPS (region).',
-  },
-  node: {
-    type: 'string',
-    value: 'NODE',
-    help: 'The machine that pulls: an instance type, or cores=N,disk=MBPS,memory=GIB,network=GBITPS.',
-  },
-} as const;
-
-export function readCircumstances({
-  network,
-  node,
-}: {
-  readonly network: string | undefined;
-  readonly node: string | undefined;
-}): Pick<PlanOptions, 'network' | 'node'> {
-  return {
-    network: network === undefined ? undefined : typed(() => parseNetwork(network)),
-    node: node === undefined ? undefined : typed(() => parseNode(node)),
-  };
-}
 
 export const planCommand = defineCommand({
   name: 'plan',
@@ -96,16 +29,8 @@ export const planCommand = defineCommand({
     },
     'span-sizes': { type: 'string', value: 'LIST', help: 'Span sizes to compare, such as 64k,1M,4M.' },
     'min-layer-size': { type: 'string', value: 'BYTES', help: 'Smaller layers stay out of the index (10M).' },
-    network: {
-      type: 'string',
-      value: 'NET',
-      help: 'local, region, distant, slow, or rtt=MS,bw=MBPS (region).',
-    },
-    node: {
-      type: 'string',
-      value: 'NODE',
-      help: 'The machine that pulls: an instance type, or cores=N,disk=MBPS,memory=GIB,network=GBITPS.',
-    },
+    ...CIRCUMSTANCE_FLAGS,
+    ...LIST_FLAGS,
     html: { type: 'string', value: 'FILE', help: 'Write the span map as one self-contained page.' },
     platform: {
       type: 'string',
@@ -121,7 +46,7 @@ export const planCommand = defineCommand({
       ...readCircumstances(flags),
       minLayerSize: minimum === undefined ? undefined : parseBytes(minimum, 'min-layer-size'),
       spanSizes: sizes?.split(',').map((size) => parseBytes(size.trim(), 'span-sizes')),
-      best: true,
+      best: readListWish(flags),
     };
     const image = await session.open(reference, flags.platform);
     const steps = await readSteps(image, flags.dockerfile);

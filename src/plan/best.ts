@@ -5,7 +5,7 @@ import { NOISE, rangeOf } from './range';
 import type { Range } from './range';
 import { tune } from './tune';
 import type { Candidate, TuneQuestion, Tuning } from './tune';
-import type { Best, BestRow, Flip, LayerSpans, SpanRuns } from './types';
+import type { Best, BestRow, Flip, Forecast, LayerSpans, SpanRuns } from './types';
 
 /** Corners of the range of networks: what is best there is what a choice has to stand against. */
 const CORNERS = [
@@ -33,15 +33,21 @@ export function bestOf(
     [...corners, ...tuning.pareto.map((one) => one.variant), usual.variant],
     circumstances,
   );
+  const withoutPrefetch = evaluator.forecast({ ...best.variant, prefetch: 'none' }, circumstances);
   return {
     spanSizes: best.variant.spanSizes,
     minLayerSize: smallestIndexed(evaluator, best.variant),
     prefetch: listed(evaluator, best.variant, digests),
-    indexVersion: 2,
+    indexVersion: best.variant.version ?? 2,
     indexBytes: best.indexBytes,
     forecast: best.forecast,
+    withoutPrefetch,
     usual: usual.forecast,
-    reason: `${reasonOf(evaluator, tuning)} ${rangeSentence(range)}`,
+    reason: [
+      reasonOf(evaluator, tuning),
+      ...(best.variant.prefetch === 'none' ? [] : [withoutSentence(withoutPrefetch)]),
+      rangeSentence(range),
+    ].join(' '),
     flips: range.flips,
     evidence: EVIDENCE,
     table: rowsOf(evaluator, tuning, circumstances),
@@ -100,6 +106,10 @@ function reasonOf(evaluator: Evaluator, { best, usual }: Tuning): string {
 }
 const GAIN_WORTH_SAYING = 0.02;
 
+function withoutSentence({ totalSeconds }: Forecast): string {
+  return `Nodes without [prefetch] enable = true pass the list over and are ready after ${formatSeconds(totalSeconds)}.`;
+}
+
 function rangeSentence({ regret, at, flips }: Range): string {
   if (regret <= NOISE) {
     return `From 1 to 100 ms and 10 to 1000 MB/s nothing that was tried is more than ${formatShare(NOISE)} faster.`;
@@ -120,7 +130,7 @@ function flipText({ axis, value, side, spanSizes, prefetch }: Flip): string {
   return `for ${place} ${name.replace(/^N/, 'n')} would be better`;
 }
 
-/** The ways to choose from: those that no other beats, with the default and v1 beside them. */
+/** The ways to choose from: those that no other beats, with the default and the other version beside them. */
 function rowsOf(
   evaluator: Evaluator,
   { best, usual, pareto }: Tuning,
@@ -138,13 +148,13 @@ function rowsOf(
     best: variant === best.variant,
     undominated: pareto.some((one) => one.variant === variant),
   });
-  const v1 = { ...best.variant, version: 1 as const };
+  const other = { ...best.variant, version: best.variant.version === 1 ? (2 as const) : (1 as const) };
   return [
     ...pareto.map((one) => row(one)),
     ...(pareto.some((one) => one.variant === best.variant) ? [] : [row(best)]),
     row(
-      { variant: v1, forecast: evaluator.forecast(v1, circumstances), indexBytes: best.indexBytes },
-      `${nameOf(v1)}, as a v1 index`,
+      { variant: other, forecast: evaluator.forecast(other, circumstances), indexBytes: best.indexBytes },
+      `${nameOf(other)}, as a v${other.version} index`,
     ),
     ...(pareto.some((one) => one.variant === usual.variant) || usual === best
       ? []

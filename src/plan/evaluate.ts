@@ -14,6 +14,8 @@ export interface Variant {
   readonly spanSizes: readonly (number | null)[];
   /** What the prefetch artifacts list: a kind of set, or the spans by layer, ascending. */
   readonly prefetch: PrefetchSet | readonly (readonly number[])[];
+  /** Of a kind of set only what is touched before this time of the start, in microseconds. */
+  readonly prefetchUntil?: number | undefined;
   /** 2 where not given. */
   readonly version?: IndexVersion | undefined;
 }
@@ -71,12 +73,12 @@ export function createEvaluator(
     });
   }
 
-  const lists = new WeakMap<Variant, readonly (readonly number[])[]>();
+  const known = new WeakMap<Variant, readonly (readonly number[])[]>();
 
   function prefetched(variant: Variant): readonly (readonly number[])[] {
-    const known = lists.get(variant) ?? selected(variant);
-    lists.set(variant, known);
-    return known;
+    const lists = known.get(variant) ?? selected(variant);
+    known.set(variant, lists);
+    return lists;
   }
 
   function selected(variant: Variant): readonly (readonly number[])[] {
@@ -84,17 +86,21 @@ export function createEvaluator(
       case 'none':
         return [];
       case 'touched':
-        return touchedSpans(fetchesOf(united, variant));
+        return listed(united, variant);
       case 'stable':
-        return stableSpans(starts.map((start) => touchedSpans(fetchesOf(start, variant))));
+        return stableSpans(starts.map((start) => listed(start, variant)));
       default:
         return variant.prefetch;
     }
   }
 
+  function listed(start: LaidStart, variant: Variant): number[][] {
+    return touchedSpans(fetchesOf(start, variant), { until: variant.prefetchUntil });
+  }
+
   function forecastLayers(start: LaidStart, variant: Variant): ForecastLayer[] {
     const fetches = fetchesOf(start, variant);
-    const listed = prefetched(variant);
+    const lists = prefetched(variant);
     return layers.map(({ size, scanned, ztocBytes }, layer): ForecastLayer => {
       const laid = fetches[layer];
       return {
@@ -105,7 +111,7 @@ export function createEvaluator(
         indexed: laid && {
           fetches: laid,
           ztocBytes: ztocBytes(laid.table.spanSize),
-          prefetch: listed[layer] ?? [],
+          prefetch: lists[layer] ?? [],
         },
       };
     });

@@ -18,7 +18,7 @@ import { planNotes } from './notes';
 import { spanRuns } from './spans';
 import { createSpanTables, layStart } from './starts';
 import type { LayerTouches } from './touches';
-import type { Forecast, LayerSpans, Network, Node, Plan, PlanLayer, SpanSizeRow } from './types';
+import type { Forecast, IndexWish, LayerSpans, Network, Node, Plan, PlanLayer, SpanSizeRow } from './types';
 
 const KIB = 1024;
 
@@ -52,10 +52,8 @@ export interface PlanOptions {
   readonly minLayerSize?: number | undefined;
   readonly network?: Network | undefined;
   readonly node?: Node | undefined;
-  /** Whether to look for the best index of any kind, which takes longer than the rest of the plan. */
-  readonly best?: boolean | undefined;
-  /** Whether the nodes have `[prefetch] enable = true`; matters for the best index. */
-  readonly prefetch?: boolean | undefined;
+  /** What the best index has to be. Where not given none is looked for: that takes longer than the rest of the plan. */
+  readonly best?: IndexWish | undefined;
 }
 
 /** The spans of every scanned layer at one span size, and when the start touches each first. */
@@ -190,11 +188,11 @@ export function createPlanner(input: PlanInput): Planner {
         spans: chosenRow?.spans ?? 0,
       }),
       best:
-        options.best && trace && anyIndexed
+        options.best && trace && layers.some((layer) => layer.uncompressedSize !== null)
           ? bestOf(
               evaluator,
               circumstances,
-              { spanSizes, prefetch: options.prefetch, severalRuns: runs.length > 1 },
+              { ...options.best, spanSizes, severalRuns: runs.length > 1 },
               input.layers.map(({ descriptor }) => descriptor.digest),
             )
           : null,

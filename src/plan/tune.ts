@@ -7,7 +7,7 @@ import { DEFAULT_MIN_LAYER_SIZE } from '../soci/layers';
 import { SAME_TIME } from './choice';
 import type { Circumstances, Evaluator, Variant } from './evaluate';
 import type { PrefetchSet } from './prefetch';
-import type { Forecast } from './types';
+import type { Forecast, IndexWish } from './types';
 
 const MIB = 1024 * 1024;
 
@@ -27,22 +27,18 @@ export interface Candidate {
   readonly indexBytes: number;
 }
 
-export interface TuneQuestion {
+export interface TuneQuestion extends IndexWish {
+  /** To choose from where none is wished for. */
   readonly spanSizes: readonly number[];
   readonly minLayerSizes?: readonly number[] | undefined;
-  /** False where the nodes do not have `[prefetch] enable = true`: then nothing is listed. */
-  readonly prefetch?: boolean | undefined;
   /** Several starts were recorded: listing only what all of them touch is compared too. */
   readonly severalRuns?: boolean | undefined;
 }
 
 export interface Tuning {
   readonly best: Candidate;
-  /** What is done when nobody chooses. `best` is never slower. */
+  /** What is done when nobody chooses. `best` is never slower, unless what was wished for leaves no choice. */
   readonly usual: Candidate;
-  /** The fastest without prefetch, and the fastest of one span size: simpler to make. */
-  readonly lazy: Candidate;
-  readonly uniform: Candidate;
   /** Candidates that no other one beats in time, bytes and index size together; fastest first. */
   readonly pareto: readonly Candidate[];
 }
@@ -53,37 +49,57 @@ export function tune(evaluator: Evaluator, circumstances: Circumstances, questio
     forecast: evaluator.forecast(variant, circumstances),
     indexBytes: evaluator.indexBytes(variant),
   });
-  const sets: PrefetchSet[] = ['none'];
-  if (question.prefetch !== false) sets.push('touched');
-  if (question.prefetch !== false && question.severalRuns) sets.push('stable');
-
   const usual = judged(evaluator.usual);
-  const uniforms = sets.map((set) => distinct(evaluator, question, set).map(judged));
-  const refined = uniforms.flatMap((list) =>
-    list.length > 0 ? [refine(evaluator, judged, fastest(list), question.spanSizes)] : [],
-  );
-  const lazy = fastest([usual, ...(uniforms[0] ?? []), ...refined.slice(0, 1)]);
-  const all = [usual, ...uniforms.flat(), ...refined];
-  return {
-    best: fastest(all),
-    usual,
-    lazy,
-    uniform: fastest([usual, ...uniforms.flat()]),
-    pareto: undominated(all),
-  };
+  // To make no index is an answer only where the default makes none either.
+  const mayBeNone = !hasIndex(usual.variant);
+  const uniforms = setsOf(question).flatMap((set) => {
+    const variants = distinct(evaluator, question, set).filter((one) => mayBeNone || hasIndex(one));
+    return variants.length > 0 ? [variants.map(judged)] : [];
+  });
+  const refined =
+    question.byLayer === false || question.spanSize !== undefined
+      ? []
+      : uniforms.map((list) => refine(evaluator, judged, fastest(list), question.spanSizes));
+  const found = [...uniforms.flat(), ...refined];
+  const all = found.length === 0 || fitsWish(question) ? [usual, ...found] : found;
+  /** Nodes that pass the lists over must not pay for those that do not. */
+  const isSafe = ({ variant }: Candidate): boolean =>
+    question.prefetch === 'always' ||
+    variant.prefetch === 'none' ||
+    evaluator.forecast({ ...variant, prefetch: 'none' }, circumstances).totalSeconds <=
+      usual.forecast.totalSeconds;
+  const limit = all.includes(usual) ? usual.forecast.totalSeconds : Infinity;
+  return { best: fastest(all, limit, isSafe), usual, pareto: undominated(all) };
+}
+
+function hasIndex({ spanSizes }: Variant): boolean {
+  return spanSizes.some((size) => size !== null);
+}
+
+/** True where what is done when nobody chooses is a possible answer. */
+function fitsWish({ spanSize, minLayerSize, prefetch, version = 2 }: TuneQuestion): boolean {
+  return spanSize === undefined && minLayerSize === undefined && prefetch !== 'always' && version === 2;
+}
+
+function setsOf({ prefetch, prefetchSet, severalRuns }: TuneQuestion): PrefetchSet[] {
+  const lists: PrefetchSet[] =
+    prefetchSet !== undefined ? [prefetchSet] : severalRuns ? ['touched', 'stable'] : ['touched'];
+  if (prefetch === 'always') return lists;
+  return prefetch === 'never' ? ['none'] : ['none', ...lists];
 }
 
 /** Every span size with every smallest layer that makes a difference. */
-function distinct(
-  evaluator: Evaluator,
-  { spanSizes, minLayerSizes = DEFAULT_MIN_LAYER_SIZES }: TuneQuestion,
-  prefetch: PrefetchSet,
-): Variant[] {
+function distinct(evaluator: Evaluator, question: TuneQuestion, prefetch: PrefetchSet): Variant[] {
+  const { minLayerSize, spanSize, version = 2, prefetchSeconds } = question;
+  const { minLayerSizes = DEFAULT_MIN_LAYER_SIZES, spanSizes } = question;
   const variants = new Map<string, Variant>();
-  for (const minLayerSize of minLayerSizes) {
-    for (const spanSize of spanSizes) {
-      const variant = evaluator.uniform(spanSize, minLayerSize, prefetch);
-      variants.set(variant.spanSizes.join(), variant);
+  for (const smallest of minLayerSize === undefined ? minLayerSizes : [minLayerSize]) {
+    for (const size of spanSize === undefined ? spanSizes : [spanSize]) {
+      const variant = evaluator.uniform(size, smallest, prefetch, version);
+      variants.set(variant.spanSizes.join(), {
+        ...variant,
+        ...(prefetchSeconds !== undefined && { prefetchUntil: prefetchSeconds * 1e6 }),
+      });
     }
   }
   return [...variants.values()];
@@ -122,12 +138,22 @@ function gains(next: Candidate, best: Candidate): boolean {
   return ratio < 1 - GAIN || (ratio <= 1 && next.forecast.bytes < best.forecast.bytes);
 }
 
-/** The fastest; among those that are as good as equally fast the one that moves the fewest bytes. */
-export function fastest(candidates: readonly Candidate[]): Candidate {
-  const shortest = Math.min(...candidates.map((one) => one.forecast.totalSeconds));
-  return candidates
-    .filter((one) => one.forecast.totalSeconds <= shortest * (1 + SAME_TIME))
-    .reduce((a, b) => (smaller(b, a) ? b : a));
+/**
+ * The fastest that `isAllowed`; among those that are as good as equally fast, and not slower than `limit` seconds, the one
+ * that moves the fewest bytes.
+ */
+export function fastest(
+  candidates: readonly Candidate[],
+  limit = Infinity,
+  isAllowed: (one: Candidate) => boolean = () => true,
+): Candidate {
+  const sorted = [...candidates].sort((a, b) => a.forecast.totalSeconds - b.forecast.totalSeconds);
+  const first = sorted.find(isAllowed) ?? sorted[0];
+  if (first === undefined) throw new RangeError('There is nothing to choose from.');
+  const longest = Math.min(limit, first.forecast.totalSeconds * (1 + SAME_TIME));
+  return sorted
+    .filter((one) => one.forecast.totalSeconds <= longest && isAllowed(one))
+    .reduce((a, b) => (smaller(b, a) ? b : a), first);
 }
 
 function smaller(a: Candidate, b: Candidate): boolean {

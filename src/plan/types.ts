@@ -131,6 +131,27 @@ export interface BestRow {
   readonly undominated: boolean;
 }
 
+/** What the best index has to be; what is not said here is chosen. */
+export interface IndexWish {
+  /** Bytes; the same for every layer. */
+  readonly spanSize?: number | undefined;
+  /** Bytes of the smallest layer to index. */
+  readonly minLayerSize?: number | undefined;
+  /**
+   * Lists of spans to prefetch. `never`: the nodes have prefetch switched off. `always`: the person wants them. Where not
+   * given, they are made where they pay, and where nodes that pass them over are not slower than with the default.
+   */
+  readonly prefetch?: 'never' | 'always' | undefined;
+  /** What the lists hold: spans that any recorded start touches, or those that all of them do; both are tried if not given. */
+  readonly prefetchSet?: 'touched' | 'stable' | undefined;
+  /** Only spans that are touched within so many seconds of the start. */
+  readonly prefetchSeconds?: number | undefined;
+  /** 2 if not given. */
+  readonly version?: IndexVersion | undefined;
+  /** False for indexers that know one span size for all layers. */
+  readonly byLayer?: boolean | undefined;
+}
+
 /** The best way to index the image that the simulator found. */
 export interface Best {
   /** Bytes by layer; null where the layer stays out of the index. */
@@ -142,7 +163,9 @@ export interface Best {
   readonly indexVersion: IndexVersion;
   readonly indexBytes: number;
   readonly forecast: Forecast;
-  /** The forecast of what is done when nobody chooses. Never less than that of the best. */
+  /** The same index on nodes that pass its prefetch lists over. */
+  readonly withoutPrefetch: Forecast;
+  /** The forecast of what is done when nobody chooses. Never less than that of the best, where nothing was wished for. */
   readonly usual: Forecast;
   /** In sentences with figures, with the networks for which it holds. */
   readonly reason: string;

@@ -253,6 +253,7 @@ const best = object<Best>({
   indexVersion,
   indexBytes: count,
   forecast,
+  withoutPrefetch: forecast,
   usual: forecast,
   reason: longText,
   flips: list(

@@ -4,7 +4,9 @@ import { before, describe, test } from 'node:test';
 import type { Circumstances, Variant } from '../../../src/plan/evaluate';
 import { DEFAULT_NODE } from '../../../src/plan/node';
 import type { Planner } from '../../../src/plan/plan';
+import { orderOf } from '../../../src/plan/order';
 import { tune } from '../../../src/plan/tune';
+import type { IndexWish } from '../../../src/plan/types';
 import { fixture } from '../../support/paths';
 import { service } from '../../support/pictures';
 import { planTruth, readTruth } from '../../support/truth';
@@ -92,7 +94,7 @@ describe('the win on fx-py', () => {
 
   test('the plan says so, with figures, where it holds and what it rests on', () => {
     const { best } = planner.plan({
-      best: true,
+      best: {},
       spanSizes: SPAN_SIZES,
       network: { rttMs: 80, bytesPerSecond: 1e9 },
     });
@@ -111,20 +113,85 @@ describe('the win on fx-py', () => {
   });
 });
 
+/** The span sizes of a variant, each once. */
+function sizesOf({ spanSizes }: Variant): number[] {
+  return [...new Set(spanSizes.filter((size) => size !== null))];
+}
+
 describe('tuning', () => {
   const { evaluator } = createPlanner(service());
+
+  test('what is wished for is kept, and only the rest is chosen', () => {
+    const circumstances = at(20, 1e8);
+    const tuned = (wish: IndexWish): Variant =>
+      tune(evaluator, circumstances, { spanSizes: SPAN_SIZES, ...wish }).best.variant;
+    assert.deepEqual(sizesOf(tuned({ spanSize: 2 * MIB })), [2 * MIB]);
+    const all = tuned({ minLayerSize: 0 }).spanSizes;
+    assert.ok(all.every((size) => size !== null));
+    assert.ok(tuned({ minLayerSize: 30e6 }).spanSizes.some((size) => size === null));
+    assert.equal(tuned({ prefetch: 'always' }).prefetch, 'touched');
+    assert.equal(tuned({ prefetch: 'always', prefetchSet: 'stable' }).prefetch, 'stable');
+    assert.equal(tuned({ version: 1 }).version, 1);
+  });
+
+  test('a list of the first seconds is the whole list’s beginning', () => {
+    const listed = (prefetchSeconds?: number): readonly (readonly number[])[] => {
+      const question = { spanSizes: SPAN_SIZES, spanSize: MIB, prefetch: 'always', prefetchSeconds } as const;
+      return evaluator.prefetched(tune(evaluator, at(20, 1e8), question).best.variant);
+    };
+    const [whole, half, none] = [listed(), listed(0.5), listed(1e-9)];
+    const count = (lists: readonly (readonly number[])[]): number => lists.flat().length;
+    assert.ok(count(none) < count(half) && count(half) < count(whole));
+    half.forEach((spans, layer) => {
+      assert.ok(spans.every((span) => whole[layer]?.includes(span)));
+    });
+  });
+
+  test('an index by layer says for each layer of the image what the decision says, and the default for others', () => {
+    const digests = ['sha256:a', 'sha256:b', 'sha256:a'];
+    const order = orderOf(
+      {
+        spanSizes: [MIB, null, 4 * MIB],
+        minLayerSize: 7,
+        prefetch: [
+          {
+            layer: 1,
+            digest: 'sha256:b',
+            spans: [
+              [0, 0],
+              [3, 5],
+            ],
+          },
+        ],
+      },
+      digests,
+    );
+    const layer = (digest: string) => ({ mediaType: '', digest, size: 1 });
+    assert.ok(typeof order.spanSize === 'function');
+    assert.deepEqual(
+      ['sha256:a', 'sha256:b', 'sha256:c'].map((digest) =>
+        typeof order.spanSize === 'function' ? order.spanSize(layer(digest)) : 0,
+      ),
+      [4 * MIB, null, 4 * MIB],
+    );
+    assert.deepEqual(order.prefetchSpans(layer('sha256:b')), [
+      { start: 0, end: 0 },
+      { start: 3, end: 5 },
+    ]);
+    assert.deepEqual(order.prefetchSpans(layer('sha256:a')), []);
+  });
 
   test('is never worse than the default by its own simulator, whatever the network', () => {
     for (const rttMs of [0, 1, 30, 100, 1000]) {
       for (const bytesPerSecond of [1e4, 1e6, 1e8, 1e12]) {
-        for (const prefetch of [true, false]) {
-          const { best, usual, lazy, uniform } = tune(evaluator, at(rttMs, bytesPerSecond), {
-            spanSizes: SPAN_SIZES,
-            prefetch,
-          });
-          for (const one of [best, lazy, uniform])
-            assert.ok(one.forecast.totalSeconds <= usual.forecast.totalSeconds * 1.0201);
-          assert.ok(prefetch || best.variant.prefetch === 'none');
+        const circumstances = at(rttMs, bytesPerSecond);
+        for (const wish of [{}, { prefetch: 'never' }, { byLayer: false }] as const) {
+          const { best, usual } = tune(evaluator, circumstances, { spanSizes: SPAN_SIZES, ...wish });
+          const passedOver = evaluator.forecast({ ...best.variant, prefetch: 'none' }, circumstances);
+          assert.ok(best.forecast.totalSeconds <= usual.forecast.totalSeconds);
+          assert.ok(passedOver.totalSeconds <= usual.forecast.totalSeconds, 'on nodes without prefetch too');
+          if ('prefetch' in wish) assert.equal(best.variant.prefetch, 'none');
+          if ('byLayer' in wish) assert.equal(sizesOf(best.variant).length, 1);
         }
       }
     }
