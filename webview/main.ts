@@ -15,6 +15,7 @@ import { createMap } from './map';
 import { showMenu } from './menu';
 import type { MenuItem } from './menu';
 import type { TimeRange } from './paint';
+import { createAdvice } from './advice';
 import { createParts } from './parts';
 import { loadRows } from './picture';
 import type { Ask } from './picture';
@@ -128,6 +129,11 @@ function start(): void {
     },
     exportReport: () => {
       run(host.ask('exportReport', {}));
+    },
+  });
+  const advice = createAdvice({
+    createBestIndex: () => {
+      run(host.ask('createBestIndex', { settings }));
     },
   });
   const whatIf = createWhatIf({
@@ -325,6 +331,12 @@ function start(): void {
   /** What the panel in front shows beside the plan; the others wait until they are looked at. */
   async function loadPart(): Promise<void> {
     if (overview === undefined) return;
+    if (tab === 'advice') {
+      const about = overview;
+      advice.show(about);
+      const found = await host.ask('recommend', { settings });
+      if (about === overview) advice.show(about, found);
+    }
     if (tab === 'timeline') timeline.show(await host.ask('timeline', { settings }));
     if (tab === 'compare') compare.show(overview);
     if (tab === 'blame' || tab === 'files') {

@@ -30,6 +30,7 @@ export function createParts(chosen: string, onChange: (name: string) => void): T
         h('h2', { class: 'next' }, 'Time to ready'),
         place('modes'),
       ),
+      panel('advice', 'Advice', place('advice')),
       panel('timeline', 'Timeline', h('h2', {}, 'Timeline'), place('timeline')),
       panel('layers', 'Layers', h('h2', {}, 'Layers'), place('layers')),
       panel('files', 'Files', h('h2', {}, 'Files'), place('files')),

@@ -20,7 +20,7 @@ export interface Saved {
   readonly byTime: boolean;
 }
 
-export const TABS = ['sizes', 'timeline', 'layers', 'files', 'blame', 'compare'] as const;
+export const TABS = ['sizes', 'advice', 'timeline', 'layers', 'files', 'blame', 'compare'] as const;
 
 /**
  * The state that an older page kept may have another shape: each part that is not understood counts as not kept.

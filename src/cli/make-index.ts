@@ -179,8 +179,8 @@ function indexDocument(output: string, { index, perPlatform }: ConvertResult, be
     version: 1 as const,
     output,
     index: { ...short(index), mediaType: index.mediaType },
-    reason: best && best.reason,
-    forecast: best && best.forecast,
+    reason: best?.reason ?? null,
+    forecast: best?.forecast ?? null,
     platforms: perPlatform.map(
       ({ platform, manifest, sociIndex, ztocs, prefetch, skipped, missingFiles }) => ({
         platform: formatPlatform(platform),

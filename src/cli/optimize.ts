@@ -2,13 +2,14 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { createLayout, openLayout } from '../image/layout';
 import { parseDestination } from '../image/reference';
-import { adviseBuild, wonBy, type Advice } from '../optimize/advice';
+import { adviseBuild, wonBy } from '../optimize/advice';
 import { forecastWays, type Candidate, type WayForecast, type Ways } from '../optimize/forecast';
 import { makeOptimized, type MadeImage } from '../optimize/make';
 import { OPTIMIZE_WAYS, type OptimizeWay } from '../optimize/types';
 import { formatBytes, formatCount, formatSeconds } from '../plan/format';
 import { DEFAULT_NETWORK, parseNetwork } from '../plan/network';
 import { DEFAULT_NODE } from '../plan/node';
+import type { BuildAdvice } from '../plan/types';
 import { convertLayout } from '../soci/convert';
 import { DEFAULT_MIN_LAYER_SIZE } from '../soci/layers';
 import { defineCommand, EXIT, parseBytes, required, typed, UsageError } from './command';
@@ -212,7 +213,7 @@ function describeWays(reference: string, { candidates, best, notes }: Ways): str
   ];
 }
 
-function describeAdvice(advice: readonly Advice[]): string[] {
+function describeAdvice(advice: readonly BuildAdvice[]): string[] {
   return advice.flatMap((one) => [
     '',
     `${one.text} Wins about ${formatSeconds(wonBy(one))} (${one.mode}).`,

@@ -1,3 +1,4 @@
+import { adviseBuild } from '../optimize/advice';
 import { formatBytes, formatCount, formatSeconds, formatShare, formatSize } from '../plan/format';
 import { createPicture } from '../plan/picture';
 import { renderReport } from '../plan/report';
@@ -42,17 +43,19 @@ export const planCommand = defineCommand({
   async run(session, { flags, positionals: [reference = ''] }) {
     const traceFiles = required(flags.trace, 'trace');
     const { 'min-layer-size': minimum, 'span-sizes': sizes } = flags;
+    const minLayerSize = minimum === undefined ? undefined : parseBytes(minimum, 'min-layer-size');
     const options = {
       ...readCircumstances(flags),
-      minLayerSize: minimum === undefined ? undefined : parseBytes(minimum, 'min-layer-size'),
+      minLayerSize,
       spanSizes: sizes?.split(',').map((size) => parseBytes(size.trim(), 'span-sizes')),
-      best: readListWish(flags),
+      best: { ...readListWish(flags), minLayerSize },
     };
     const image = await session.open(reference, flags.platform);
     const steps = await readSteps(image, flags.dockerfile);
     const input = await planInput(image, await session.scan(image), { traceFiles, steps });
     const picture = createPicture(input, options);
-    const { plan } = picture.overview(null);
+    const usual = picture.overview(null).plan;
+    const plan = { ...usual, build: adviseBuild(input, usual, usual.minLayerSize) };
     if (flags.html !== undefined) await writeResult(flags.html, renderReport(plan, picture), session.signal);
     if (flags.json) session.terminal.json(plan);
     else session.terminal.result(describePlan(plan));
@@ -110,6 +113,10 @@ function describePlan(plan: Plan): string {
     plan.advice.reason,
     ...(plan.best === null ? [] : ['', ...describeBest(plan.best)]),
     ...plan.advice.rules.map(({ text, evidence }) => `\n${text} [${evidence}]`),
+    ...(plan.build ?? []).map(
+      ({ text, before, after, evidence }) =>
+        `\n${text} Ready after ${formatSeconds(after.totalSeconds)} instead of ${formatSeconds(before.totalSeconds)}. [${evidence}]`,
+    ),
     ...plan.notes.map((note) => `\n${note}`),
   ]
     .filter((line) => line !== null)

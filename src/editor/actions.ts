@@ -2,6 +2,7 @@ import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { LensError, messageOf } from '../errors';
 import { formatBytes, formatCount, formatSize } from '../plan/format';
+import type { Best, BuildAdvice, Plan } from '../plan/types';
 import type { IndexOrder } from '../protocol';
 import { imageName } from './dockerfiles';
 import { isLensError, showError } from './errors';
@@ -14,6 +15,7 @@ import type { Services } from './services';
 import { readSettings } from './settings';
 import type { DockerfileOrigin, Opened } from './store';
 import type { Task } from './tasks';
+import { asBest, asOrdered, wishOf, type Decision } from './work/decide';
 import * as indexes from './work/indexes';
 import * as inspecting from './work/inspect';
 import { optimize } from './work/optimize';
@@ -152,31 +154,43 @@ export class Actions implements PanelActions {
     await inspecting.redraw(this.#services, key, { dockerfile });
   }
 
-  async createIndex(key: string, wanted?: IndexOrder): Promise<string | null> {
+  /** @param wanted what the panel says: its controls, or the best index for its network and node */
+  async createIndex(key: string, wanted?: IndexOrder | Best): Promise<string | null> {
     const made = await this.makeIndex(key, 'any', wanted);
     return made && vscode.l10n.t('{0} holds the image with its index: {1}', made.destination, made.digest);
   }
 
-  /** @param wanted what the panel's controls say; the recommendation and the settings stand in for it */
+  /** @param wanted what the panel says; the recorded start and the settings stand in for it */
   async makeIndex(
     key: string,
     to: 'registry' | 'folder' | 'any',
-    wanted?: IndexOrder,
+    wanted?: IndexOrder | Best,
   ): Promise<IndexMade | null> {
     requireTrust(vscode.l10n.t('an index is pushed with your credentials'));
     const opened = await this.open(key);
     const title = to === 'folder' ? vscode.l10n.t('Create Index') : vscode.l10n.t('Create and Push Index');
-    const answers = await askForIndex(this.#services, key, { to, title, prefetch: wanted?.prefetch });
+    const asked = wanted && (isBest(wanted) ? wanted.prefetch.length > 0 : wanted.prefetch);
+    const answers = await askForIndex(this.#services, key, { to, title, prefetch: asked });
     if (!answers) return null;
-    const { format } = readSettings();
-    const order = { ...defaultOrder(opened), ...wanted, prefetch: answers.prefetch, format };
     const { destination } = answers;
-    if (!(await confirmIndex(key, opened, order, destination))) return null;
+    const decision = await this.#decide(opened, answers.prefetch, wanted);
+    if (!(await confirmIndex(key, opened, decision, destination))) return null;
     const progress = vscode.l10n.t('Indexing {0}', shortName(key));
     const digest = await this.#services.tasks.run('index', key, progress, (task) =>
-      indexes.createIndex(this.#services, key, opened, destination, order, task),
+      indexes.createIndex(this.#services, key, opened, destination, decision, task),
     );
     return { destination, digest };
+  }
+
+  /** What is neither said on the panel nor set, the recorded start decides; without one, the defaults do. */
+  async #decide(opened: Opened, prefetch: boolean, wanted?: IndexOrder | Best): Promise<Decision> {
+    const line = await this.#services.line();
+    if (wanted) return isBest(wanted) ? asBest(line, opened, wanted) : asOrdered(line, opened, wanted);
+    const best = opened.picture.best(null, wishOf(prefetch));
+    if (best) return asBest(line, opened, best);
+    const { spanSize, minLayerSize } = readSettings();
+    const usual = spanSize === 'auto' ? opened.plan.choice.spanSize : spanSize;
+    return asOrdered(line, opened, { spanSize: usual, minLayerSize, prefetch, extra: [] });
   }
 
   /** Lays the image out for its recorded start; the person chooses among ways that say what they win and cost. */
@@ -200,8 +214,17 @@ export class Actions implements PanelActions {
     return vscode.l10n.t('{0} holds the optimized image with its index: {1}', destination, digest);
   }
 
+  async adviseBuild(
+    key: string,
+    { network, node, minLayerSize }: Pick<Plan, 'network' | 'node' | 'minLayerSize'>,
+  ): Promise<readonly BuildAdvice[]> {
+    const [{ adviseBuild }, { input }] = await Promise.all([this.#services.line(), this.open(key)]);
+    return adviseBuild(input, { network, node }, minLayerSize);
+  }
+
   async exportReport(key: string): Promise<string | null> {
-    const { plan, picture } = await this.open(key);
+    const { plan: usual, picture } = await this.open(key);
+    const plan = { ...usual, best: picture.best(null), build: await this.adviseBuild(key, usual) };
     const name = `${shortName(key).replace(/[^\w.-]+/g, '-')}.html`;
     const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
     const file = await vscode.window.showSaveDialog({
@@ -241,27 +264,22 @@ export class Actions implements PanelActions {
 /** Shows what will be made and where, before anything is written. */
 async function confirmIndex(
   key: string,
-  { image, plan, picture }: Opened,
-  order: indexes.FullOrder,
+  { image, plan }: Opened,
+  { format, reason, layers, spanSizes, spans, ztocBytes, prefetched }: Decision,
   destination: string,
 ): Promise<boolean> {
-  const shown = picture.overview({ ...order, network: plan.network, node: plan.node });
-  const indexed = shown.plan.layers.filter((layer) => layer.indexed);
-  const row = shown.plan.rows.find(({ spanSize }) => spanSize === order.spanSize);
   const size = plan.layers.reduce((sum, layer) => sum + layer.size, 0);
-  const prefetched = shown.prefetched
-    .flatMap(({ spans }) => spans)
-    .reduce((sum, [first, last]) => sum + last - first + 1, 0);
+  const sizes = [...new Set([spanSizes[0] ?? 0, spanSizes.at(-1) ?? 0])].map(formatSize).join(' – ');
   const detail = [
     vscode.l10n.t('To: {0}', destination),
     vscode.l10n.t('Image: {0} layers, {1}', formatCount(plan.layers.length), formatBytes(size)),
     vscode.l10n.t(
       'Index ({0}): {1} of them in spans of {2}; {3} spans, {4} of ztocs',
-      order.format,
-      formatCount(indexed.length),
-      formatSize(order.spanSize),
-      formatCount(row?.spans ?? 0),
-      formatBytes(row?.ztocBytes ?? 0),
+      format,
+      formatCount(layers),
+      sizes,
+      formatCount(spans),
+      formatBytes(ztocBytes),
     ),
     ...(prefetched > 0
       ? [
@@ -271,8 +289,9 @@ async function confirmIndex(
           ),
         ]
       : []),
+    ...(reason === null ? [] : [reason]),
     image.bytesNote,
-    order.format === 'v2'
+    format === 'v2'
       ? vscode.l10n.t('What the destination holds under this name is replaced.')
       : vscode.l10n.t('The image stays as it is; the index refers to it.'),
   ].join('\n');
@@ -281,13 +300,8 @@ async function confirmIndex(
   return (await vscode.window.showInformationMessage(question, { modal: true, detail }, go)) === go;
 }
 
-function defaultOrder({ plan }: Opened): Omit<IndexOrder, 'prefetch'> {
-  const { spanSize, minLayerSize } = readSettings();
-  return {
-    spanSize: spanSize === 'auto' ? plan.choice.spanSize : spanSize,
-    minLayerSize,
-    extra: [],
-  };
+function isBest(wanted: IndexOrder | Best): wanted is Best {
+  return 'evidence' in wanted;
 }
 
 export function requireTrust(why: string): void {

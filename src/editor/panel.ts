@@ -4,6 +4,7 @@ import { isAbort } from '../errors';
 import { pageHtml } from '../plan/page';
 import { pictureHandlers } from '../plan/picture/handlers';
 import type { EntryRef } from '../plan/picture/types';
+import type { Best, BuildAdvice, Plan } from '../plan/types';
 import { serve, type Handlers, type HostEnd, type IndexOrder } from '../protocol';
 import { shortName } from './keys';
 import { describe } from './errors';
@@ -18,7 +19,12 @@ export interface PanelActions {
   /** Reads the image unless it is read already. */
   open(reference: string): Promise<Opened>;
   profile(reference: string): Promise<string | null>;
-  createIndex(reference: string, order: IndexOrder): Promise<string | null>;
+  createIndex(reference: string, order: IndexOrder | Best): Promise<string | null>;
+  /** What to change in the Dockerfile, for this network and node. */
+  adviseBuild(
+    reference: string,
+    plan: Pick<Plan, 'network' | 'node' | 'minLayerSize'>,
+  ): Promise<readonly BuildAdvice[]>;
   optimizeImage(reference: string): Promise<string | null>;
   exportReport(reference: string): Promise<string | null>;
 }
@@ -125,6 +131,15 @@ export class SpanMaps implements vscode.WebviewPanelSerializer, vscode.Disposabl
     const picture = async () => (await actions.open(reference)).picture;
     return {
       ...pictureHandlers(picture),
+      recommend: async ({ settings }) => {
+        const shown = await picture();
+        const { plan } = shown.overview(settings);
+        return { best: shown.best(settings), build: await actions.adviseBuild(reference, plan) };
+      },
+      createBestIndex: async ({ settings }) => {
+        const best = (await picture()).best(settings);
+        return best ? outcome(actions.createIndex(reference, best)) : { done: null };
+      },
       comparables: async () => ({ list: await work.comparables(reference) }),
       compare: async (query) => ({ comparison: await work.compare(reference, query) }),
       createIndex: (order) => outcome(actions.createIndex(reference, order)),

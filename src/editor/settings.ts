@@ -15,6 +15,8 @@ export interface Settings {
   readonly spanSize: number | 'auto';
   /** Bytes. */
   readonly minLayerSize: number;
+  /** The same where the person set it; without, a recorded start may choose another one. */
+  readonly ownMinLayerSize: number | undefined;
   /** Bytes each; empty for the usual ones. */
   readonly spanSizes: readonly number[];
   /** See `parseNetwork` and `parseNode`. */
@@ -42,6 +44,7 @@ export function readSettings(scope?: vscode.Uri): Settings {
   const http = vscode.workspace.getConfiguration('http');
   const noProxy = http.get<readonly string[]>('noProxy', []);
   const spanSize = Number(text('index.spanSize'));
+  const smallest = section.inspect<number>('index.minLayerSize');
   return {
     engineHost: text('engine.host'),
     engineContext: text('engine.context'),
@@ -51,6 +54,7 @@ export function readSettings(scope?: vscode.Uri): Settings {
     format: section.get<string>('index.format') === 'v1' ? 'v1' : 'v2',
     spanSize: isBytes(spanSize) ? spanSize : 'auto',
     minLayerSize: section.get('index.minLayerSize', 10_485_760),
+    ownMinLayerSize: smallest?.workspaceFolderValue ?? smallest?.workspaceValue ?? smallest?.globalValue,
     spanSizes: section.get<unknown[]>('plan.spanSizes', []).filter(isBytes),
     network: text('plan.network'),
     node: text('plan.node'),

@@ -4,26 +4,12 @@ import type { Circumstances } from '../plan/evaluate';
 import { formatBytes, formatSeconds, formatShare } from '../plan/format';
 import { createPlanner, type PlanInput } from '../plan/plan';
 import { layerTouches } from '../plan/touches';
-import type { Forecast, PullMode } from '../plan/types';
+import type { BuildAdvice, Forecast, PullMode } from '../plan/types';
 import { entryPath } from '../trace/tree';
 import { foldersOf } from './re-pack';
 import { rawRange } from './raw';
 import { suppose } from './suppose';
 import type { EntryRef, Recipe } from './types';
-
-export interface Advice {
-  readonly kind: 'split' | 'squash' | 'reorder';
-  /** The layers that it is about, lowest first. */
-  readonly layers: readonly number[];
-  /** What to do, in a sentence. */
-  readonly text: string;
-  /** What it rests on, in a sentence with figures. */
-  readonly evidence: string;
-  /** How the image is pulled in the two forecasts. */
-  readonly mode: PullMode;
-  readonly before: Forecast;
-  readonly after: Forecast;
-}
 
 /** What is hardly worth a changed Dockerfile: less than this share of the time, in all modes. */
 const WORTH = 0.03;
@@ -44,7 +30,7 @@ export function adviseBuild(
   input: PlanInput,
   circumstances: Circumstances,
   minLayerSize: number,
-): readonly Advice[] {
+): readonly BuildAdvice[] {
   if (!input.mapping) return [];
   const site: Site = { input, circumstances, minLayerSize, before: new Map() };
   return [...splits(site), ...removals(site), ...squashes(site), ...reorders(site)]
@@ -53,7 +39,7 @@ export function adviseBuild(
     .slice(0, MOST);
 }
 
-export function wonBy({ before, after }: Pick<Advice, 'before' | 'after'>): number {
+export function wonBy({ before, after }: Pick<BuildAdvice, 'before' | 'after'>): number {
   return before.totalSeconds - after.totalSeconds;
 }
 
@@ -67,7 +53,7 @@ function simulate(
   site: Site,
   layers: Recipe['layers'],
   mode: PullMode,
-): Pick<Advice, 'mode' | 'before' | 'after'> {
+): Pick<BuildAdvice, 'mode' | 'before' | 'after'> {
   const before = site.before.get(mode) ?? forecastOf(site, site.input, mode);
   site.before.set(mode, before);
   return {
@@ -91,11 +77,11 @@ const archiveOf = (front: readonly EntryRef[], replaces: number): Recipe['layers
 });
 
 /** A folder that the start hardly reads, or reads nearly all of, in an instruction of its own. */
-function splits(site: Site): Advice[] {
+function splits(site: Site): BuildAdvice[] {
   const { input, minLayerSize } = site;
   const scans = input.layers.map(({ scan }) => scan);
   const touches = layerTouches(input.mapping?.touches ?? [], scans);
-  return input.layers.flatMap(({ descriptor, scan, instruction }, layer): Advice[] => {
+  return input.layers.flatMap(({ descriptor, scan, instruction }, layer): BuildAdvice[] => {
     const touched = touches[layer];
     if (!scan || !touched || touched.bytes === 0 || descriptor.size < minLayerSize) return [];
     const { entries } = scan;
@@ -121,7 +107,7 @@ function splits(site: Site): Advice[] {
       })
       .sort(([, a], [, b]) => b.bytes - a.bytes)
       .slice(0, TRIED);
-    const advice = tried.map(([folder, { bytes, touched: read }]): Advice => {
+    const advice = tried.map(([folder, { bytes, touched: read }]): BuildAdvice => {
       const own: EntryRef[] = [];
       const others: EntryRef[] = [];
       for (let entry = 0; entry < entries.length; entry++) {
@@ -142,10 +128,10 @@ function splits(site: Site): Advice[] {
 }
 
 /** Files that a later instruction removes or replaces, never brought in at all. */
-function removals(site: Site): Advice[] {
+function removals(site: Site): BuildAdvice[] {
   const { input } = site;
   const hidden = findHidden(input.layers.map(({ scan }) => scan?.entries));
-  return input.layers.flatMap(({ scan, instruction }, layer): Advice[] => {
+  return input.layers.flatMap(({ scan, instruction }, layer): BuildAdvice[] => {
     const own = hidden.filter((file) => file.layer === layer);
     if (!scan || own.length === 0) return [];
     const gone = new Set(own.map(({ entry }) => entry));
@@ -168,7 +154,7 @@ function removals(site: Site): Advice[] {
 }
 
 /** Neighbouring layers outside the index: each waits for the one before it. */
-function squashes(site: Site): Advice[] {
+function squashes(site: Site): BuildAdvice[] {
   const { input, minLayerSize } = site;
   const isSmall = (layer: number): boolean => {
     const one = input.layers[layer];
@@ -183,7 +169,7 @@ function squashes(site: Site): Advice[] {
   }
   return runs
     .filter((run) => run.length > 1)
-    .map((run): Advice => {
+    .map((run): BuildAdvice => {
       const refs = run.flatMap((layer) => {
         const scan = input.layers[layer]?.scan;
         return Array.from({ length: scan?.entries.length ?? 0 }, (_, entry): EntryRef => ({
@@ -206,9 +192,9 @@ function squashes(site: Site): Advice[] {
 }
 
 /** A copy from the build context below large layers: whenever it changes, they are built, pushed and pulled anew. */
-function reorders(site: Site): Advice[] {
+function reorders(site: Site): BuildAdvice[] {
   const { input } = site;
-  return input.layers.flatMap(({ descriptor, instruction }, layer): Advice[] => {
+  return input.layers.flatMap(({ descriptor, instruction }, layer): BuildAdvice[] => {
     const above = input.layers.slice(layer + 1);
     const bytes = above.reduce((sum, one) => sum + one.descriptor.size, 0);
     if (!/^(COPY|ADD) (?!.*--from=)/.test(instruction ?? '') || layer === 0) return [];

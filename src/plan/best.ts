@@ -39,6 +39,7 @@ export function bestOf(
     minLayerSize: smallestIndexed(evaluator, best.variant),
     prefetch: listed(evaluator, best.variant, digests),
     indexVersion: best.variant.version ?? 2,
+    spans: evaluator.spans(best.variant),
     indexBytes: best.indexBytes,
     forecast: best.forecast,
     withoutPrefetch,

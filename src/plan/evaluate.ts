@@ -44,6 +44,8 @@ export interface Evaluator {
   readonly usual: Variant;
   /** By layer, ascending: the spans that the variant's prefetch artifacts list. */
   prefetched(variant: Variant): readonly (readonly number[])[];
+  /** Spans of all layers that the index covers. */
+  spans(variant: Variant): number;
   /** Bytes of all ztocs. */
   indexBytes(variant: Variant): number;
   /** Fetches that wait for one another in a lazy start. */
@@ -122,6 +124,7 @@ export function createEvaluator(
     prefetched,
     usual: uniform(DEFAULT_SPAN_SIZE, DEFAULT_MIN_LAYER_SIZE),
     uniform,
+    spans: (variant) => fetchesOf(united, variant).reduce((sum, one) => sum + (one?.table.length ?? 0), 0),
     indexBytes: ({ spanSizes }) =>
       layers.reduce((sum, layer, index) => {
         const spanSize = spanSizes[index] ?? null;

@@ -33,7 +33,7 @@ import type {
 } from './picture/types';
 import { createPlanner, DEFAULT_SPAN_SIZES } from './plan';
 import type { PlanInput, PlanOptions } from './plan';
-import type { LayerSpans, SpanRuns } from './types';
+import type { Best, IndexWish, LayerSpans, SpanRuns } from './types';
 
 const INSTRUCTION_LENGTH = 400;
 
@@ -60,6 +60,8 @@ export interface Picture extends EntryList {
   /** A part of the treemap of `blame` in more detail. */
   folder(query: FolderQuery): FolderCosts | undefined;
   timeline(settings: Settings | null): Timeline;
+  /** The best index of any kind for what the person set; null where no start was recorded. */
+  best(settings: Settings | null, wish?: IndexWish): Best | null;
   /** The spans that a prefetch artifact of such an index lists, by layer. */
   prefetch(order: PrefetchOrder): LayerSpans[];
   svg(settings: Settings | null, axis: Axis, title?: string): string;
@@ -96,16 +98,17 @@ export function createPicture(
   let model: BlameModel | undefined;
   const blame = (): BlameModel => (model ??= createBlame(source.input, planner, findings));
 
+  /** What the host was told at the start, and over it what the person set. */
+  function optionsFor(settings: Settings | null): PlanOptions {
+    const { minLayerSize, network, node } = settings ?? {};
+    return { ...options, ...(settings && { minLayerSize, network, node }) };
+  }
+
   function overview(settings: Settings | null): Overview {
     const wanted = settings?.spanSize ?? null;
     const sizes = options.spanSizes ?? DEFAULT_SPAN_SIZES;
     const plan = planner.plan({
-      ...options,
-      ...(settings && {
-        minLayerSize: settings.minLayerSize,
-        network: settings.network,
-        node: settings.node,
-      }),
+      ...optionsFor(settings),
       spanSizes: wanted === null ? sizes : [...sizes, wanted],
     });
     const spanSize = wanted ?? plan.choice.spanSize;
@@ -142,6 +145,7 @@ export function createPicture(
   return {
     ...entryList(source, findings.owners),
     overview,
+    best: (settings, wish = {}) => planner.plan({ ...optionsFor(settings), best: wish }).best,
     prefetch,
     cells: (query) => cells(source, query),
     filesInView: (query) => filesInView(source, query),

@@ -196,6 +196,7 @@ export function createPlanner(input: PlanInput): Planner {
               input.layers.map(({ descriptor }) => descriptor.digest),
             )
           : null,
+      build: null,
       prefetch: prefetch(choice.spanSize, minLayerSize),
       notes: planNotes(layers, trace, plain, chosenRow?.lazy),
     };

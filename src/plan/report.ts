@@ -3,7 +3,7 @@ import { formatBytes, formatCount, formatSeconds, formatShare, formatSize } from
 import type { Picture } from './picture';
 import { cellPaths, escapeXml as escapeHtml, MAP_COLORS, round } from './picture/svg';
 import type { Cell } from './picture/types';
-import type { Best, Forecast, Plan, PlanLayer, Rule } from './types';
+import type { Best, BuildAdvice, Forecast, Plan, PlanLayer, Rule } from './types';
 import { assumptions, MODE_NAMES } from './words';
 
 /** CSS pixels of the longest bar, and the fewest for a layer of a few hundred bytes. */
@@ -48,6 +48,7 @@ ${modes(plan.modes)}
 <p>${escapeHtml(plan.advice.reason)}</p>
 <ul>${plan.advice.rules.map((rule) => `<li>${withEvidence(rule)}</li>`).join('')}</ul>
 ${plan.best ? bestIndex(plan.best) : ''}
+${build(plan.build ?? [])}
 ${files(plan, picture)}
 <h2>Notes</h2>
 <ul>${[...plan.notes, assumptions(plan)].map((note) => `<li>${escapeHtml(note)}</li>`).join('')}</ul>
@@ -147,6 +148,16 @@ function bestIndex({ reason, evidence, table }: Best): string {
     return `<tr${row.best ? ' class="best"' : ''}><td>${escapeHtml(row.name)}${row.best ? ' ✓' : ''}</td>${cells.map((cell) => `<td class="number">${cell}</td>`).join('')}</tr>`;
   });
   return `<h2>Best index</h2><p>${withEvidence({ text: reason, evidence })}</p><div class="scroll"><table><thead><tr><th>Way to index</th><th class="number">Ready</th><th class="number">Bytes</th><th class="number">Ztocs</th></tr></thead><tbody>${lines.join('')}</tbody></table></div>`;
+}
+
+/** What to change in the Dockerfile. */
+function build(list: readonly BuildAdvice[]): string {
+  if (list.length === 0) return '';
+  const lines = list.map(({ text, evidence, before, after }) => {
+    const win = `${text} Ready after ${formatSeconds(after.totalSeconds)} instead of ${formatSeconds(before.totalSeconds)}.`;
+    return `<li>${withEvidence({ text: win, evidence })}</li>`;
+  });
+  return `<h2>What to change in the Dockerfile</h2><ul>${lines.join('')}</ul>`;
 }
 
 function modes(list: readonly Forecast[]): string {

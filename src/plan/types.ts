@@ -161,6 +161,8 @@ export interface Best {
   /** What the prefetch artifacts list; for nodes with `[prefetch] enable = true`, others ignore them. */
   readonly prefetch: readonly LayerSpans[];
   readonly indexVersion: IndexVersion;
+  /** Spans of all layers that the index covers, and bytes of their ztocs. */
+  readonly spans: number;
   readonly indexBytes: number;
   readonly forecast: Forecast;
   /** The same index on nodes that pass its prefetch lists over. */
@@ -187,6 +189,22 @@ export interface Advice {
   readonly mode: PullMode;
   readonly reason: string;
   readonly rules: readonly Rule[];
+}
+
+/** What to change in the Dockerfile. */
+export interface BuildAdvice {
+  readonly kind: 'split' | 'squash' | 'reorder';
+  /** The layers that it is about, lowest first. */
+  readonly layers: readonly number[];
+  /** What to do, in a sentence. */
+  readonly text: string;
+  /** What it rests on, in a sentence with figures. */
+  readonly evidence: string;
+  /** How the image is pulled in the two forecasts. */
+  readonly mode: PullMode;
+  readonly before: Forecast;
+  /** Of the image as it would then be. */
+  readonly after: Forecast;
 }
 
 export interface PlanTrace {
@@ -223,6 +241,8 @@ export interface Plan {
   readonly advice: Advice;
   /** The best index of any kind; null where it was not asked for, or without a trace. */
   readonly best: Best | null;
+  /** What to change in the Dockerfile, the dearest first; null where nobody looked. */
+  readonly build: readonly BuildAdvice[] | null;
   /** The touched spans of each indexed layer at the recommended span size; layers without one are left out. */
   readonly prefetch: readonly LayerSpans[];
   /** What is missing or assumed, in sentences. */

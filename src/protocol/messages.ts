@@ -48,6 +48,7 @@ import type {
 import type {
   Advice,
   Best,
+  BuildAdvice,
   BestRow,
   Flip,
   Forecast,
@@ -116,11 +117,18 @@ export interface Requests {
   /** A part of the treemap in more detail; null for a folder that is not there. */
   folder: { ask: FolderQuery; reply: { folder: FolderCosts | null } };
   timeline: { ask: { settings: Settings | null }; reply: Timeline };
+  /** What to do: the best index of any kind, null without a recorded start, and what to change in the Dockerfile. */
+  recommend: {
+    ask: { settings: Settings | null };
+    reply: { best: Best | null; build: readonly BuildAdvice[] };
+  };
   comparables: { ask: Record<string, never>; reply: { list: readonly Comparable[] } };
   /** Null where the person chose nothing to compare with. */
   compare: { ask: CompareQuery; reply: { comparison: Comparison } };
   /** Answered when the index is pushed (`done` says where) or the person cancelled it (`done` is null). */
   createIndex: { ask: IndexOrder; reply: Outcome };
+  /** The same for the best index with these settings. */
+  createBestIndex: { ask: { settings: Settings | null }; reply: Outcome };
   /** Record a start of the container; the new picture comes by `changed`. */
   recordStart: { ask: Record<string, never>; reply: Outcome };
   /** Lay the image out for its start and write it where the person says. */
@@ -251,6 +259,7 @@ const best = object<Best>({
   minLayerSize: count,
   prefetch: layerSpans,
   indexVersion,
+  spans: count,
   indexBytes: count,
   forecast,
   withoutPrefetch: forecast,
@@ -282,6 +291,16 @@ const best = object<Best>({
   ),
 });
 
+const buildAdvice = object<BuildAdvice>({
+  kind: oneOf(['split', 'squash', 'reorder']),
+  layers: list(count),
+  text: longText,
+  evidence: longText,
+  mode: pullMode,
+  before: forecast,
+  after: forecast,
+});
+
 const plan = object<Plan>({
   version,
   image: object<Plan['image']>({ reference: text, digest: text, platform: text }),
@@ -295,6 +314,7 @@ const plan = object<Plan>({
   modes: list(forecast),
   advice,
   best: orNull(best),
+  build: orNull(list(buildAdvice)),
   prefetch: layerSpans,
   notes: list(text),
 });
@@ -523,6 +543,10 @@ export const requests: {
       spanCount: count,
     }),
   },
+  recommend: {
+    ask: object<{ settings: Settings | null }>({ settings: orNull(settings) }),
+    reply: object<Requests['recommend']['reply']>({ best: orNull(best), build: list(buildAdvice) }),
+  },
   comparables: {
     ask: nothing,
     reply: object<Requests['comparables']['reply']>({
@@ -570,6 +594,10 @@ export const requests: {
   },
   createIndex: {
     ask: object<IndexOrder>({ spanSize, minLayerSize: count, prefetch: flag, extra: list(entryRef) }),
+    reply: outcome,
+  },
+  createBestIndex: {
+    ask: object<{ settings: Settings | null }>({ settings: orNull(settings) }),
     reply: outcome,
   },
   recordStart: { ask: nothing, reply: outcome },

@@ -189,6 +189,41 @@ describe('with a recorded start', () => {
     );
   });
 
+  test('advice: the best index with its reason, how to pull and what to change, each with its evidence', async () => {
+    const asked: unknown[] = [];
+    const page = await open(picture, {
+      actions: {
+        createBestIndex: (body) => {
+          asked.push(body);
+          return { done: 'Pushed to registry.example.' };
+        },
+        recommend: ({ settings }) => {
+          const [before] = plan.modes;
+          const after = plan.modes.at(-1);
+          assert.ok(before && after);
+          const split = {
+            kind: 'split' as const,
+            layers: [0],
+            text: 'Split it.',
+            evidence: 'It is read in parts.',
+          };
+          return {
+            best: picture.best(settings),
+            build: [{ ...split, mode: 'lazy' as const, before, after }],
+          };
+        },
+      },
+    });
+    await page.getByRole('tab', { name: 'Advice' }).click();
+    await page.locator('#advice .best-index', { hasText: /the default takes/ }).waitFor();
+    const evidence = await page.locator('#advice .evidence').allTextContents();
+    assert.ok(evidence.length >= 3 && evidence.every((text) => text.length > 5));
+    assert.ok(evidence.some((text) => text.includes('It is read in parts.')));
+    await page.locator('vscode-button', { hasText: 'Create this index' }).click();
+    await page.locator('.state', { hasText: 'Pushed to registry.example.' }).waitFor();
+    assert.deepEqual(asked, [{ settings: null }]);
+  });
+
   test('creates the index with what is set, waits, and says where it went', async () => {
     const orders: IndexOrder[] = [];
     let finish: (done: { done: string }) => void = () => undefined;

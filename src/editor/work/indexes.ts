@@ -8,17 +8,12 @@ import type { RegistryName } from '../../image/reference';
 import { formatPlatform } from '../../oci/platform';
 import type { BlobStore } from '../../soci/store';
 import type { VerifyReport } from '../../soci/verify';
-import type { IndexOrder } from '../../protocol';
 import { homeOf, parseKey } from '../keys';
+import type { Decision } from './decide';
 import type { Line, Services } from '../services';
 import type { Opened, Survey } from '../store';
 import type { Task } from '../tasks';
 import { registryOptions, withStore } from './reach';
-
-/** Everything that decides what an index will be. */
-export interface FullOrder extends IndexOrder {
-  readonly format: 'v2' | 'v1';
-}
 
 /**
  * Makes the image that carries its SOCI index (v2), or the index that refers to the image (v1), and puts it where it shall go.
@@ -31,28 +26,24 @@ export async function createIndex(
   key: string,
   opened: Opened,
   destination: string,
-  order: FullOrder,
+  { format, spanSize, minLayerSize, prefetchSpans }: Decision,
   task: Task,
 ): Promise<string> {
   const line = await services.line();
   const target = readDestination(line, destination);
   const scratch = path.join(services.folders.cache, 'made', randomUUID());
   const output = target.transport === 'oci' ? path.resolve(target.path) : scratch;
-  const touched = opened.picture.prefetch(order);
-  const make = order.format === 'v1' ? line.attachLayout : line.convertLayout;
+  const make = format === 'v1' ? line.attachLayout : line.convertLayout;
   // The layers are scanned already, so making the ztocs has no steps of its own to report.
   task.onProgress({ step: vscode.l10n.t('Making the index') });
   try {
     return await withStore(services, key, task.signal, async (source, tag) => {
       const { index, perPlatform } = await make(source, await line.createLayout(output), {
-        spanSize: order.spanSize,
-        minLayerSize: order.minLayerSize,
+        spanSize,
+        minLayerSize,
+        prefetchSpans,
         platforms: [opened.image.platform],
         copy: target.transport === 'oci',
-        prefetchSpans: ({ digest }) =>
-          touched
-            .filter((layer) => layer.digest === digest)
-            .flatMap(({ spans }) => spans.map(([start, end]) => ({ start, end }))),
         ...(tag !== undefined && { tag }),
         scan: (layer) => Promise.resolve(scanOf(opened, layer.digest)),
         onLine: (text: string) => {
@@ -61,15 +52,8 @@ export async function createIndex(
         ...task,
       });
       if (target.transport === 'docker')
-        await pushTo(
-          services,
-          target.registry,
-          { folder: output, rest: source, tag },
-          opened,
-          order.format,
-          task,
-        );
-      const digest = order.format === 'v1' ? (perPlatform[0]?.sociIndex.digest ?? '') : index.digest;
+        await pushTo(services, target.registry, { folder: output, rest: source, tag }, opened, format, task);
+      const digest = format === 'v1' ? (perPlatform[0]?.sociIndex.digest ?? '') : index.digest;
       services.store.update(key, { index: { digest, destination } });
       return digest;
     });
@@ -106,7 +90,7 @@ async function pushTo(
   registry: RegistryName,
   made: { readonly folder: string; readonly rest: BlobStore; readonly tag: string | undefined },
   { image }: Opened,
-  format: FullOrder['format'],
+  format: Decision['format'],
   task: Task,
 ): Promise<void> {
   const line = await services.line();

@@ -149,6 +149,7 @@ async function draw(
       problem: 'error' in result ? result.error.message : 'skipped' in result ? result.skipped : undefined,
     })),
     mapping,
+    runs: mappings,
   };
   const picture = line.createPicture(input, planOptions(line, readSettings()));
   const hidden = layers.map(() => 0);

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { spanTable } from '../../../src/layer/spans';
 import { createPicture } from '../../../src/plan/picture';
 import type { EntriesQuery } from '../../../src/plan/picture/types';
+import { escapeXml } from '../../../src/plan/picture/svg';
 import { renderReport } from '../../../src/plan/report';
 import { empty, hostile, manyLayers, service, untraced } from '../../support/pictures';
 
@@ -190,6 +191,20 @@ describe('the report', () => {
     assert.ok(html.length < 1_000_000, `${html.length} characters`);
     assert.match(html, /registry\.example\/team\/service:1\.4/);
     assert.match(html, /prefers-color-scheme/);
+  });
+
+  test('each recommendation stands there with what it rests on', () => {
+    const picture = createPicture(service(), { best: {} });
+    const { plan } = picture.overview(null);
+    const [before] = plan.modes;
+    assert.ok(plan.best && before);
+    const split = { kind: 'split' as const, layers: [0], text: 'Split it.', evidence: 'Read in parts.' };
+    const html = renderReport(
+      { ...plan, build: [{ ...split, mode: 'lazy', before, after: before }] },
+      picture,
+    );
+    const said = [...plan.advice.rules.map(({ evidence }) => evidence), plan.best.evidence, 'Read in parts.'];
+    for (const evidence of said) assert.ok(evidence !== '' && html.includes(escapeXml(evidence)), evidence);
   });
 
   test('its bars shrink with the window instead of losing their ends', () => {
