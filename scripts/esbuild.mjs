@@ -70,6 +70,7 @@ export function productBundles({ minify }) {
     { ...node, minify, entryPoints: { line: 'src/line.ts' }, outdir: 'dist' },
     { ...node, minify, entryPoints: { snapshotter: 'src/snapshotter.ts' }, outdir: 'dist' },
     { ...node, minify, entryPoints: { 'layer-worker': 'src/layer/worker.ts' }, outdir: 'dist' },
+    { ...node, minify, entryPoints: { 'findings-worker': 'src/plan/blame/worker.ts' }, outdir: 'dist' },
     {
       ...node,
       minify,

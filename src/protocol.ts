@@ -6,8 +6,9 @@
  * This file is bundled into both sides and therefore knows neither Node nor the DOM nor `vscode`.
  */
 import { oneOf } from './protocol/checks';
-import { events, requests, settings, wireError } from './protocol/messages';
+import { events, requests, wireError } from './protocol/messages';
 import type { EventName, Events, RequestName, Requests, WireError } from './protocol/messages';
+import { settings } from './protocol/plan';
 import type { Settings } from './plan/picture/types';
 
 export { ProtocolError } from './protocol/checks';

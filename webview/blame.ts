@@ -9,11 +9,13 @@ import { readTheme } from './theme';
 import type { Theme } from './theme';
 import { squarify } from './treemap';
 import type { Rect } from './treemap';
+import { createWaste } from './waste';
 
 export interface BlameEvents {
   /** A folder in more detail. */
   folder(path: string): Promise<FolderCosts | null>;
   pickLayer(layer: number): void;
+  findDuplicates(): void;
   fail(error: unknown): void;
 }
 
@@ -86,11 +88,15 @@ export function createBlame(host: HTMLElement, events: BlameEvents): BlameView {
     },
   );
   table.element.classList.add('tall');
+  const waste = createWaste(() => {
+    events.findDuplicates();
+  });
   host.append(
     h('div', { class: 'controls' }, divisions.element, measures.element, way),
     total,
     box,
     table.element,
+    waste.element,
     notes,
   );
   measures.show(
@@ -211,6 +217,7 @@ export function createBlame(host: HTMLElement, events: BlameEvents): BlameView {
         ],
         division,
       );
+      waste.show(next);
       notes.replaceChildren(...next.notes.map((note) => h('li', {}, note)));
       void enter(path);
     },

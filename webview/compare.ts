@@ -41,14 +41,14 @@ export function createCompare(host: HTMLElement, events: CompareEvents): Compare
     { title: 'Figure', width: 'minmax(12em, 2fr)' },
     { title: 'Here', width: '9em', numeric: true },
     { title: 'There', width: '9em', numeric: true },
-    { title: 'Change', width: '10em', numeric: true },
+    { title: 'Change', width: '12em', numeric: true },
   ]);
   const layers = grid('Layers of both', [
     { title: 'Layer', width: 'minmax(16em, 4fr)' },
     { title: 'Size here', width: '8em', numeric: true },
     { title: 'Size there', width: '8em', numeric: true },
-    { title: 'Fetched here', width: '8em', numeric: true },
-    { title: 'Fetched there', width: '8em', numeric: true },
+    { title: 'Fetched here', width: '9em', numeric: true },
+    { title: 'Fetched there', width: '9em', numeric: true },
   ]);
   const files = grid('Files that the start reads differently', [
     { title: 'File', width: 'minmax(16em, 4fr)' },
@@ -57,6 +57,7 @@ export function createCompare(host: HTMLElement, events: CompareEvents): Compare
     { title: 'Read here', width: '8em', numeric: true },
     { title: 'Read there', width: '8em', numeric: true },
   ]);
+  layers.element.classList.add('tall');
   files.element.classList.add('tall');
   const content = h(
     'div',

@@ -1,6 +1,7 @@
 /** The page of the span map: asks the host, draws what it answers, and keeps what the person set. */
-import { connectHost, HostError } from '../src/protocol';
+import { connectHost } from '../src/protocol';
 import type { EventName, Events, Outcome, ToHost } from '../src/protocol';
+import type { Blame, Finding } from '../src/plan/blame/types';
 import type { Cells, EntryRef, Overview } from '../src/plan/picture/types';
 import type { PullMode, SpanRuns } from '../src/plan/types';
 import { createBlame } from './blame';
@@ -8,12 +9,11 @@ import { createCompare } from './compare';
 import { registerControls } from './controls';
 import { briefly, createDetail } from './detail';
 import { byId } from './dom';
+import { createFileMenu } from './file-menu';
 import { createFiles } from './files';
 import { createHead } from './head';
 import { createLegend } from './legend';
 import { createMap } from './map';
-import { showMenu } from './menu';
-import type { MenuItem } from './menu';
 import type { TimeRange } from './paint';
 import { createAdvice } from './advice';
 import { createParts } from './parts';
@@ -24,11 +24,14 @@ import { Selection } from './selection';
 import { savedState } from './state';
 import type { ExtraFile, Saved } from './state';
 import { createTables } from './tables';
+import { announce, copy, fail, guard, silence } from './tell';
 import { watchTheme } from './theme';
 import { createTimeline } from './timeline';
 import { createWhatIf, settingsOf } from './what-if';
 import './style.css';
+import './map.css';
 import './parts.css';
+import './adapt.css';
 
 /** What a webview of VS Code gives its page (`@types/vscode-webview`); it may be called once. */
 declare function acquireVsCodeApi(): {
@@ -73,23 +76,9 @@ function start(): void {
   let again = false;
   /** The picture is another one than the parts have seen, not only the settings. */
   let fresh = true;
+  let askedForPackages = false;
   const ask: Ask = (name, body) => host.ask(name, body);
 
-  const announce = (text: string): void => {
-    byId('status').textContent = text;
-  };
-  const fail = (error: unknown): void => {
-    byId('page').setAttribute('aria-busy', 'false');
-    byId('alert').textContent =
-      error instanceof HostError
-        ? `${error.message} ${error.advice}`
-        : error instanceof Error
-          ? error.message
-          : String(error);
-  };
-  const guard = (work: Promise<unknown>): void => {
-    work.catch(fail);
-  };
   /** Runs a long task of the host; its buttons wait for it. */
   const run = (work: Promise<Outcome>): void => {
     head.busy(true);
@@ -104,14 +93,15 @@ function start(): void {
         }),
     );
   };
-  const copy = (text: string): void => {
-    guard(
-      navigator.clipboard.writeText(text).then(() => {
-        announce('Copied.');
-      }),
-    );
-  };
-
+  const menu = createFileMenu({
+    do: (name, entry) => {
+      run(host.ask(name, entry));
+    },
+    copy,
+    extras: () => extras,
+    canPrefetch: ({ layer }) => overview?.plan.layers[layer]?.indexed === true,
+    prefetch: prefetchFiles,
+  });
   const parts = createParts(tab, (name) => {
     tab = name;
     save();
@@ -266,6 +256,9 @@ function start(): void {
       return (await host.ask('folder', query)).folder;
     },
     pickLayer: selectLayer,
+    findDuplicates: () => {
+      run(find('duplicates'));
+    },
     fail,
   });
   const compare = createCompare(byId('compare'), {
@@ -295,10 +288,11 @@ function start(): void {
     byId('page').setAttribute('aria-busy', 'true');
     const isFresh = fresh;
     fresh = false;
+    if (isFresh) askedForPackages = false;
     const next = await host.ask('overview', { settings });
     overview = next;
     prefetched = new Map(next.prefetched.map((one) => [one.layer, one.spans]));
-    byId('alert').textContent = '';
+    silence();
     selection.use(next, isFresh);
     save();
     head.show(next, settings, mode);
@@ -339,12 +333,25 @@ function start(): void {
     }
     if (tab === 'timeline') timeline.show(await host.ask('timeline', { settings }));
     if (tab === 'compare') compare.show(overview);
-    if (tab === 'blame' || tab === 'files') {
-      const { spanSize, plan } = overview;
-      const found = await host.ask('blame', { spanSize, minLayerSize: plan.minLayerSize });
-      blame.show(found);
-      fileList.packages((found.packages ?? []).flatMap((row) => (row.package === null ? [] : [row.package])));
-    }
+    if (tab !== 'blame' && tab !== 'files') return;
+    const { packages } = await showBlame(overview);
+    if (packages !== null || askedForPackages) return;
+    askedForPackages = true;
+    await find('packages');
+  }
+
+  async function showBlame({ spanSize, plan }: Overview): Promise<Blame> {
+    const found = await host.ask('blame', { spanSize, minLayerSize: plan.minLayerSize });
+    blame.show(found);
+    fileList.packages((found.packages ?? []).flatMap((row) => (row.package === null ? [] : [row.package])));
+    return found;
+  }
+
+  /** Has the host read the layers once more, and shows what it found. */
+  async function find(finding: Finding): Promise<Outcome> {
+    const outcome = await host.ask('find', { finding });
+    if (overview !== undefined && outcome.done !== null) await showBlame(overview);
+    return outcome;
   }
 
   function save(): void {
@@ -356,49 +363,6 @@ function start(): void {
 
   function showFiles({ plan }: Overview, isFresh: boolean): void {
     fileList.show(plan.layers, selection.layer, plan.trace !== null, isFresh);
-  }
-
-  function menu(entry: EntryRef, path: string, x: number, y: number): void {
-    const isExtra = (one: ExtraFile): boolean => one.layer === entry.layer && one.entry === entry.entry;
-    const has = extras.some(isExtra);
-    const indexed = overview?.plan.layers[entry.layer]?.indexed === true;
-    const items: MenuItem[] = [
-      {
-        label: 'Open',
-        run: () => {
-          run(host.ask('openEntry', entry));
-        },
-      },
-      {
-        label: 'Save as…',
-        run: () => {
-          run(host.ask('saveEntry', entry));
-        },
-      },
-      {
-        label: 'Copy path',
-        run: () => {
-          copy(`/${path.replace(/^(\.?\/)+/, '')}`);
-        },
-      },
-      {
-        label: 'Reveal in tree',
-        run: () => {
-          run(host.ask('revealEntry', entry));
-        },
-      },
-      ...(indexed
-        ? [
-            {
-              label: has ? 'Remove from prefetch' : 'Add to prefetch',
-              run: () => {
-                prefetchFiles(has ? extras.filter((one) => !isExtra(one)) : [...extras, { ...entry, path }]);
-              },
-            },
-          ]
-        : []),
-    ];
-    showMenu(items, x, y);
   }
 
   function prefetchFiles(next: readonly ExtraFile[]): void {

@@ -27,7 +27,7 @@ export function createTables(events: TableEvents): Tables {
     [
       { title: 'Span size', width: 'minmax(8.5em, 1.3fr)' },
       { title: 'Spans', width: 'minmax(7.5em, 1fr)', numeric: true },
-      { title: 'Bytes of spans', width: 'minmax(7em, 1fr)', numeric: true },
+      { title: 'Bytes of spans', width: 'minmax(8.5em, 1fr)', numeric: true },
       { title: 'Unused', width: 'minmax(5em, .7fr)', numeric: true },
       { title: 'Ztocs', width: 'minmax(5.5em, .8fr)', numeric: true },
       { title: 'Waits', width: 'minmax(5em, .7fr)', numeric: true },

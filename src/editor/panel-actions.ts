@@ -1,6 +1,8 @@
 /** What a span map asks of the editor beside its picture: files to write, places to show, pictures to lay beside it. */
 import * as path from 'node:path';
 import * as vscode from 'vscode';
+import type { Finding } from '../plan/blame/types';
+import { formatBytes, formatCount } from '../plan/format';
 import type { Axis, Comparable, Comparison, EntryFilter, EntryRef, Settings } from '../plan/picture/types';
 import type { CompareQuery } from '../protocol';
 import { shortName } from './keys';
@@ -71,6 +73,22 @@ export class PanelWork {
     if (!target) return null;
     await saveFile(target, await vscode.workspace.fs.readFile(uri));
     return vscode.l10n.t('The file is {0}.', path.basename(target.fsPath));
+  }
+
+  /** Reads the layers once more, unless that was done before; the picture knows it from then on. */
+  async find(reference: string, finding: Finding): Promise<string | null> {
+    const opened = await this.#open(reference);
+    if (finding === 'packages') await opened.findings.find(finding);
+    else {
+      const title = vscode.l10n.t('Comparing files of {0}', shortName(reference));
+      await this.#services.tasks.run('find', reference, title, (task) => opened.findings.find(finding, task));
+    }
+    // A start may have been recorded meanwhile: its picture learns it, whichever one asked.
+    (await this.#open(reference)).picture.learn(opened.findings.known);
+    const { duplicates, packages } = opened.findings.known;
+    return finding === 'packages'
+      ? vscode.l10n.t('{0} packages own files of this image.', formatCount(packages?.packages.length ?? 0))
+      : vscode.l10n.t('{0} are copies of other files.', formatBytes(duplicates?.bytes ?? 0));
   }
 
   /** Other starts of this image that lie beside its own, and other images that were read in this window. */

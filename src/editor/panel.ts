@@ -140,6 +140,7 @@ export class SpanMaps implements vscode.WebviewPanelSerializer, vscode.Disposabl
         const best = (await picture()).best(settings);
         return best ? outcome(actions.createIndex(reference, best)) : { done: null };
       },
+      find: ({ finding }) => outcome(work.find(reference, finding)),
       comparables: async () => ({ list: await work.comparables(reference) }),
       compare: async (query) => ({ comparison: await work.compare(reference, query) }),
       createIndex: (order) => outcome(actions.createIndex(reference, order)),

@@ -5,6 +5,7 @@ import type { Picture } from '../plan/picture';
 import type { PlanInput } from '../plan/plan';
 import type { LayerTouches } from '../plan/touches';
 import type { Plan } from '../plan/types';
+import type { LayerFindings } from './work/findings';
 
 /** An image as it was read in this window. */
 export interface Opened {
@@ -18,6 +19,8 @@ export interface Opened {
   /** What the picture was drawn from. */
   readonly input: PlanInput;
   readonly picture: Picture;
+  /** What reading the layers once more tells. */
+  readonly findings: LayerFindings;
   /** What the picture says with the settings of the editor. */
   readonly plan: Plan;
   /** What the start reads from each layer; empty without a trace. */
@@ -195,7 +198,7 @@ export function factsOf({
   lines,
   picture,
   hidden,
-}: Omit<Opened, 'layers' | 'steps' | 'touches'>): Facts {
+}: Omit<Opened, 'layers' | 'steps' | 'touches' | 'findings'>): Facts {
   const size = plan.layers.reduce((sum, layer) => sum + (layer.uncompressedSize ?? layer.size), 0);
   const touched = plan.layers.reduce((sum, layer) => sum + layer.touchedBytes, 0);
   const { spanSize } = plan.choice;

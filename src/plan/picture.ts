@@ -1,6 +1,7 @@
 /**
  * The host's side of the span map: answers what the page asks for, a zoom range or a page of rows at a time, so that
- * 500 000 files and 10 000 spans stay here. A picture never changes; a new scan or trace makes a new one.
+ * 500 000 files and 10 000 spans stay here. A new scan or trace makes a new picture; only what is found of packages and
+ * duplicates comes to an old one.
  */
 import { createBlame, type BlameModel, type BlameOptions, type Findings } from './blame/blame';
 import type { Blame, FolderCosts, FolderQuery } from './blame/types';
@@ -62,6 +63,8 @@ export interface Picture extends EntryList {
   timeline(settings: Settings | null): Timeline;
   /** The best index of any kind for what the person set; null where no start was recorded. */
   best(settings: Settings | null, wish?: IndexWish): Best | null;
+  /** Adds what was found of packages or duplicates since the picture was made. */
+  learn(findings: Findings): void;
   /** The spans that a prefetch artifact of such an index lists, by layer. */
   prefetch(order: PrefetchOrder): LayerSpans[];
   svg(settings: Settings | null, axis: Axis, title?: string): string;
@@ -95,8 +98,9 @@ export function createPicture(
     planner: createPlanner({ ...input, layers }),
   };
   const { planner } = source;
+  let known = findings;
   let model: BlameModel | undefined;
-  const blame = (): BlameModel => (model ??= createBlame(source.input, planner, findings));
+  const blame = (): BlameModel => (model ??= createBlame(source.input, planner, known));
 
   /** What the host was told at the start, and over it what the person set. */
   function optionsFor(settings: Settings | null): PlanOptions {
@@ -143,7 +147,7 @@ export function createPicture(
   }
 
   return {
-    ...entryList(source, findings.owners),
+    ...entryList(source, () => known.packages),
     overview,
     best: (settings, wish = {}) => planner.plan({ ...optionsFor(settings), best: wish }).best,
     prefetch,
@@ -154,6 +158,10 @@ export function createPicture(
     listFolder: folderPages(source),
     blame: (asked) => blame().blame(asked),
     folder: (query) => blame().folder(query),
+    learn(more) {
+      known = { ...known, ...more };
+      model = undefined;
+    },
     timeline(settings) {
       const { plan, spanSize, prefetched } = overview(settings);
       const { minLayerSize, network } = plan;

@@ -27,6 +27,7 @@ test('the VSIX holds what it should and nothing else', () => {
       'extension/LICENSE.txt',
       'extension/changelog.md',
       'extension/dist/extension.js',
+      'extension/dist/findings-worker.js',
       'extension/dist/icon.png',
       'extension/dist/layer-worker.js',
       'extension/dist/line.js',

@@ -78,6 +78,7 @@ export async function openPage(browser: Browser, bundle: string, options: OpenOp
     },
     {
       ...pictureHandlers(options.picture),
+      find: none,
       comparables: () => ({ list: [] }),
       compare: () => Promise.reject(new Error('There is nothing to compare with.')),
       recommend: ({ settings }) => ({ best: options.picture().best(settings), build: [] }),

@@ -43,6 +43,7 @@ function handlers(part: Partial<Handlers> = {}): Handlers {
     listFolder: unexpected,
     folder: unexpected,
     blame: unexpected,
+    find: unexpected,
     timeline: unexpected,
     comparables: unexpected,
     compare: unexpected,

@@ -14,6 +14,7 @@ import type { Line, Services } from '../services';
 import { readSettings, type Settings } from '../settings';
 import { factsOf, type Analysis, type DockerfileOrigin, type Opened } from '../store';
 import type { Task } from '../tasks';
+import { LayerFindings } from './findings';
 import { connect, registryOptions } from './reach';
 
 /** Reads an image: opens it, scans its layers, lays the recorded starts on them if there are any, and draws the picture. */
@@ -37,7 +38,12 @@ export async function inspect(services: Services, key: string, task: Task): Prom
   }
   const known = services.store.get(key);
   const traces = known?.traces ?? (await existing(traceFile(services, key)));
-  const parts = { image, layers, dockerfile: known?.dockerfile };
+  const readable = layers.map((result) => ({
+    blob: result.layer.blob,
+    scan: 'scan' in result ? result.scan : undefined,
+  }));
+  const findings = new LayerFindings(line.findInThread, readable);
+  const parts = { image, layers, findings, dockerfile: known?.dockerfile };
   try {
     return keep(services, key, await draw(services, { ...parts, traces }), { traces });
   } catch (error) {
@@ -116,12 +122,12 @@ export function planOptions(line: Line, settings: Settings): PlanOptions {
 
 async function draw(
   services: Services,
-  parts: Pick<Opened, 'image' | 'layers'> & {
+  parts: Pick<Opened, 'image' | 'layers' | 'findings'> & {
     traces: readonly string[];
     dockerfile: DockerfileOrigin | undefined;
   },
 ): Promise<Opened> {
-  const { image, layers, traces, dockerfile } = parts;
+  const { image, layers, findings, traces, dockerfile } = parts;
   const line = await services.line();
   const source = await readDockerfile(services, dockerfile);
   const model = source && line.parseDockerfile(source.text);
@@ -151,12 +157,13 @@ async function draw(
     mapping,
     runs: mappings,
   };
-  const picture = line.createPicture(input, planOptions(line, readSettings()));
+  const picture = line.createPicture(input, planOptions(line, readSettings()), 0, findings.known);
   const hidden = layers.map(() => 0);
   for (const { layer, bytes } of line.findHidden(entries)) hidden[layer] = (hidden[layer] ?? 0) + bytes;
   return {
     image,
     layers,
+    findings,
     steps,
     lines: layers.map((_, index) => (made[index]?.keyword === 'FROM' ? undefined : made[index]?.startLine)),
     input,

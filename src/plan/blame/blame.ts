@@ -2,7 +2,7 @@
 import type { PlanInput, Planner } from '../plan';
 import { addCosts, entryCosts, noCosts, rounded, type Sum } from './costs';
 import { FolderTree } from './folders';
-import type { Owners } from './packages';
+import { ownerOf, type Owners } from './owners';
 import type { Blame, Costs, Duplicates, FolderCosts, FolderQuery, PackageCosts } from './types';
 import { findHidden } from './waste';
 
@@ -18,7 +18,7 @@ export interface BlameOptions {
 
 /** What takes reading the layers once more, and therefore comes later or not at all. */
 export interface Findings {
-  readonly owners?: Owners | undefined;
+  readonly packages?: Owners | undefined;
   readonly duplicates?: Duplicates | undefined;
 }
 
@@ -43,7 +43,7 @@ export function createBlame(
   function divided(options: BlameOptions): Divided {
     const key = `${options.spanSize} ${options.minLayerSize}`;
     if (last?.key !== key)
-      last = { key, divided: divide(input, planner, hiddenBy, findings.owners, options) };
+      last = { key, divided: divide(input, planner, hiddenBy, findings.packages, options) };
     return last.divided;
   }
 
@@ -107,7 +107,7 @@ function divide(
     entryCosts(scan, touches, fetched, hidden[layer] ?? new Set(), (entry, costs) => {
       addCosts(sum, costs);
       folders.add(scan, entry, costs);
-      const owner = owners?.ownerOf(layer, entry);
+      const owner = owners && ownerOf(owners, layer, entry);
       addCosts((owner === undefined ? undefined : byPackage?.[owner]) ?? unowned, costs);
     });
     return sum;
@@ -129,7 +129,7 @@ function packageRows(owners: Owners, sums: readonly Sum[], unowned: Sum): Packag
   );
 }
 
-function notesOf({ layers, mapping }: PlanInput, { owners, duplicates }: Findings): string[] {
+function notesOf({ layers, mapping }: PlanInput, { packages, duplicates }: Findings): string[] {
   const unread = layers.filter(({ scan }) => scan === undefined).length;
   return [
     ...(mapping ? [] : ['Without a recorded start nothing counts as touched.']),
@@ -138,7 +138,7 @@ function notesOf({ layers, mapping }: PlanInput, { owners, duplicates }: Finding
       : [
           `${unread} of ${layers.length} layers could not be read: they stand as a whole, and nothing in them is known.`,
         ]),
-    ...(owners?.notes ?? ['The package databases were not read.']),
+    ...(packages?.notes ?? ['The package databases were not read.']),
     ...(duplicates ? [] : ['Contents were not compared, so duplicates are not known.']),
   ];
 }

@@ -1,9 +1,7 @@
 /** Files of the same content in an image. */
 import { createHash } from 'node:crypto';
-import type { Bytes } from '../../layer/bytes';
 import { readContents } from '../../layer/contents';
-import type { LayerScan } from '../../layer/types';
-import type { OnProgress } from '../../progress';
+import type { ReadableLayer, ReadOptions } from './packages';
 import type { DuplicateGroup, Duplicates } from './types';
 import { findHidden } from './waste';
 
@@ -19,8 +17,8 @@ const COPIES = 20;
  * @param layers lowest first
  */
 export async function findDuplicates(
-  layers: readonly { readonly scan?: LayerScan | undefined; readonly blob: Bytes }[],
-  { signal, onProgress }: { signal?: AbortSignal | undefined; onProgress?: OnProgress | undefined } = {},
+  layers: readonly ReadableLayer[],
+  { signal, onProgress }: ReadOptions = {},
 ): Promise<Duplicates> {
   const hidden = new Set(
     findHidden(layers.map(({ scan }) => scan?.entries)).map(({ layer, entry }) => `${layer}:${entry}`),

@@ -3,19 +3,25 @@ import { LensError } from '../../errors';
 import type { Bytes } from '../../layer/bytes';
 import { readContents } from '../../layer/contents';
 import type { LayerScan } from '../../layer/types';
+import type { OnProgress } from '../../progress';
 import { ImageTree } from '../../trace/tree';
 import { apkDatabase } from './apk';
 import { dpkgDatabase } from './dpkg';
 import { npmDatabase, pipDatabase } from './languages';
 import { rpmDatabase } from './rpm';
+import type { Owners } from './owners';
 import type { Package } from './types';
 
-export interface Owners {
-  readonly packages: readonly Package[];
-  /** Index into `packages`; undefined for what no package claims. */
-  ownerOf(layer: number, entry: number): number | undefined;
-  /** What could not be read, in sentences. */
-  readonly notes: readonly string[];
+/** A layer whose contents can be read again. */
+export interface ReadableLayer {
+  readonly scan?: LayerScan | undefined;
+  readonly blob: Bytes;
+}
+
+/** What long reading takes and tells. */
+export interface ReadOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: OnProgress | undefined;
 }
 
 /** A package with what it says is its own. */
@@ -51,26 +57,26 @@ const LARGEST = 256 << 20;
  * @param layers lowest first
  */
 export async function findOwners(
-  layers: readonly { readonly scan?: LayerScan | undefined; readonly blob: Bytes }[],
-  signal?: AbortSignal,
+  layers: readonly ReadableLayer[],
+  { signal, onProgress }: ReadOptions = {},
 ): Promise<Owners> {
   const tree = new ImageTree(layers.map(({ scan }) => scan?.entries));
   const paths = Array.from(tree.all(), ({ path }) => path);
   const wanted = paths.filter((path) => DATABASES.some(([, database]) => database.wants(path)));
-  const files = await readAll(layers, tree, wanted, signal);
+  const files = await readAll(layers, tree, wanted, { signal, onProgress });
 
   const packages: Package[] = [];
-  const owner = layers.map(() => new Map<number, number>());
+  const claims = layers.map(({ scan }) => new Uint32Array(scan?.entries.length ?? 0));
   const notes: string[] = [];
   for (const [name, database] of DATABASES) {
     try {
       for (const { package: found, paths: owned } of database.read(files, paths)) {
-        const index = packages.push(found) - 1;
+        const claim = packages.push(found);
         for (const path of owned) {
           const place = tree.resolve(path, false);
           if (place.found !== 'file') continue;
-          const claimed = owner[place.layer];
-          if (claimed && !claimed.has(place.entry)) claimed.set(place.entry, index);
+          const claimed = claims[place.layer];
+          if (claimed?.[place.entry] === 0) claimed[place.entry] = claim;
         }
       }
     } catch (error) {
@@ -78,19 +84,21 @@ export async function findOwners(
       notes.push(`The ${name} database could not be read: ${error.message}`);
     }
   }
-  return { packages, ownerOf: (layer, entry) => owner[layer]?.get(entry), notes };
+  return { packages, claims, notes };
 }
 
 async function readAll(
-  layers: readonly { readonly scan?: LayerScan | undefined; readonly blob: Bytes }[],
+  layers: readonly ReadableLayer[],
   tree: ImageTree,
   paths: readonly string[],
-  signal: AbortSignal | undefined,
+  { signal, onProgress }: ReadOptions,
 ): Promise<Map<string, Buffer>> {
   const wanted = layers.map(() => new Map<number, string[]>());
+  let [done, total] = [0, 0];
   for (const path of paths) {
     const found = tree.resolve(`/${path}`);
     if (found.found !== 'file' || found.size > LARGEST) continue;
+    total += found.size;
     const names = wanted[found.layer]?.get(found.entry);
     if (names) names.push(path);
     else wanted[found.layer]?.set(found.entry, [path]);
@@ -102,6 +110,8 @@ async function readAll(
     let pieces: Uint8Array[] = [];
     for await (const { entry, bytes, last } of readContents(scan, blob, [...entries.keys()], signal)) {
       pieces.push(bytes);
+      done += bytes.length;
+      onProgress?.({ step: 'Reading the package databases', done, total, unit: 'bytes' });
       if (!last) continue;
       const whole = Buffer.concat(pieces);
       pieces = [];

@@ -96,6 +96,10 @@ export interface Blame {
   readonly notes: readonly string[];
 }
 
+/** What takes reading the layers once more. */
+export const FINDINGS = ['packages', 'duplicates'] as const;
+export type Finding = (typeof FINDINGS)[number];
+
 /** A stretch of the treemap: a folder and what lies below it. */
 export interface FolderQuery {
   /** Without a slash at either end; empty for the root. */

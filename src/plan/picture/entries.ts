@@ -1,6 +1,6 @@
 /** The files as a list: filtered, sorted, a page at a time; of one layer or of all. */
 import type { LayerScan } from '../../layer/types';
-import type { Owners } from '../blame/packages';
+import { ownerOf, type Owners } from '../blame/owners';
 import type { LayerTouches } from '../touches';
 import { nameTable } from './names';
 import { orderBy } from './order';
@@ -36,7 +36,8 @@ interface Part {
 /** Above every other key: never. */
 const NEVER = 2 ** 47;
 
-export function entryList(source: Source, owners: Owners | undefined): EntryList {
+/** @param owners asked at each query: packages are found later than the picture is made */
+export function entryList(source: Source, owners: () => Owners | undefined): EntryList {
   const parts: Part[] = [];
   let length = 0;
   source.input.layers.forEach(({ scan }, layer) => {
@@ -44,7 +45,8 @@ export function entryList(source: Source, owners: Owners | undefined): EntryList
     parts.push({ layer, base: length, scan, touches: layerOf(source, layer).touches });
     length += scan.entries.length;
   });
-  let last: { readonly key: string; readonly ids: Uint32Array } | undefined;
+  let last:
+    { readonly key: string; readonly owners: Owners | undefined; readonly ids: Uint32Array } | undefined;
 
   function partOf(id: number): Part | undefined {
     return parts.findLast((part) => part.base <= id);
@@ -61,17 +63,18 @@ export function entryList(source: Source, owners: Owners | undefined): EntryList
       filter.sort,
       filter.descending,
     ]);
-    if (last?.key === key) return last.ids;
+    const known = owners();
+    if (last?.key === key && last.owners === known) return last.ids;
     if (filter.layer !== null) layerOf(source, filter.layer);
     const wanted = parts.filter(({ layer }) => filter.layer === null || filter.layer === layer);
     const ids = Uint32Array.from(
       wanted.flatMap((part) =>
-        candidates(part, filter, ownedBy(owners, filter.package)).map((entry) => part.base + entry),
+        candidates(part, filter, ownedBy(known, filter.package)).map((entry) => part.base + entry),
       ),
     );
     const sorted = filter.sort === 'archive' ? ids : orderBy(ids, keyOf(filter.sort, wanted));
     if (filter.descending) sorted.reverse();
-    last = { key, ids: sorted };
+    last = { key, owners: known, ids: sorted };
     return sorted;
   }
 
@@ -131,7 +134,7 @@ function ownedBy(
   if (wanted === null) return undefined;
   if (owners === undefined) return () => wanted === '';
   const index = owners.packages.findIndex((one) => packageKey(one) === wanted);
-  return (layer, entry) => (owners.ownerOf(layer, entry) ?? -1) === index;
+  return (layer, entry) => (ownerOf(owners, layer, entry) ?? -1) === index;
 }
 
 function candidates(

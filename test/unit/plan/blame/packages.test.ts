@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { findDuplicates } from '../../../../src/plan/blame/duplicates';
+import { ownerOf } from '../../../../src/plan/blame/owners';
 import { findOwners } from '../../../../src/plan/blame/packages';
 import { layerOf, type TestFile, type TestLayer } from '../../../support/images';
 
@@ -11,7 +12,7 @@ async function ownersOf(layers: readonly TestLayer[]): Promise<Record<string, st
   return Object.fromEntries(
     layers.flatMap(({ scan }, layer) =>
       Array.from({ length: scan.entries.length }, (_, entry): [string, string] => {
-        const found = owners.packages[owners.ownerOf(layer, entry) ?? -1];
+        const found = owners.packages[ownerOf(owners, layer, entry) ?? -1];
         return [scan.entries.name(entry), found ? `${found.manager} ${found.name} ${found.version}` : ''];
       }).filter(([, owner]) => owner !== ''),
     ),
@@ -67,7 +68,7 @@ describe('packages', () => {
       await layerOf([file('lib/ld-musl.so.1', 'new'), file('lib/apk/db/installed', installed('1.2.4'))]),
     ];
     const owners = await findOwners(layers);
-    assert.deepEqual([owners.ownerOf(0, 0), owners.ownerOf(1, 0)], [undefined, 0]);
+    assert.deepEqual([ownerOf(owners, 0, 0), ownerOf(owners, 1, 0)], [undefined, 0]);
     assert.equal(owners.packages[0]?.version, '1.2.4');
   });
 
