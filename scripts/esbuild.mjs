@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 
 /** Modules that are bundles of their own and are loaded on first use: `import('../line')` becomes `require('./line.js')`. */
-const LAZY = new Set(['line', 'snapshotter']);
+const LAZY = new Set(['line', 'snapshotter', 'kubernetes']);
 
 /** Keeps the imports of lazily loaded bundles out of the bundle that asks for them. */
 const lazyBundles = {
@@ -69,6 +69,7 @@ export function productBundles({ minify }) {
     { ...node, minify, entryPoints: { extension: 'src/extension.ts' }, outdir: 'dist' },
     { ...node, minify, entryPoints: { line: 'src/line.ts' }, outdir: 'dist' },
     { ...node, minify, entryPoints: { snapshotter: 'src/snapshotter.ts' }, outdir: 'dist' },
+    { ...node, minify, entryPoints: { kubernetes: 'src/kubernetes.ts' }, outdir: 'dist' },
     { ...node, minify, entryPoints: { 'layer-worker': 'src/layer/worker.ts' }, outdir: 'dist' },
     { ...node, minify, entryPoints: { 'findings-worker': 'src/plan/blame/worker.ts' }, outdir: 'dist' },
     {

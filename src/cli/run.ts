@@ -3,6 +3,7 @@ import { commandHelp, EXIT, UsageError, type Command, type ExitCode } from './co
 import { cleanCommand } from './clean';
 import { clusterDoctorCommand } from './cluster-doctor';
 import { clusterManifestsCommand } from './cluster-manifests';
+import { clusterMeasureCommand } from './cluster-measure';
 import { configCommand } from './config';
 import { gateCommand } from './gate';
 import { getCommand } from './get';
@@ -38,6 +39,7 @@ const COMMANDS: readonly Command[] = [
   lintConfigCommand,
   clusterDoctorCommand,
   clusterManifestsCommand,
+  clusterMeasureCommand,
 ];
 
 /** Runs one command line to its exit code. Nothing is thrown: every failure becomes a sentence on stderr. */

@@ -98,7 +98,7 @@ function kustomization(rest: Yaml): string {
 }
 
 /** A tag may name something else tomorrow, on a part of the nodes. */
-function pinned(image: string): string {
+export function pinned(image: string): string {
   if (/@sha256:[0-9a-f]{64}$/.test(image)) return image;
   throw new LensError(
     'cluster/unpinned-image',
@@ -234,7 +234,7 @@ export function comparisonPod(
   variant: Variant,
   image: string,
   port: number | undefined,
-): { metadata: Yaml; spec: Yaml } {
+): { metadata: { readonly labels: Readonly<Record<string, string>> }; spec: Yaml } {
   const isLazy = variant === 'with';
   const labels = { ...MANAGED_BY, 'app.kubernetes.io/name': `soci-compare-${variant}` };
   const probe = port === undefined ? undefined : { tcpSocket: { port } };
@@ -273,7 +273,7 @@ function deployment(variant: Variant, image: string, port: number | undefined): 
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
-    metadata: { name, labels: metadata['labels'] },
+    metadata: { name, labels: metadata.labels },
     spec: {
       replicas: 1,
       selector: { matchLabels: { 'app.kubernetes.io/name': name } },

@@ -29,6 +29,7 @@ test('the VSIX holds what it should and nothing else', () => {
       'extension/dist/extension.js',
       'extension/dist/findings-worker.js',
       'extension/dist/icon.png',
+      'extension/dist/kubernetes.js',
       'extension/dist/layer-worker.js',
       'extension/dist/line.js',
       'extension/dist/snapshotter.js',

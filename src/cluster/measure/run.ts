@@ -1,0 +1,148 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LensError } from '../../errors';
+import type { OnProgress } from '../../progress';
+import { ask, type Cluster, createPod, statusOf } from './access';
+import { clearingPod, MEASURE_LABEL, type ClearWish, type MeasurePlan } from './plan';
+import { followStart } from './start';
+import type { FailedStart, Measurement, Start } from './types';
+
+/** Milliseconds between two looks whether a pod is gone or done. */
+const LOOK = 100;
+/** Milliseconds after which a pod that does not go is removed without waiting for its node. */
+const PATIENCE = 20_000;
+/** Milliseconds for all of the cleaning up. */
+const CLEANING = 60_000;
+/** What ends the whole measure, not one start of it. */
+const FATAL: ReadonlySet<string> = new Set([
+  'cluster/unreachable',
+  'cluster/not-signed-in',
+  'cluster/no-rights',
+  'cluster/refused',
+]);
+
+/**
+ * Does what a plan says, one start after the other, and takes everything away again, also when it fails or is aborted.
+ *
+ * @throws LensError the first start's error when a variant never came up, `cluster/left-behind` when something could not be
+ * removed, and what {@link ask} does
+ */
+export async function runMeasure(
+  cluster: Cluster,
+  plan: MeasurePlan,
+  { signal, onProgress }: { readonly signal: AbortSignal; readonly onProgress?: OnProgress },
+): Promise<Measurement> {
+  const starts: Start[] = [];
+  const failed: FailedStart[] = [];
+  const { wish } = plan;
+  try {
+    for (const [node, images] of plan.cleared) {
+      onProgress?.({ step: `Removing the image from ${node}` });
+      if (wish.clear) await clearImages(cluster, plan, node, images, wish.clear, signal);
+    }
+    for (const [done, planned] of plan.starts.entries()) {
+      const { variant, round, node } = planned;
+      const step = `Round ${round} of ${wish.rounds}, ${variant} SOCI, on ${node}`;
+      const total = plan.starts.length;
+      onProgress?.({ step, done, total });
+      try {
+        const onStage = (stage: string) => onProgress?.({ step: `${step}: ${stage}`, done, total });
+        starts.push(await followStart(cluster, planned, { timeout: wish.timeout, signal, onStage }));
+      } catch (error) {
+        if (!(error instanceof LensError) || FATAL.has(error.code)) throw error;
+        failed.push({ variant, round, node, error });
+        // With its only node gone, there is nowhere left to measure.
+        if (wish.clear && error.code === 'cluster/node-gone') break;
+      }
+      await removePod(cluster, planned.pod.metadata.name, signal);
+      if (wish.clear) {
+        const image = variant === 'with' ? wish.indexed : wish.plain;
+        await clearImages(cluster, plan, node, [image], wish.clear, signal);
+      }
+    }
+  } finally {
+    onProgress?.({ step: 'Cleaning up' });
+    await removeAll(cluster, plan.id);
+  }
+  for (const variant of ['without', 'with']) {
+    const error = failed.find((one) => one.variant === variant)?.error;
+    if (error && !starts.some((one) => one.variant === variant)) throw error;
+  }
+  return { starts, failed, asksReady: wish.port !== undefined };
+}
+
+async function clearImages(
+  cluster: Cluster,
+  { id }: MeasurePlan,
+  node: string,
+  images: readonly string[],
+  clear: ClearWish,
+  signal: AbortSignal,
+): Promise<void> {
+  const { core, namespace } = cluster;
+  for (const image of images) {
+    const pod = clearingPod(id, node, image, clear);
+    const { name } = pod.metadata;
+    await createPod(cluster, pod, signal);
+    for (;;) {
+      const { status } = await ask(cluster, () => core.readNamespacedPod({ name, namespace }), signal);
+      if (status?.phase === 'Succeeded') break;
+      const waiting = status?.containerStatuses?.[0]?.state?.waiting;
+      if (status?.phase === 'Failed' || /ErrImage|ImagePullBackOff|Error$/.test(waiting?.reason ?? '')) {
+        throw new LensError(
+          'cluster/cannot-clear',
+          `The image could not be removed from ${node}: ${waiting?.message ?? status?.message ?? 'crictl failed'}.`,
+          'See that the image of --clear-with has crictl, and that --containerd-socket is where containerd listens.',
+        );
+      }
+      await sleep(LOOK, undefined, { signal });
+    }
+    await removePod(cluster, name, signal);
+  }
+}
+
+/** Removes a pod and waits until it is gone, since its image is in use until then. */
+async function removePod(cluster: Cluster, name: string, signal: AbortSignal): Promise<void> {
+  const { core, namespace } = cluster;
+  const remove = (gracePeriodSeconds: number) =>
+    absentIs(() => core.deleteNamespacedPod({ name, namespace, gracePeriodSeconds }));
+  const isThere = () => absentIs(() => core.readNamespacedPod({ name, namespace }));
+  await ask(cluster, () => remove(1), signal);
+  const since = performance.now();
+  let forced = false;
+  while (await ask(cluster, isThere, signal)) {
+    // A node that is gone never says that its pod has ended.
+    if (!forced && performance.now() - since > PATIENCE) {
+      forced = true;
+      await ask(cluster, () => remove(0), signal);
+    }
+    await sleep(LOOK, undefined, { signal });
+  }
+}
+
+/** Undefined for what is not there. */
+async function absentIs<T>(call: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await call();
+  } catch (error) {
+    if (statusOf(error) === 404) return undefined;
+    throw error;
+  }
+}
+
+/** Removes every pod of a measure. Takes its own time: what aborted the measure must not keep it from cleaning up. */
+async function removeAll(cluster: Cluster, id: string): Promise<void> {
+  const { core, namespace, context } = cluster;
+  const signal = AbortSignal.timeout(CLEANING);
+  const labelSelector = `${MEASURE_LABEL}=${id}`;
+  try {
+    const { items } = await ask(cluster, () => core.listNamespacedPod({ namespace, labelSelector }), signal);
+    await Promise.all(items.map(({ metadata }) => removePod(cluster, metadata?.name ?? '', signal)));
+  } catch (error) {
+    throw new LensError(
+      'cluster/left-behind',
+      `Pods of this measure may be left in namespace ${namespace} of context ${context}; they end by themselves.`,
+      `Remove them: kubectl --context ${context} --namespace ${namespace} delete pods --selector ${labelSelector}`,
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,99 @@
+import type { Variant } from '../manifests';
+import { type Measurement, STAGES, type Stage, type Start } from './types';
+
+/** Middle and spread of one figure over the rounds, in milliseconds. */
+export interface Spread {
+  readonly median: number;
+  readonly least: number;
+  readonly most: number;
+  /** How many starts it was seen in. */
+  readonly count: number;
+}
+
+export interface MeasureRow {
+  /** `pull` is what the node says that pulling took; the others are when a step was seen, from the order to start. */
+  readonly figure: 'pull' | Stage;
+  readonly without: Spread | undefined;
+  readonly with: Spread | undefined;
+}
+
+/** Clocks further apart than this are told of, in milliseconds. */
+const SKEW = 3000;
+
+export function summarize({ starts }: Measurement): MeasureRow[] {
+  const row = (figure: MeasureRow['figure'], of: (start: Start) => number | undefined): MeasureRow => {
+    const spread = (variant: Variant) =>
+      spreadOf(starts.filter((start) => start.variant === variant).flatMap((start) => of(start) ?? []));
+    return { figure, without: spread('without'), with: spread('with') };
+  };
+  return [
+    row('pull', ({ pullTook }) => pullTook),
+    ...STAGES.map((stage) => row(stage, ({ seen }) => seen[stage])),
+  ];
+}
+
+function spreadOf(values: readonly number[]): Spread | undefined {
+  const sorted = [...values].sort((a, b) => a - b);
+  const [least] = sorted;
+  const most = sorted.at(-1);
+  if (least === undefined || most === undefined) return undefined;
+  const half = sorted.length / 2;
+  const median = ((sorted[Math.ceil(half) - 1] ?? least) + (sorted[Math.floor(half)] ?? most)) / 2;
+  return { median, least, most, count: sorted.length };
+}
+
+const FIGURES: Readonly<Record<MeasureRow['figure'], string>> = {
+  pull: 'Pulling, as the node says',
+  scheduled: 'Scheduled',
+  pulling: 'Pulling begins',
+  pulled: 'Pulled',
+  created: 'Created',
+  started: 'Started',
+  ready: 'Ready',
+};
+
+/** Head and rows of the table: seconds, `median (least–most)`, and how many times faster the indexed image is. */
+export function measureTable(measurement: Measurement): { head: string[]; rows: string[][] } {
+  const rows = summarize(measurement).map(({ figure, without, with: indexed }) => [
+    FIGURES[figure],
+    cell(without),
+    cell(indexed),
+    without && indexed && indexed.median > 0 ? `${(without.median / indexed.median).toFixed(1)} ×` : '',
+  ]);
+  return { head: ['Seconds', 'without SOCI', 'with SOCI', 'faster'], rows };
+}
+
+function cell(spread: Spread | undefined): string {
+  if (!spread) return 'not seen';
+  const seconds = (milliseconds: number) => (milliseconds / 1000).toFixed(1);
+  return `${seconds(spread.median)} (${seconds(spread.least)}–${seconds(spread.most)})`;
+}
+
+/** What has to be known to read the table right. */
+export function measureNotes(measurement: Measurement): string[] {
+  const { starts, failed, asksReady } = measurement;
+  const notes = [
+    asksReady
+      ? '"Pulled" is not "ready": a lazy pull is done when it has barely begun, and the rest travels while the service starts. Compare "Ready".'
+      : 'No port was given, so "Ready" says only that the container runs; a lazy start goes on reading after that. Give --port to see when it serves.',
+  ];
+  const skewed = new Map(
+    starts.flatMap(({ node, clockAhead = 0 }) => (Math.abs(clockAhead) > SKEW ? [[node, clockAhead]] : [])),
+  );
+  for (const [node, ahead] of skewed) {
+    const by = `${(Math.abs(ahead) / 1000).toFixed(0)} s ${ahead > 0 ? 'ahead of' : 'behind'}`;
+    notes.push(`The clock of ${node} is ${by} this machine's; the times above are all by this machine's.`);
+  }
+  const silent = starts.filter(({ seen }) => STAGES.some((stage) => seen[stage] === undefined));
+  if (silent.length > 0)
+    notes.push(
+      `${silent.length} of ${starts.length} starts have steps that no event told of: clusters drop events under load and forget old ones. "Ready" comes from the pod itself.`,
+    );
+  const broken = starts.filter(({ gaps }) => gaps).length;
+  if (broken > 0)
+    notes.push(
+      `In ${broken} starts the connection to the cluster broke; their steps may be seen some seconds late.`,
+    );
+  for (const { error } of failed) notes.push(`${error.message} ${error.advice}`);
+  return notes;
+}

@@ -1,0 +1,410 @@
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { suite, test, type TestContext } from 'node:test';
+import { parse } from 'yaml';
+import { openCluster } from '../../../src/cluster/measure/access';
+import { describeMeasurePlan, type MeasureWish, planMeasure } from '../../../src/cluster/measure/plan';
+import { runMeasure } from '../../../src/cluster/measure/run';
+import { measureNotes, measureTable, summarize } from '../../../src/cluster/measure/summary';
+import { pullDuration } from '../../../src/cluster/measure/timeline';
+import { runInProcess } from '../../support/cli';
+import { lensError } from '../../support/errors';
+import { temporaryFolder } from '../../support/folders';
+import { ApiServer } from '../../support/kubernetes/api-server';
+import { type Fate, Kubelet, request } from '../../support/kubernetes/kubelet';
+
+const NAMESPACE = 'shop';
+const DIGEST = '12'.repeat(32);
+const PLAIN = `host.example/shop@sha256:${DIGEST}`;
+const INDEXED = `host.example/shop-soci@sha256:${DIGEST}`;
+const WISH: MeasureWish = { plain: PLAIN, indexed: INDEXED, port: 8080, rounds: 1, timeout: 20_000 };
+const CLEAR = { image: `host.example/crictl@sha256:${DIGEST}`, socket: '/run/containerd/containerd.sock' };
+/**
+ * A real kube-apiserver, as `kubectl proxy` offers it, in place of the one that is played back: with it the same tests say
+ * whether the played one answers as the real one does.
+ */
+const REAL = process.env['SOCI_LENS_TEST_KUBERNETES'];
+
+/** Each test has a played server of its own; they share a real one. */
+const together = { concurrency: REAL === undefined };
+
+/** A cluster of so many nodes, whose kubelets treat pods as told. */
+async function testCluster(
+  t: TestContext,
+  { nodes = 2, fate }: { readonly nodes?: number; fate?: (image: string, started: number) => Fate } = {},
+) {
+  const played = REAL === undefined ? await ApiServer.start() : undefined;
+  const url = played?.url ?? REAL ?? '';
+  if (!played) await prepareReal(url);
+  const make = (what: string, body: unknown) => request(url, 'POST', what, body);
+  await make('/apis/node.k8s.io/v1/runtimeclasses', {
+    apiVersion: 'node.k8s.io/v1',
+    kind: 'RuntimeClass',
+    metadata: { name: 'soci' },
+    handler: 'soci',
+  });
+  const names = Array.from({ length: nodes }, (_, index) => `node-${index}`);
+  for (const name of names) {
+    await make('/api/v1/nodes', { apiVersion: 'v1', kind: 'Node', metadata: { name } });
+    await setNode(url, name, 'True');
+  }
+  let started = 0;
+  const kubelet = new Kubelet(
+    url,
+    NAMESPACE,
+    ({ spec }) => fate?.(spec.containers[0].image, ++started) ?? {},
+  );
+  t.after(async () => {
+    await kubelet.stop();
+    played?.stop();
+  });
+  const file = path.join(await temporaryFolder(t), 'config');
+  await writeFile(file, kubeconfig(url));
+  return { url, played, kubelet, file, cluster: openCluster({ kubeconfig: file, namespace: NAMESPACE }) };
+}
+
+async function prepareReal(url: string): Promise<void> {
+  const { items } = (await request(url, 'GET', '/api/v1/nodes')) as {
+    items: { metadata: { name: string } }[];
+  };
+  for (const { metadata } of items) await request(url, 'DELETE', `/api/v1/nodes/${metadata.name}`);
+  await request(url, 'DELETE', '/apis/node.k8s.io/v1/runtimeclasses/soci').catch(() => undefined);
+  const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } };
+  await request(url, 'POST', '/api/v1/namespaces', namespace).catch(() => undefined);
+}
+
+function setNode(url: string, name: string, ready: string, images: readonly string[] = []): Promise<unknown> {
+  const conditions = [{ type: 'Ready', status: ready, message: 'kubelet stopped posting node status.' }];
+  const status = { conditions, images: images.map((image) => ({ names: [image], sizeBytes: 1 })) };
+  return request(url, 'PATCH', `/api/v1/nodes/${name}/status`, { status }, 'application/merge-patch+json');
+}
+
+function kubeconfig(server: string): string {
+  return JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name: 'c', cluster: { server, 'insecure-skip-tls-verify': true } }],
+    // A token would go through the proxy to the real one, which does not know it.
+    users: [{ name: 'u', user: REAL === undefined ? { token: 'secret-token' } : {} }],
+    contexts: [
+      { name: 'test', context: { cluster: 'c', user: 'u' } },
+      { name: 'prod', context: { cluster: 'c', user: 'u' } },
+    ],
+    'current-context': 'test',
+  });
+}
+
+const anySignal = () => new AbortController().signal;
+
+/** Plans and measures, then sees that nothing of it is left. */
+async function measure(
+  { cluster, url }: Awaited<ReturnType<typeof testCluster>>,
+  wish: Partial<MeasureWish> = {},
+  signal = anySignal(),
+) {
+  try {
+    const plan = await planMeasure(cluster, { ...WISH, ...wish });
+    return await runMeasure(cluster, plan, { signal });
+  } finally {
+    assert.deepEqual(await podsOf(url), [], 'every pod is gone again');
+  }
+}
+
+async function podsOf(url: string): Promise<string[]> {
+  const { items } = (await request(url, 'GET', `/api/v1/namespaces/${NAMESPACE}/pods`)) as {
+    items: { metadata: { name: string } }[];
+  };
+  return items.map(({ metadata }) => metadata.name);
+}
+
+suite('a measure on a cluster', together, () => {
+  test('both variants, turn and turn about, each on a fresh node; every step with its time and spread', async (t) => {
+    const there = await testCluster(t, {
+      nodes: 5,
+      fate: (image) => ({ pullTook: image === PLAIN ? '1m2.5s' : '850ms', step: image === PLAIN ? 60 : 5 }),
+    });
+    await setNode(there.url, 'node-0', 'True', [PLAIN]);
+    const plan = await planMeasure(there.cluster, { ...WISH, rounds: 2 });
+    assert.deepEqual(
+      plan.starts.map(({ node, variant }) => `${node} ${variant}`),
+      ['node-1 without', 'node-2 with', 'node-3 with', 'node-4 without'],
+    );
+    const measurement = await measure(there, { rounds: 2 });
+    assert.deepEqual(there.kubelet.images, [PLAIN, INDEXED, INDEXED, PLAIN]);
+    const rows = summarize(measurement);
+    const pull = rows.find(({ figure }) => figure === 'pull');
+    assert.deepEqual([pull?.without?.median, pull?.with?.median], [62_500, 850]);
+    for (const { seen } of measurement.starts) {
+      const times = [seen.scheduled, seen.pulling, seen.pulled, seen.created, seen.started, seen.ready];
+      assert.ok(
+        times.every((time) => time !== undefined && time > 0),
+        JSON.stringify(seen),
+      );
+    }
+    const ready = rows.find(({ figure }) => figure === 'ready');
+    assert.ok(ready?.without && ready.with && ready.without.least > ready.with.least);
+    assert.deepEqual([ready.without.count, ready.with.count], [2, 2]);
+    const { rows: table } = measureTable(measurement);
+    assert.deepEqual(
+      [table[0]?.[0], table[0]?.[1], table[0]?.[3]],
+      ['Pulling, as the node says', '62.5 (62.5–62.5)', '73.5 ×'],
+    );
+    assert.match(measureNotes(measurement)[0] ?? '', /"Pulled" is not "ready"/);
+  });
+
+  test('one node whose image is removed after each start, and before the first where it was there', async (t) => {
+    const there = await testCluster(t, { nodes: 1 });
+    await setNode(there.url, 'node-0', 'True', [INDEXED]);
+    const plan = await planMeasure(there.cluster, { ...WISH, clear: CLEAR });
+    assert.match(describeMeasurePlan(there.cluster, plan), new RegExp(`^- ${INDEXED} on node-0`, 'm'));
+    await measure(there, { clear: CLEAR });
+    assert.deepEqual(there.kubelet.images, [CLEAR.image, PLAIN, CLEAR.image, INDEXED, CLEAR.image]);
+  });
+
+  test('events that expired and a clock that is off are said; the times hold', async (t) => {
+    const there = await testCluster(t, {
+      fate: (image) => (image === PLAIN ? { silent: true } : { clockAhead: 3_600_000 }),
+    });
+    const measurement = await measure(there);
+    const [without, indexed] = measurement.starts;
+    assert.deepEqual(Object.keys(without?.seen ?? {}), ['ready']);
+    assert.ok((indexed?.seen.ready ?? Infinity) < 10_000, 'an hour of skew is in no time');
+    const notes = measureNotes(measurement).join('\n');
+    assert.match(notes, /clock of node-1 is 3[56]\d\d s ahead/);
+    assert.match(notes, /1 of 2 starts have steps that no event told of/);
+    assert.equal(measureTable(measurement).rows[1]?.[1], 'not seen');
+  });
+
+  test('a watch that breaks, and a history that is forgotten meanwhile, are made up for', async (t) => {
+    if (REAL !== undefined) {
+      t.skip('a real server is not broken on purpose');
+      return;
+    }
+    const there = await testCluster(t, {
+      fate: () => ({
+        during: () => {
+          there.played?.breakWatches({ forget: true });
+          return Promise.resolve();
+        },
+      }),
+    });
+    const { starts } = await measure(there);
+    assert.ok(starts.every(({ seen }) => seen.pulled !== undefined && seen.ready !== undefined));
+  });
+});
+
+suite('a measure that goes wrong leaves nothing behind', together, () => {
+  const failures: readonly [name: string, fate: Fate, code: string, message: RegExp][] = [
+    [
+      'an image that does not come',
+      { pullError: 'unauthorized' },
+      'pod-failed',
+      /ErrImagePull: unauthorized/,
+    ],
+    ['an image that was there', { warm: true }, 'not-cold', /on the node already/],
+    [
+      'a node without the runtime',
+      { sandboxError: 'failed to get sandbox runtime: no runtime for "soci" is configured' },
+      'no-runtime',
+      /no runtime for "soci"/,
+    ],
+    ['a container that ends', { exit: 3 }, 'pod-failed', /ended with 3/],
+  ];
+  for (const [name, fate, code, message] of failures) {
+    test(name, async (t) => {
+      const there = await testCluster(t, { fate: (_, count) => (count === 1 ? fate : {}) });
+      await assert.rejects(measure(there), lensError(`cluster/${code}`, message));
+      // The other variant had its turn all the same.
+      assert.deepEqual(there.kubelet.images, [PLAIN, INDEXED]);
+    });
+  }
+
+  test('a node that goes away in the middle', async (t) => {
+    const there = await testCluster(t, {
+      fate: (image) => (image === INDEXED ? { during: () => leave('node-1') } : {}),
+    });
+    const leave = async (node: string) => {
+      await request(there.url, 'DELETE', `/api/v1/nodes/${node}`);
+    };
+    await assert.rejects(
+      measure(there),
+      lensError('cluster/node-gone', /with SOCI on node-1 .* removed from the cluster/),
+    );
+  });
+
+  test('single starts that fail are told of, and the others count: a silent node, a pod removed, one never ready', async (t) => {
+    const there = await testCluster(t, {
+      nodes: 6,
+      fate: (_, count) =>
+        [
+          { during: () => setNode(there.url, 'node-0', 'Unknown').then(() => undefined) },
+          {},
+          { during: removeOne },
+          {},
+          { stuck: true },
+          {},
+        ][count - 1] ?? {},
+    });
+    const removeOne = async () => {
+      const [name] = await podsOf(there.url);
+      await request(there.url, 'DELETE', `/api/v1/namespaces/${NAMESPACE}/pods/${name}`, {
+        gracePeriodSeconds: 1,
+      });
+    };
+    const { starts, failed } = await measure(there, { rounds: 3, timeout: 1000 });
+    assert.equal(starts.length, 3);
+    assert.deepEqual(
+      failed.map(({ error }) => error.code),
+      ['cluster/node-gone', 'cluster/pod-gone', 'cluster/not-ready-in-time'],
+    );
+    assert.match(failed[2]?.error.message ?? '', /last step seen is started/);
+  });
+
+  test('an abort while it pulls', async (t) => {
+    const stop = new AbortController();
+    const there = await testCluster(t, {
+      fate: () => ({
+        during: () => {
+          stop.abort();
+          return Promise.resolve();
+        },
+      }),
+    });
+    await assert.rejects(measure(there, {}, stop.signal), { name: 'AbortError' });
+  });
+});
+
+suite('before anything is written', together, () => {
+  test('rights that are missing are named, each verb with its resource', async (t) => {
+    if (REAL !== undefined) {
+      t.skip('the real one is asked as its administrator');
+      return;
+    }
+    const there = await testCluster(t);
+    for (const right of ['create pods', 'watch events']) there.played?.denied.add(right);
+    await assert.rejects(
+      measure(there),
+      lensError('cluster/no-rights', /create pods in namespace shop, watch events in namespace shop\.$/),
+    );
+    assert.deepEqual(there.kubelet.images, []);
+    // And where the review says yes and the call is refused all the same.
+    there.played?.denied.clear();
+    const plan = await planMeasure(there.cluster, WISH);
+    there.played?.denied.add('watch pods');
+    await assert.rejects(
+      runMeasure(there.cluster, plan, { signal: anySignal() }),
+      lensError('cluster/no-rights', /refuses it to context test/),
+    );
+  });
+
+  test('too few fresh nodes, a node that is not there, no runtime class', async (t) => {
+    const there = await testCluster(t);
+    const plan = (wish: Partial<MeasureWish>) => planMeasure(there.cluster, { ...WISH, ...wish });
+    await assert.rejects(
+      plan({ rounds: 2 }),
+      lensError('cluster/too-few-nodes', /2 rounds need 4 nodes .*; 2 of 2 are/),
+    );
+    await assert.rejects(plan({ clear: { ...CLEAR, node: 'x' } }), lensError('cluster/no-node', /node x/));
+    await request(there.url, 'DELETE', '/apis/node.k8s.io/v1/runtimeclasses/soci', {});
+    await assert.rejects(plan({}), lensError('cluster/no-runtime-class', /RuntimeClass soci/));
+  });
+
+  test('no cluster, no such context, no kubeconfig, a server that does not answer', async (t) => {
+    const dir = await temporaryFolder(t);
+    const file = path.join(dir, 'config');
+    const open = (context?: string) => openCluster({ kubeconfig: file, context });
+    assert.throws(() => open(), lensError('cluster/bad-kubeconfig', /cannot be read/));
+    await writeFile(file, kubeconfig('http://127.0.0.1:1'));
+    assert.throws(() => open('dev'), lensError('cluster/no-context', /no context dev/));
+    assert.equal(open('prod').context, 'prod');
+    await assert.rejects(
+      planMeasure(open(), WISH),
+      lensError('cluster/unreachable', /test at http:\/\/127\.0\.0\.1:1 does not answer/),
+    );
+    await writeFile(file, '{"apiVersion":"v1","kind":"Config"}');
+    assert.throws(() => open(), lensError('cluster/no-cluster', /names a cluster/));
+  });
+
+  test('the diff names context and server first, has each pod whole, and no secret', async (t) => {
+    const there = await testCluster(t);
+    const plan = await planMeasure(there.cluster, WISH);
+    const diff = describeMeasurePlan(there.cluster, plan);
+    assert.match(diff, new RegExp(`^Context {4}test\nServer {5}${there.url}\nNamespace {2}shop\n`));
+    assert.doesNotMatch(diff, /secret-token/);
+    const pods = diff.split('\n\n').filter((part) => part.includes('+ kind: Pod'));
+    const written = pods.map(
+      (part) =>
+        parse(
+          part
+            .split('\n')
+            .filter((l) => l.startsWith('+ '))
+            .map((l) => l.slice(2))
+            .join('\n'),
+        ) as unknown,
+    );
+    assert.deepEqual(
+      written,
+      plan.starts.map(({ pod }) => pod),
+    );
+    if (there.played)
+      assert.deepEqual(
+        there.played.writes.filter((write) => write.includes('pods')),
+        [],
+      );
+  });
+});
+
+suite('cluster measure', together, () => {
+  const flags = (file: string) => [
+    ...['cluster', 'measure', '--plain', PLAIN, '--indexed', INDEXED, '--port', '8080', '--rounds', '1'],
+    ...['--kubeconfig', file, '--namespace', NAMESPACE],
+  ];
+
+  test('shows the diff and asks; without anybody to ask it does nothing', async (t) => {
+    const there = await testCluster(t);
+    const dry = await runInProcess([...flags(there.file), '--dry-run']);
+    assert.equal(dry.code, 0, dry.stderr);
+    assert.match(dry.stdout, /\+ kind: Pod/);
+    const asked = await runInProcess(flags(there.file));
+    assert.equal(asked.code, 2);
+    assert.match(asked.stderr, /Nobody can be asked here.*--yes/);
+    assert.deepEqual(there.kubelet.images, []);
+  });
+
+  test('with --yes, one document of it', async (t) => {
+    const there = await testCluster(t);
+    const { code, stdout, stderr } = await runInProcess([...flags(there.file), '--yes', '--json']);
+    assert.equal(code, 0, stderr);
+    const document = JSON.parse(stdout) as {
+      context: string;
+      server: string;
+      starts: object[];
+      notes: string[];
+    };
+    assert.deepEqual([document.context, document.server, document.starts.length], ['test', there.url, 2]);
+  });
+
+  test('a local measure without containerd says so', async () => {
+    const { code, stderr } = await runInProcess([
+      ...['cluster', 'measure', '--local', '--plain', PLAIN, '--indexed', INDEXED],
+      ...['--containerd-socket', '/nonexistent/containerd.sock'],
+    ]);
+    assert.equal(code, 1);
+    assert.match(stderr, /No containerd answers at \/nonexistent\/containerd\.sock/);
+  });
+});
+
+test('durations as kubelet writes them', () => {
+  const of = (text: string) =>
+    pullDuration({
+      reason: 'Pulled',
+      message: `Successfully pulled image "a" in ${text} (${text} including waiting).`,
+    });
+  assert.deepEqual([of('1h2m3.5s'), of('250ms'), of('12.345s')], [3_723_500, 250, 12_345]);
+  assert.equal(
+    pullDuration({ reason: 'Pulled', message: 'Container image "a" already present on machine' }),
+    undefined,
+  );
+  assert.equal(pullDuration({ reason: 'Started', message: 'x" in 3s' }), undefined);
+});
