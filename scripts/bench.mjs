@@ -3,7 +3,7 @@
 // the layer is a gzip of node_modules. --grow adds generated layers of 0.1 to 20 GB and one of 500 000 entries.
 import { build } from 'esbuild';
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { mkdir, rename, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -89,6 +89,27 @@ console.log(
   `${os.cpus()[0].model}, ${os.availableParallelism()} cores, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}, commit ${commit}; load ${os.loadavg()[0].toFixed(1)} at the start; median of ${runs} interleaved runs\n`,
 );
 
+/** The layer's plain tar compressed as an engine's is, alone and indexed on the way, in turns. */
+function compressing(file) {
+  const tar = path.join(out, 'layer.tar');
+  try {
+    const { status } = spawnSync('bash', ['-c', 'gunzip -c "$0" > "$1"', file, tar], { stdio: 'inherit' });
+    if (status !== 0) throw new Error(`gunzip could not unpack ${file}.`);
+    const results = { compress: [], 'compress-index': [] };
+    for (let run = 0; run < runs; run++)
+      for (const name of Object.keys(results)) results[name].push(measure(name, tar));
+    const [time, cpu] = ['seconds', 'cpu'].map((key) =>
+      Object.values(results).map((list) => median(list.map((result) => result[key]))),
+    );
+    const ratio = ([before, after]) => (after / before).toFixed(2);
+    console.log(
+      `compressing alone ${s(time[0])} s, with the index made on the way ${s(time[1])} s: ${ratio(time)} × its time, ${ratio(cpu)} × its processor time\n`,
+    );
+  } finally {
+    rmSync(tar, { force: true });
+  }
+}
+
 for (const file of values.layer ?? [await ownLayer()]) {
   const names = ['gunzip', 'scan', 'pool'];
   const results = Object.fromEntries([...names, 'igzip'].map((name) => [name, []]));
@@ -120,6 +141,7 @@ for (const file of values.layer ?? [await ownLayer()]) {
     row('whole pass, one thread', 'scan'),
     row('whole pass, hashing in a second thread', 'pool'),
   ]);
+  compressing(file);
   console.log(
     `12 span sizes after the scan: ${(measure('spans', file).seconds * 1000).toFixed(0)} ms; from the cache: ${(measure('cache', file).seconds * 1000).toFixed(0)} ms; from an abort to the end of its thread: ${(measure('abort', file).seconds * 1000).toFixed(0)} ms\n`,
   );

@@ -34,11 +34,18 @@ export async function makeIndex(
   destination: Destination,
   settings: TunedSettings,
   flags: RegistryFlagValues,
-  onProgress: OnProgress = session.terminal.progress,
+  told: { readonly onProgress: OnProgress; readonly onNote: (note: string) => void } = {
+    onProgress: session.terminal.progress,
+    onNote: (note) => {
+      session.terminal.info(note);
+    },
+  },
 ): Promise<ConvertResult> {
+  const { onProgress, onNote } = told;
   const { format, prefetchSpans, platforms, ...rest } = settings;
   const make = format === 'v1' ? attachLayout : convertLayout;
-  return withSource(session, reference, destination, flags, (store, tag) => {
+  const { spanSize } = settings;
+  return withSource(session, { reference, destination, flags, spanSize, onNote }, (store, tag) => {
     const convert = async (folder: string, copy: boolean): Promise<ConvertResult> =>
       make(store, await createLayout(folder), {
         ...rest,
@@ -50,6 +57,7 @@ export async function makeIndex(
           session.terminal.debug(line);
         },
         scan: session.scanLayer,
+        knownScan: session.knownScan,
         ...(platforms && { platforms }),
         ...(tag !== undefined && { tag }),
       });

@@ -73,6 +73,11 @@ export const indexCommand = defineCommand({
       value: 'built-in|soci',
       help: 'soci: have the soci program on the PATH make it.',
     },
+    'gzip-level': {
+      type: 'string',
+      value: '0-9',
+      help: 'How hard to compress the plain tars of an engine or a docker save (6).',
+    },
     force: {
       type: 'boolean',
       help: 'Make anew what was made before; of one image, with --indexer soci only.',
@@ -94,6 +99,7 @@ export const indexCommand = defineCommand({
     const many = MANY_ONLY.find((flag) => flags[flag] !== undefined);
     if (many !== undefined) throw new UsageError(`--${many} is for --from-list.`);
     const { terminal } = session;
+    session.gzipLevel = readLevel(flags['gzip-level']);
     const output = required(flags.output, 'output');
     const destination = typed(() => parseDestination(output));
     const fixed = await readSettings(flags);
@@ -160,6 +166,11 @@ function readSpanSize(text: string | undefined): number {
   const bytes = parseBytes(text, 'span-size');
   if (bytes === 0) throw new UsageError('--span-size takes at least one byte.');
   return bytes;
+}
+
+function readLevel(text: string | undefined): number | undefined {
+  if (text === undefined || /^[0-9]$/.test(text)) return text === undefined ? undefined : Number(text);
+  throw new UsageError(`--gzip-level takes a level from 0 to 9, not "${text}".`);
 }
 
 async function readList(file: string): Promise<string[]> {

@@ -3,12 +3,12 @@ import path from 'node:path';
 import { connectEngine, type Engine } from '../image/engine';
 import { openImage } from '../image/open';
 import { parseReference } from '../image/reference';
-import { scanImage, type LayerResult } from '../image/scan';
+import { scanImage, scanKey, type LayerResult } from '../image/scan';
 import type { Image } from '../image/types';
-import { openScanCache } from '../layer/cache';
+import { openScanCache, type ScanCache } from '../layer/cache';
 import { createScanPool, type ScanPool } from '../layer/pool';
 import { parsePlatform } from '../oci/platform';
-import type { ScanLayer } from '../soci/layers';
+import type { KnownScan, ScanLayer } from '../soci/layers';
 import type { Limit } from '../registry/rate';
 import { typed } from './command';
 import { registryOptions, type RegistryFlagValues } from './registry-flags';
@@ -24,6 +24,9 @@ export class Session {
     readonly signal: AbortSignal,
     private readonly workerFile?: string,
   ) {}
+
+  /** zlib's level for layers that are compressed here, 0–9; the usual one where not set. */
+  gzipLevel: number | undefined;
 
   /** How fast requests may follow each other; as fast as they can where not set. */
   limit: Limit | undefined;
@@ -45,12 +48,30 @@ export class Session {
   readonly scanLayer: ScanLayer = (layer, blob, compression, options) =>
     this.pool.scan(blob, compression, { ...options, expectedDigest: layer.digest });
 
-  async open(reference: string, platform?: string, registry: RegistryFlagValues = {}): Promise<Image> {
+  /** What an earlier pass over these very bytes has kept for this span size: the bytes themselves are then not read again. */
+  readonly knownScan: KnownScan = async (layer, compression, spanSize) => {
+    const scan = await this.scans.get(scanKey(layer.digest, compression));
+    return scan?.kept.spanSize === spanSize ? scan : undefined;
+  };
+
+  private get scans(): ScanCache {
+    return openScanCache(path.join(this.cacheDir, 'scans'));
+  }
+
+  /** @param spanSize for which the layers are scanned that have to be compressed first, in bytes */
+  async open(
+    reference: string,
+    platform?: string,
+    registry: RegistryFlagValues = {},
+    spanSize?: number,
+  ): Promise<Image> {
     typed(() => parseReference(reference));
     return openImage(reference, {
       platform: platform === undefined ? undefined : typed(() => parsePlatform(platform)),
       engine: this.engine,
       cacheDir: path.join(this.cacheDir, 'images'),
+      level: this.gzipLevel,
+      indexing: { pool: this.pool, cache: this.scans, spanSize },
       registry: { ...registryOptions(registry), limit: this.limit },
       signal: this.signal,
       onProgress: this.terminal.progress,
@@ -60,7 +81,7 @@ export class Session {
   scan(image: Image): Promise<LayerResult[]> {
     return scanImage(image, {
       pool: this.pool,
-      cache: openScanCache(path.join(this.cacheDir, 'scans')),
+      cache: this.scans,
       signal: this.signal,
       onProgress: this.terminal.progress,
     });

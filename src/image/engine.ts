@@ -51,6 +51,8 @@ export interface EngineImage {
 export interface EngineImageDetails {
   readonly id: string;
   readonly tags: readonly string[];
+  /** `HOST/NAME@DIGEST` of each repository that it was pulled from or pushed to. */
+  readonly repoDigests: readonly string[];
   readonly diffIds: readonly string[];
   /** Bytes, unpacked. */
   readonly size: number;
@@ -135,6 +137,7 @@ export async function inspectEngineImage(engine: Engine, name: string): Promise<
   return {
     id: image.Id,
     tags: image.RepoTags,
+    repoDigests: (image as Partial<Docker.ImageInspectInfo>).RepoDigests ?? [],
     diffIds: image.RootFS.Layers ?? [],
     size: image.Size,
     os: image.Os,

@@ -2,6 +2,7 @@ import path from 'node:path';
 import type { OnProgress } from '../progress';
 import { cachedLayout } from './cached-layout';
 import { type Engine, inspectEngineImage, saveImage } from './engine';
+import type { Indexing } from './indexing';
 import { LayerCache } from './layer-cache';
 import { engineLayerName, storeClassicSave, storeLayoutSave } from './saved';
 
@@ -9,9 +10,12 @@ import { engineLayerName, storeClassicSave, storeLayoutSave } from './saved';
 export const DEFAULT_LEVEL = 6;
 
 export interface ExportOptions {
+  /** Where images are kept as OCI layouts. */
   readonly cacheDir: string;
   /** zlib's, 0–9. Only for engines that keep plain tars. */
-  readonly level?: number;
+  readonly level?: number | undefined;
+  /** Scans the layers that are compressed while they are written, so that nothing has to be read again for an index. */
+  readonly indexing?: Indexing | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: OnProgress | undefined;
 }
@@ -44,6 +48,7 @@ export async function exportImage(engine: Engine, name: string, options: ExportO
       layerName: engineLayerName(image.diffIds),
       cache: new LayerCache(path.join(home, 'layers')),
       level,
+      indexing: options.indexing,
       signal,
       onBytes,
     });

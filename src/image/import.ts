@@ -60,6 +60,7 @@ export async function importArchive(
         layerName: (name) => (diffIds.has(name) || isLayerFile(name) ? diffIds.get(name) : false),
         cache: new LayerCache(path.join(home, 'layers')),
         level,
+        indexing: options.indexing,
         signal,
         onBytes,
       }),

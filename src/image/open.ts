@@ -3,27 +3,34 @@ import { INDEX_TYPES, MANIFEST_TYPES } from '../oci/media-types';
 import { parseConfig, parseIndex, parseManifest } from '../oci/parse';
 import { formatPlatform, hostPlatform, samePlatform } from '../oci/platform';
 import type { Descriptor, HistoryEntry, ImageConfig, Index, Manifest, Platform } from '../oci/types';
-import type { OnProgress } from '../progress';
 import type { ByteRange, Bytes } from '../layer/bytes';
 import { connectRegistry, type RegistryOptions } from '../registry/client';
 import { connectEngine, type Engine } from './engine';
-import { exportImage } from './export';
+import { exportImage, type ExportOptions } from './export';
 import { openLayout } from './layout';
 import { importArchive } from './import';
 import { parseReference, type RegistryName } from './reference';
 import type { Image, ImageLayer } from './types';
 
-export interface OpenOptions {
+export interface OpenOptions extends ExportOptions {
   /** Which image of several; the host's where not given. */
   readonly platform?: Platform | undefined;
   /** How to reach the engine, asked only when it is needed. */
   readonly engine?: (() => Promise<Engine>) | undefined;
-  /** Where engine images are kept as OCI layouts. */
-  readonly cacheDir: string;
   readonly registry?: RegistryOptions | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: OnProgress | undefined;
 }
+
+/** Which bytes an image's layers are, and why these: what an index is made of is what it is good for. */
+export const BYTES_NOTES = {
+  compressed:
+    'These are layers compressed here, since the engine keeps plain tars: an index of them belongs to the image that is pushed together with it.',
+  compressedArchive:
+    'These are layers compressed here, since the archive holds plain tars: an index of them belongs to the image that is pushed together with it.',
+  engine: 'These are the compressed blobs that the engine itself keeps and pushes.',
+  layout: 'These are the blobs of the OCI layout, as they are.',
+  archive: 'These are the blobs of the archive, as they are.',
+  registry: "These are the registry's own blobs, read over the network; nothing of them is kept here.",
+} as const;
 
 /** Configs have no limit of their own; this one is a hundred times the usual. */
 const CONFIG_LIMIT = 16 * 1024 * 1024;
@@ -86,10 +93,7 @@ async function openFromEngine(reference: string, name: string, options: OpenOpti
   const image = await openFromLayout(reference, dir, { source: 'engine', platform: options.platform });
   return {
     ...image,
-    bytesNote:
-      engine.info.store === 'classic'
-        ? 'These are layers compressed here, since the engine keeps plain tars: an index of them belongs to the image that is pushed together with it.'
-        : 'These are the compressed blobs that the engine itself keeps and pushes.',
+    bytesNote: engine.info.store === 'classic' ? BYTES_NOTES.compressed : BYTES_NOTES.engine,
   };
 }
 
@@ -109,7 +113,7 @@ async function openFromLayout(
     ...image,
     source: options.source,
     layout: layout.dir,
-    bytesNote: 'These are the blobs of the OCI layout, as they are.',
+    bytesNote: BYTES_NOTES.layout,
   };
 }
 
@@ -126,9 +130,7 @@ async function openFromArchive(
   });
   return {
     ...image,
-    bytesNote: isRepacked
-      ? 'These are layers compressed here, since the archive holds plain tars: an index of them belongs to the image that is pushed together with it.'
-      : 'These are the blobs of the archive, as they are.',
+    bytesNote: isRepacked ? BYTES_NOTES.compressedArchive : BYTES_NOTES.archive,
   };
 }
 
@@ -153,7 +155,7 @@ async function openFromRegistry(reference: string, name: RegistryName, options: 
     ...image,
     source: 'registry',
     layout: undefined,
-    bytesNote: "These are the registry's own blobs, read over the network; nothing of them is kept here.",
+    bytesNote: BYTES_NOTES.registry,
   };
 }
 

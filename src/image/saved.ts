@@ -12,6 +12,7 @@ import { OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST } from '../oci/media-types';
 import { parseConfig, parseIndex } from '../oci/parse';
 import type { Descriptor, Digest } from '../oci/types';
 import { gzip } from './gzip';
+import { type Indexing, writeAndScan } from './indexing';
 import type { LayerCache } from './layer-cache';
 import { DOCUMENT_LIMIT, type LayoutWriter } from './layout';
 
@@ -104,6 +105,8 @@ export interface ClassicSaveOptions extends SaveOptions {
   readonly cache: LayerCache;
   /** zlib's, 0–9. */
   readonly level: number;
+  /** Scans the layers that are compressed here while they are written. */
+  readonly indexing?: Indexing | undefined;
   /**
    * False for what is no layer, else the name under which the cache may have it already: the diff ID, or another name that
    * stands for the same bytes as long as its giver is trusted.
@@ -182,7 +185,7 @@ async function storeLayer(
   name: string,
   data: AsyncIterable<Uint8Array>,
   writer: LayoutWriter,
-  { cache, level, signal }: ClassicSaveOptions,
+  { cache, level, indexing, signal }: ClassicSaveOptions,
   cacheName: string | undefined,
 ): Promise<StoredLayer> {
   const hash = createHash('sha256');
@@ -197,7 +200,9 @@ async function storeLayer(
   }
   const { first, rest } = await peek(hashed);
   const isPacked = first[0] === 0x1f && first[1] === 0x8b;
-  const blob = await writer.addBlob(isPacked ? rest : gzip(rest, level), undefined, signal);
+  const packed = isPacked ? rest : gzip(rest, level);
+  const write = (bytes: AsyncIterable<Uint8Array>) => writer.addBlob(bytes, undefined, signal);
+  const blob = await (indexing ? writeAndScan(packed, write, indexing, signal) : write(packed));
   const file = path.join(writer.dir, 'blobs', 'sha256', blob.digest.slice('sha256:'.length));
   const diffId = isPacked ? await unpackedDigest(file, signal) : `sha256:${hash.digest('hex')}`;
   await cache.put({ ...blob, diffId, file }, cacheName);

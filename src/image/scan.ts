@@ -2,6 +2,7 @@ import { isAbort, LensError } from '../errors';
 import { layerType } from '../oci/layer-type';
 import type { Bytes } from '../layer/bytes';
 import type { LayerCompression, LayerScan } from '../layer/types';
+import type { Digest } from '../oci/types';
 import type { OnProgress } from '../progress';
 import type { Image, ImageLayer } from './types';
 
@@ -18,7 +19,12 @@ export interface Scanner {
   scan(
     blob: Bytes,
     compression: LayerCompression,
-    options: { signal?: AbortSignal; onProgress?: (bytesDone: number) => void; expectedDigest?: string },
+    options: {
+      signal?: AbortSignal;
+      onProgress?: (bytesDone: number) => void;
+      expectedDigest?: string;
+      spanSize?: number;
+    },
   ): Promise<LayerScan>;
 }
 
@@ -26,6 +32,11 @@ export interface Scanner {
 export interface ScanStore {
   get(key: string): Promise<LayerScan | undefined>;
   put(key: string, scan: LayerScan): Promise<void>;
+}
+
+/** The name under which a scan is kept: the bytes, and how they are read. */
+export function scanKey(digest: Digest, compression: LayerCompression): string {
+  return `${digest} ${compression}`;
 }
 
 export interface ScanOptions {
@@ -61,7 +72,7 @@ export async function scanImage(
           ? 'it is compressed with zstd, for which SOCI has no index'
           : `its media type ${mediaType} is none that SOCI indexes`;
       }
-      const key = `${digest} ${compression}`;
+      const key = scanKey(digest, compression);
       const kept = await cache?.get(key);
       signal?.throwIfAborted();
       const scan =

@@ -51,9 +51,12 @@ function streamedBytes(size: number | undefined): Bytes {
 
 let hashThread: HashThread | undefined;
 
-/** A hasher in a second thread, where there is a core for it and enough to do. */
+/**
+ * A hasher in a second thread, where there is a core for it and enough to do. A blob whose size nobody knows is only just being
+ * made, and who makes it has the cores busy.
+ */
 function threadedHasher(size: number | undefined): BlobHasher | undefined {
-  if (availableParallelism() < 2 || (size ?? Infinity) < MIN_THREADED) return undefined;
+  if (availableParallelism() < 2 || (size ?? 0) < MIN_THREADED) return undefined;
   hashThread ??= new HashThread(__filename, HASHING);
   return hashThread.start();
 }

@@ -28,8 +28,11 @@ export async function copyImage(
   const { signal, tag } = options;
   await output.addBlob(root.bytes);
   if (options.copy === false) return;
-  // The scan of an indexed layer has checked its digest.
-  const scanned = new Set(indexed.flatMap(({ layers }) => layers.ztocs.map(({ layer }) => layer.digest)));
+  const checked = new Set(
+    indexed.flatMap(({ layers }) =>
+      layers.ztocs.filter(({ isChecked }) => isChecked).map(({ layer }) => layer.digest),
+    ),
+  );
   const needed = await copyDocuments(source, output, index);
   const everything = tag === undefined ? await source.blobs?.() : undefined;
   await mapConcurrently(
@@ -39,7 +42,7 @@ export async function copyImage(
       try {
         const bytes = await source.blob(blob);
         if (bytes.file === undefined) await output.addBlob(bytes.read(undefined, each), blob, each);
-        else await output.linkBlob(bytes.file, blob, { trusted: scanned.has(blob.digest), signal: each });
+        else await output.linkBlob(bytes.file, blob, { trusted: checked.has(blob.digest), signal: each });
       } catch (error) {
         // A damaged blob that the image does not use is left behind.
         if (needed.has(blob.digest) || !(error instanceof LensError) || error.code !== 'image/wrong-digest')

@@ -33,6 +33,13 @@ export type ScanLayer = (
   },
 ) => Promise<LayerScan>;
 
+/** A scan of the same bytes that was made before and kept what a ztoc of this span size (bytes) needs. */
+export type KnownScan = (
+  layer: Descriptor,
+  compression: LayerCompression,
+  spanSize: number,
+) => Promise<LayerScan | undefined>;
+
 export interface IndexOptions {
   /** Bytes; for all layers or for each, where null leaves the layer out of the index. */
   readonly spanSize: number | ((layer: Descriptor) => number | null);
@@ -47,6 +54,8 @@ export interface IndexOptions {
   /** False writes ztoc descriptors without their span size, as the soci CLI before 0.12. */
   readonly spanSizeAnnotation?: boolean;
   readonly scan: ScanLayer;
+  /** Asked before `scan`. The bytes of a layer that it knows are not read, and so not checked either. */
+  readonly knownScan?: KnownScan;
   readonly signal?: AbortSignal;
   readonly onProgress?: OnProgress;
   /** The lines that the soci CLI prints, as they come. */
@@ -66,6 +75,8 @@ export interface IndexedLayers {
     readonly layer: Descriptor;
     readonly ztoc: Descriptor;
     readonly spanSize: number;
+    /** The layer was read whole, and its digest is right. */
+    readonly isChecked: boolean;
   }[];
   readonly prefetch: readonly { readonly layer: Descriptor; readonly artifact: Descriptor }[];
   readonly skipped: readonly SkippedLayer[];
@@ -154,13 +165,14 @@ async function indexLayers(
     options.signal,
   );
   const { prefetch, missingFiles } = await writePrefetch(built, store, wanted, options);
-  const ztocs = built.map(({ layer, ztoc, spanSize, disableXattrs }) => ({
+  const ztocs = built.map(({ layer, ztoc, spanSize, isChecked, disableXattrs }) => ({
     layer,
     ztoc: ztocDescriptor(layer, ztoc, {
       ...(options.spanSizeAnnotation === false ? {} : { spanSize }),
       disableXattrs,
     }),
     spanSize,
+    isChecked,
   }));
   return { ztocs, prefetch, skipped, missingFiles };
 }
@@ -235,6 +247,7 @@ async function writePrefetch(
 interface BuiltLayer {
   readonly ztoc: { readonly digest: Digest; readonly size: number };
   readonly spanSize: number;
+  readonly isChecked: boolean;
   readonly disableXattrs: boolean;
   /** The spans of the files to prefetch that this layer has. */
   readonly found: ReadonlyMap<string, SpanRange>;
@@ -253,15 +266,19 @@ async function build(
 ): Promise<BuiltLayer> {
   const { spanSize } = options;
   const blob = await store.read(layer);
-  const scan = await options.scan(layer, blob, compression, {
-    signal: options.signal,
-    onProgress: options.onBytes,
-    spanSize,
-  });
+  const known = await options.knownScan?.(layer, compression, spanSize);
+  const scan =
+    known ??
+    (await options.scan(layer, blob, compression, {
+      signal: options.signal,
+      onProgress: options.onBytes,
+      spanSize,
+    }));
   const ztoc = await buildZtoc({ scan, spanSize, blob, signal: options.signal });
   return {
     ztoc: await store.write(ztoc),
     spanSize,
+    isChecked: known === undefined,
     disableXattrs: (options.optimizations?.includes('xattr') ?? false) && !needsXattrs(scan),
     found: findSpans(scan, spanTable(scan, spanSize), options.wanted),
   };

@@ -1,6 +1,10 @@
 // One measurement of the layer room in a process of its own; scripts/bench.mjs runs them and prints the table.
 // node layer.js MEASURE FILE WORKER → one line of JSON.
 
+import { gzip } from '../../src/image/gzip';
+import { writeAndScan } from '../../src/image/indexing';
+import { createLayout } from '../../src/image/layout';
+import type { Scanner } from '../../src/image/scan';
 import { fileBytes, type Bytes } from '../../src/layer/bytes';
 import { openScanCache } from '../../src/layer/cache';
 import { createScanPool } from '../../src/layer/pool';
@@ -65,6 +69,23 @@ async function scanned(blob: Bytes): Promise<object> {
   return { seconds: time, bytes: scan?.streamSize, entries: scan?.entries.length };
 }
 
+/** Compresses a plain tar into a layout, as an export from the engine does; with `pool`, and indexes it on the way. */
+async function compressed(pool?: Scanner): Promise<object> {
+  const dir = await mkdtemp(path.join(tmpdir(), 'soci-lens-bench-'));
+  try {
+    const writer = await createLayout(dir);
+    const tar = await fileBytes(file);
+    const write = (bytes: AsyncIterable<Uint8Array>) => writer.addBlob(bytes);
+    const cache = openScanCache(path.join(dir, 'scans'));
+    const time = await seconds(() =>
+      pool ? writeAndScan(gzip(tar.read()), write, { pool, cache }, undefined) : write(gzip(tar.read())),
+    );
+    return { seconds: time };
+  } finally {
+    await rm(dir, { recursive: true });
+  }
+}
+
 const measures: Record<string, () => Promise<object>> = {
   gunzip: async () => ({
     seconds: await seconds(() =>
@@ -86,6 +107,13 @@ const measures: Record<string, () => Promise<object>> = {
     const time = await seconds(() => pool.scan(blob, 'gzip'));
     await pool.close();
     return { seconds: time };
+  },
+  compress: () => compressed(),
+  'compress-index': async () => {
+    const pool = createScanPool({ workerFile });
+    const result = await compressed(pool);
+    await pool.close();
+    return result;
   },
   /** From the abort in the middle of a scan until its thread is gone. */
   abort: async () => {

@@ -13,12 +13,15 @@ import {
 import { exportImage } from '../../src/image/export';
 import { matchLayers, parseDockerfile } from '../../src/image/dockerfile';
 import { openImage } from '../../src/image/open';
+import { scanImage } from '../../src/image/scan';
+import { openScanCache } from '../../src/layer/cache';
+import { createScanPool } from '../../src/layer/pool';
 import { readFile } from 'node:fs/promises';
 import { ensureImage, testEngine } from '../support/engine';
 import { lensError } from '../support/errors';
 import { temporaryFolder } from '../support/folders';
 import { blobFile, everythingIn, tarNames, unpackedDigest } from '../support/layouts';
-import { fixture } from '../support/paths';
+import { fixture, repoRoot } from '../support/paths';
 
 let engine: Engine;
 before(async () => {
@@ -204,7 +207,10 @@ describe('exporting', () => {
   test('the same bytes on every run; a second export does nothing; a shared layer is compressed once', async (t) => {
     const [cacheDir, other] = [await temporaryFolder(t), await temporaryFolder(t)];
     await ensureImage('fx-scratch');
-    const layout = await exportImage(engine, 'fx-scratch', { cacheDir });
+    const pool = createScanPool({ workerFile: path.join(repoRoot, 'dist/layer-worker.js') });
+    t.after(() => pool.close());
+    const cache = openScanCache(path.join(await temporaryFolder(t), 'scans'));
+    const layout = await exportImage(engine, 'fx-scratch', { cacheDir, indexing: { pool, cache } });
     const written = (await stat(path.join(layout, 'index.json'))).mtimeMs;
     assert.equal(await exportImage(engine, 'fx-scratch', { cacheDir }), layout);
     assert.equal((await stat(path.join(layout, 'index.json'))).mtimeMs, written);
@@ -212,6 +218,11 @@ describe('exporting', () => {
       await everythingIn(layout),
       await everythingIn(await exportImage(engine, 'fx-scratch', { cacheDir: other })),
     );
+
+    // Its layers were scanned while they were compressed: nothing of them is read again.
+    const nobody = { scan: () => Promise.reject(new Error('A layer is scanned twice.')) };
+    const scanned = await scanImage(await openImage(`oci:${layout}`, { cacheDir }), { pool: nobody, cache });
+    assert.ok(scanned.length > 0 && scanned.every((result) => 'scan' in result));
 
     // Another image with the same layers: what was compressed is linked.
     const dir = await temporaryFolder(t);

@@ -191,8 +191,14 @@ async function indexAndMark(
   // By digest, so that what is indexed is what the mark will say, whatever becomes of the tag meanwhile.
   const reference = `docker://${formatRegistryName({ ...task.source, digest })}`;
   const destination = { transport: 'docker' as const, registry: task.destination };
-  const result = await makeIndex(session, reference, destination, settings, flags, ({ step }) => {
-    session.terminal.debug(`${task.name}: ${step}`);
+  const debug = (text: string): void => {
+    session.terminal.debug(`${task.name}: ${text}`);
+  };
+  const result = await makeIndex(session, reference, destination, settings, flags, {
+    onProgress: ({ step }) => {
+      debug(step);
+    },
+    onNote: debug,
   });
   // An image that was replaced by its indexed self is found as that by the next run.
   const isReplaced =

@@ -36,6 +36,7 @@ export async function createIndex(
   const make = format === 'v1' ? line.attachLayout : line.convertLayout;
   // The layers are scanned already, so making the ztocs has no steps of its own to report.
   task.onProgress({ step: vscode.l10n.t('Making the index') });
+  const pool = line.createScanPool();
   try {
     return await withStore(services, key, task.signal, async (source, tag) => {
       const { index, perPlatform } = await make(source, await line.createLayout(output), {
@@ -45,7 +46,9 @@ export async function createIndex(
         platforms: [opened.image.platform],
         copy: target.transport === 'oci',
         ...(tag !== undefined && { tag }),
-        scan: (layer) => Promise.resolve(scanOf(opened, layer.digest)),
+        scan: (layer, blob, compression, options) =>
+          pool.scan(blob, compression, { ...options, expectedDigest: layer.digest }),
+        knownScan: (layer) => Promise.resolve(scanOf(opened, layer.digest)),
         onLine: (text: string) => {
           services.log.info(text);
         },
@@ -58,6 +61,7 @@ export async function createIndex(
       return digest;
     });
   } finally {
+    await pool.close();
     await rm(scratch, { recursive: true, force: true });
   }
 }
@@ -195,7 +199,6 @@ export function readDestination(line: Line, text: string) {
 
 function scanOf({ layers }: Opened, digest: string) {
   const result = layers.find(({ layer }) => layer.descriptor.digest === digest);
-  if (result && 'scan' in result) return result.scan;
   if (result && 'error' in result) throw result.error;
-  throw new Error(`Layer ${digest} was not scanned.`);
+  return result && 'scan' in result ? result.scan : undefined;
 }

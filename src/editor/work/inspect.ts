@@ -4,6 +4,7 @@ import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { messageOf } from '../../errors';
 import type { LayerResult } from '../../image/scan';
+import type { Image } from '../../image/types';
 import { formatPlatform } from '../../oci/platform';
 import type { Picture } from '../../plan/picture';
 import type { PlanInput, PlanOptions } from '../../plan/plan';
@@ -21,17 +22,19 @@ import { connect, registryOptions } from './reach';
 export async function inspect(services: Services, key: string, task: Task): Promise<Opened> {
   const line = await services.line();
   const { reference, platform } = parseKey(key);
-  const image = await line.openImage(reference, {
-    engine: () => connect(services, task.signal),
-    cacheDir: path.join(services.folders.cache, 'images'),
-    registry: registryOptions(services, line),
-    platform: platform === undefined ? undefined : line.parsePlatform(platform),
-    ...task,
-  });
   const pool = line.createScanPool();
+  const cache = line.openScanCache(path.join(services.folders.cache, 'scans'), readSettings().cacheSize);
+  let image: Image;
   let layers: LayerResult[];
   try {
-    const cache = line.openScanCache(path.join(services.folders.cache, 'scans'), readSettings().cacheSize);
+    image = await line.openImage(reference, {
+      engine: () => connect(services, task.signal),
+      cacheDir: path.join(services.folders.cache, 'images'),
+      registry: registryOptions(services, line),
+      platform: platform === undefined ? undefined : line.parsePlatform(platform),
+      indexing: { pool, cache },
+      ...task,
+    });
     layers = await line.scanImage(image, { pool, cache, ...task });
   } finally {
     await pool.close();
