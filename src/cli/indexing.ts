@@ -44,7 +44,7 @@ export async function makeIndex(
   const { onProgress, onNote } = told;
   const { format, prefetchSpans, platforms, ...rest } = settings;
   const make = format === 'v1' ? attachLayout : convertLayout;
-  const { spanSize } = settings;
+  const spanSize = typeof settings.spanSize === 'number' ? settings.spanSize : undefined;
   return withSource(session, { reference, destination, flags, spanSize, onNote }, (store, tag) => {
     const convert = async (folder: string, copy: boolean): Promise<ConvertResult> =>
       make(store, await createLayout(folder), {

@@ -19,7 +19,7 @@ interface SourceRequest {
   readonly destination: Destination;
   readonly flags: RegistryFlagValues;
   /** For which layers are scanned that have to be compressed first, in bytes. */
-  readonly spanSize: number;
+  readonly spanSize: number | undefined;
   /** Gets the sentence that says which bytes are read, and why these. */
   readonly onNote: (note: string) => void;
 }

@@ -1,20 +1,33 @@
 import { randomUUID } from 'node:crypto';
-import { readdir, rename, rm, stat } from 'node:fs/promises';
+import { readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import type { Descriptor } from '../oci/types';
+import { boundImages, DEFAULT_IMAGES_SIZE } from './cache-bound';
 import { createLayout, type LayoutWriter } from './layout';
 
 const TEMPORARY = /^\.(\d+)-/;
 
+/** The cache that a layout belongs to. */
+export interface ImageCache {
+  readonly cacheDir: string;
+  /** What all images in it may take on disk, in bytes. */
+  readonly maxBytes?: number | undefined;
+}
+
 /**
  * The OCI layout in `target`: as it is when it is there, else as `make` fills it. It is written beside its place and appears
- * whole or not at all; what killed processes of ours left there is removed.
+ * whole or not at all; what killed processes of ours left there is removed, and older images of its cache give way to it.
  */
 export async function cachedLayout(
   target: string,
   make: (writer: LayoutWriter) => Promise<readonly Descriptor[]>,
+  cache?: ImageCache,
 ): Promise<string> {
-  if (await isLayout(target)) return target;
+  if (await isLayout(target)) {
+    // The time of the last use decides what goes first; failing to note it does no harm.
+    await utimes(target, new Date(), new Date()).catch(() => undefined);
+    return target;
+  }
   const folder = path.dirname(target);
   await removeLeftovers(folder);
   const temporary = path.join(folder, `.${process.pid}-${randomUUID()}`);
@@ -25,6 +38,7 @@ export async function cachedLayout(
       // Someone else was quicker with the same image.
       if (!(await isLayout(target))) throw error;
     });
+    if (cache) await boundImages(cache.cacheDir, cache.maxBytes ?? DEFAULT_IMAGES_SIZE, target);
     return target;
   } finally {
     await rm(temporary, { recursive: true, force: true });

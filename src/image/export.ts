@@ -1,17 +1,18 @@
 import path from 'node:path';
+import type { Descriptor } from '../oci/types';
 import type { OnProgress } from '../progress';
-import { cachedLayout } from './cached-layout';
+import { cachedLayout, type ImageCache } from './cached-layout';
 import { type Engine, inspectEngineImage, saveImage } from './engine';
 import type { Indexing } from './indexing';
 import { LayerCache } from './layer-cache';
+import type { LayoutWriter } from './layout';
 import { engineLayerName, storeClassicSave, storeLayoutSave } from './saved';
 
 /** zlib's own default: smaller is hardly to be had, and faster costs every pull. */
 export const DEFAULT_LEVEL = 6;
 
-export interface ExportOptions {
-  /** Where images are kept as OCI layouts. */
-  readonly cacheDir: string;
+/** Images are kept as OCI layouts below `cacheDir`. */
+export interface ExportOptions extends ImageCache {
   /** zlib's, 0–9. Only for engines that keep plain tars. */
   readonly level?: number | undefined;
   /** Scans the layers that are compressed while they are written, so that nothing has to be read again for an index. */
@@ -39,7 +40,7 @@ export async function exportImage(engine: Engine, name: string, options: ExportO
     done += count;
     onProgress?.({ step, done, total: Math.max(done, image.size), unit: 'bytes' });
   };
-  return cachedLayout(target, async (writer) => {
+  const fill = async (writer: LayoutWriter): Promise<readonly Descriptor[]> => {
     onProgress?.({ step });
     const save = await saveImage(engine, image.id, signal);
     if (engine.info.store === 'containerd') return storeLayoutSave(save, writer, { signal, onBytes });
@@ -52,5 +53,6 @@ export async function exportImage(engine: Engine, name: string, options: ExportO
       signal,
       onBytes,
     });
-  });
+  };
+  return cachedLayout(target, fill, options);
 }

@@ -43,8 +43,10 @@ export async function importArchive(
     });
   };
   if (survey.kind === 'layout') {
-    const dir = await cachedLayout(path.join(cacheDir, 'archives', key), async (writer) =>
-      storeLayoutSave(await openArchive(file), writer, { signal, onBytes }),
+    const dir = await cachedLayout(
+      path.join(cacheDir, 'archives', key),
+      async (writer) => storeLayoutSave(await openArchive(file), writer, { signal, onBytes }),
+      options,
     );
     return { dir, isRepacked: false };
   }
@@ -64,6 +66,7 @@ export async function importArchive(
         signal,
         onBytes,
       }),
+    options,
   );
   return { dir, isRepacked: true };
 }

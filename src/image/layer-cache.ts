@@ -1,4 +1,4 @@
-import { link, mkdir, copyFile, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { link, mkdir, copyFile, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { isDigest } from '../oci/digest';
@@ -62,6 +62,15 @@ export class LayerCache {
 
   private blob(digest: Digest): string {
     return path.join(this.dir, `${hex(digest)}.blob`);
+  }
+}
+
+/** Removes the names in a cache's folder that lead to layers which are gone. */
+export async function removeDangling(dir: string): Promise<void> {
+  const cache = new LayerCache(dir);
+  for (const name of await readdir(dir).catch(() => [])) {
+    const key = /^([0-9a-f]{64})\.json$/.exec(name)?.[1];
+    if (key !== undefined && !(await cache.find(key))) await rm(path.join(dir, name), { force: true });
   }
 }
 

@@ -92,29 +92,28 @@ export class Transport {
   ): Promise<Answer> {
     const own = target.origin === url.origin;
     const stall = this.options.stallTimeout ?? STALL_TIMEOUT;
-    const standstill = new AbortController();
-    const giveUp = () => {
-      standstill.abort(unreachable(target, FAILURES['UND_ERR_BODY_TIMEOUT'] ?? ''));
-    };
+    // Only what we send can stand still on the way there; undici watches what we get.
+    const standstill = isStream(body) ? new AbortController() : undefined;
+    const giveUp = () => standstill?.abort(unreachable(target, FAILURES['UND_ERR_BODY_TIMEOUT'] ?? ''));
+    const signals = [signal, standstill?.signal].filter((one) => one !== undefined);
     try {
       const response = await request(target, {
         method,
         headers: { ...headers, ...(own && authorization !== undefined && { authorization }) },
-        body:
-          body === undefined || body instanceof Uint8Array
-            ? (body ?? null)
-            : Readable.from(watched(body, stall, giveUp), { objectMode: false }),
+        body: isStream(body)
+          ? Readable.from(watched(body, stall, giveUp), { objectMode: false })
+          : (body ?? null),
         dispatcher: await this.dispatcher(target),
         bodyTimeout: stall,
         // After an upload the registry may have to read all of it once more before it answers: then undici's five minutes.
         ...(body === undefined && { headersTimeout: stall }),
-        signal: signal ? AbortSignal.any([signal, standstill.signal]) : standstill.signal,
+        signal: signals.length > 1 ? AbortSignal.any(signals) : (signals[0] ?? null),
       });
       this.answered.add(target.host);
       this.options.onTrace?.(`${method} ${target.host}${target.pathname} ${response.statusCode}`);
       return new Answer(target, response, stall);
     } catch (error) {
-      if (!signal?.aborted && standstill.signal.aborted) throw standstill.signal.reason;
+      if (!signal?.aborted && standstill?.signal.aborted) throw standstill.signal.reason;
       const proxy = proxyFor(target, this.options);
       throw transportError(target, error, { signal, proxy, isNew: !this.answered.has(target.host) });
     }
@@ -176,6 +175,10 @@ export class Transport {
     // Without TLS a proxy gets the request itself, as from curl: many open tunnels to port 443 alone.
     return new ProxyAgent({ uri: proxy, connect, proxyTunnel: false });
   }
+}
+
+function isStream(body: HttpRequest['body']): body is AsyncIterable<Uint8Array> {
+  return body !== undefined && !(body instanceof Uint8Array);
 }
 
 /** Answers that a second try may change. */

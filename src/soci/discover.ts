@@ -34,7 +34,7 @@ export interface IndexedLayer {
 }
 
 /** Indexes that are read side by side: an image can have a thousand. */
-const INDEXES_AT_ONCE = 16;
+const INDEXES_AT_ONCE = 32;
 
 /** The image manifests below a root: not attestations, not SOCI indexes. */
 export function imagesOf(root: ImageRoot, platform?: Platform): Descriptor[] {
@@ -57,7 +57,8 @@ export async function listIndexes(
   const images: ImageIndexes[] = [];
   for (const entry of imagesOf(root, options.platform)) {
     options.signal?.throwIfAborted();
-    const manifest = parseManifest(await store.document(entry.digest));
+    const isRoot = entry.digest === root.descriptor.digest;
+    const manifest = parseManifest(isRoot ? root.bytes : await store.document(entry.digest));
     const named = manifest.annotations?.[ANNOTATIONS.indexDigest];
     const referring = await store.referrers(entry.digest, SOCI_INDEX_V1);
     const indexes = [

@@ -23,13 +23,15 @@ export async function inspect(services: Services, key: string, task: Task): Prom
   const line = await services.line();
   const { reference, platform } = parseKey(key);
   const pool = line.createScanPool();
-  const cache = line.openScanCache(path.join(services.folders.cache, 'scans'), readSettings().cacheSize);
+  const { cacheSize } = readSettings();
+  const cache = line.openScanCache(path.join(services.folders.cache, 'scans'), cacheSize);
   let image: Image;
   let layers: LayerResult[];
   try {
     image = await line.openImage(reference, {
       engine: () => connect(services, task.signal),
       cacheDir: path.join(services.folders.cache, 'images'),
+      maxBytes: cacheSize,
       registry: registryOptions(services, line),
       platform: platform === undefined ? undefined : line.parsePlatform(platform),
       indexing: { pool, cache },
