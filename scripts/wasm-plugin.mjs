@@ -8,7 +8,10 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const cache = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../.cache/wasm');
-const options = ['--runtime', 'stub', '-O3', '--noAssert', '--converge', '--initialMemory', '16'];
+const options = [
+  ...['--runtime', 'stub', '--initialMemory', '16'],
+  ...['-O3', '--noAssert', '--converge', '--enable', 'simd'],
+];
 
 export const wasmPlugin = {
   name: 'assemblyscript',

@@ -27,7 +27,7 @@ const INPUT_CAPACITY: u32 = (256 << 10) + 4096;
 const OUTPUT_CAPACITY: u32 = 256 << 10;
 /** One turn of `symbols` reads at most this far past the position that it checked. */
 const INPUT_SLACK: u32 = 64;
-/** One turn writes at most a match of 258 bytes, three pairs of literals, and the overshoot of a wide copy. */
+/** One turn writes at most three literals, a match of 258 bytes, and what a wide copy puts behind it. */
 const OUTPUT_SLACK: u32 = 320;
 /** No header of a dynamic block is longer: 14 + 19·3 + 316·7 bits (RFC 1951 §3.2.7). */
 const BLOCK_HEADER: u32 = 512;
@@ -53,9 +53,10 @@ const LENGTH_CODES: usize = memory.data(4 * (1 << 7), 16);
 const LENGTHS: usize = memory.data(320, 16);
 /** Code lengths of the code that packs the code lengths. */
 const PACKED_LENGTHS: usize = memory.data(19, 16);
-/** How many codes have each length, and the next code to give out for it. */
+/** How many codes have each length; the symbols sorted by that length; where in them the next one of each length goes. */
 const COUNT: usize = memory.data(4 * 16, 16);
-const NEXT_CODE: usize = memory.data(4 * 16, 16);
+const SORTED: usize = memory.data(2 * 288, 16);
+const NEXT: usize = memory.data(4 * 16, 16);
 
 // ------------------------------------------------------------------------------------------------------ state
 
@@ -406,8 +407,7 @@ function stored(): Event {
 // An entry tells what the next bits mean. Its low 6 bits are the number of bits to drop, so that a shift, which takes
 // its count modulo 64, can use the entry as it is.
 //
-//   literal         bits 0–5 code length   bit 6 LITERAL          bits 16–23 the byte
-//   two literals    bits 0–5 both lengths  bits 6, 7 LITERAL PAIR bits 16–23, 24–31 the bytes
+//   literal         bits 0–5 code length, LITERAL, bits 16–23 the byte
 //   length or       bits 0–5 code length + extra bits, bits 8–13 code length alone,
 //     distance      bits 16–31 base value
 //   second table    bits 0–5 bits of the first table, SPECIAL | SECOND, bits 8–11 bits of the second, bits 16–31 where
@@ -415,7 +415,6 @@ function stored(): Event {
 //   unused code     SPECIAL
 
 const LITERAL: u32 = 1 << 6;
-const PAIR: u32 = 1 << 7;
 const END: u32 = 1 << 13;
 const SECOND: u32 = 1 << 14;
 const SPECIAL: u32 = 1 << 15;
@@ -470,17 +469,10 @@ function entryOf(alphabet: Alphabet, symbol: u32, length: u32): u32 {
   );
 }
 
-/** Codes are sent with their highest bit first (RFC 1951 §3.1.1), tables are looked up with the first bit lowest. */
-function reversed(code: u32, length: u32): u32 {
-  let result: u32 = 0;
-  for (let i: u32 = 0; i < length; i++) {
-    result = (result << 1) | (code & 1);
-    code >>= 1;
-  }
-  return result;
-}
-
-/** RFC 1951 §3.2.2: makes the table of the code that `lengths` describes. False when there is no such code. */
+/**
+ * RFC 1951 §3.2.2: makes the table of the code that `lengths` describes. False when there is no such code. The table is
+ * looked up with the first bit of a code lowest, while the RFC writes it highest (§3.1.1): here codes are kept reversed.
+ */
 function build(table: usize, tableBits: u32, lengths: usize, symbols: u32, alphabet: Alphabet): bool {
   // Step 1: how many codes there are of each length.
   memory.fill(COUNT, 0, 4 * 16);
@@ -491,65 +483,66 @@ function build(table: usize, tableBits: u32, lengths: usize, symbols: u32, alpha
   let longest: u32 = 15;
   while (longest > 0 && load<u32>(COUNT + 4 * longest) == 0) longest--;
 
-  // Step 2: the first code of each length. `free` counts the codes that are not given out.
+  // Step 2: the order in which the codes are given out, by length and then by symbol. `free` counts those that are left.
   let free: i32 = 1;
-  let code: u32 = 0;
+  let used: u32 = 0;
   for (let length: u32 = 1; length <= 15; length++) {
     const count = load<u32>(COUNT + 4 * length);
-    store<u32>(NEXT_CODE + 4 * length, code);
-    code = (code + count) << 1;
+    store<u32>(NEXT + 4 * length, used);
+    used += count;
     free = (free << 1) - <i32>count;
     if (free < 0) return false;
   }
   // Some codes may stay unused (§3.2.7 allows a distance code of one symbol, or of none at all): as in zlib, only where
   // no code is longer than one bit, and never for the code lengths.
-  if (free > 0) {
-    if (alphabet == Alphabet.CodeLengths || longest > 1) return false;
-    for (let i: u32 = 0; i < 1 << tableBits; i++) store<u32>(table + 4 * i, SPECIAL);
-  }
-
-  // Step 3: a code of `length` bits fills each place of the table whose low bits are that code. Longer codes share
-  // second tables of one size; those with the same first bits follow each other, so the last one is the right one.
-  const secondBits = longest > tableBits ? longest - tableBits : 0;
-  let second: u32 = 1 << tableBits;
-  if (secondBits) for (let i: u32 = 0; i < 1 << tableBits; i++) store<u32>(table + 4 * i, 0);
+  if (free > 0 && (alphabet == Alphabet.CodeLengths || longest > 1)) return false;
   for (let symbol: u32 = 0; symbol < symbols; symbol++) {
     const length = <u32>load<u8>(lengths + symbol);
     if (length == 0) continue;
-    const next = NEXT_CODE + 4 * length;
-    const place = reversed(load<u32>(next), length);
-    store<u32>(next, load<u32>(next) + 1);
-    if (length <= tableBits) {
-      const entry = entryOf(alphabet, symbol, length);
-      for (let i = place; i < 1 << tableBits; i += 1 << length) store<u32>(table + 4 * i, entry);
-      continue;
+    const next = NEXT + 4 * length;
+    const index = load<u32>(next);
+    store<u32>(next, index + 1);
+    store<u16>(SORTED + 2 * index, <u16>symbol);
+  }
+
+  // Step 3: the codes, in that order. The table begins as a single place that no code fills yet, and is doubled for each
+  // bit more; so an entry comes to stand at every place whose low bits are its code.
+  store<u32>(table, SPECIAL);
+  let code: u32 = 0;
+  let at = SORTED;
+  for (let length: u32 = 1; length <= tableBits; length++) {
+    memory.copy(table + (2 << length), table, 2 << length);
+    for (let n = load<u32>(COUNT + 4 * length); n > 0; n--) {
+      store<u32>(table + 4 * code, entryOf(alphabet, load<u16>(at), length));
+      code = following(code, length);
+      at += 2;
     }
-    const first = table + 4 * (place & ((1 << tableBits) - 1));
-    if (load<u32>(first) == 0) {
-      store<u32>(first, SPECIAL | SECOND | (second << 16) | (secondBits << 8) | tableBits);
-      second += 1 << secondBits;
+  }
+  // Longer codes stand in second tables behind the first, all of one size, one for each beginning that such codes share.
+  const secondBits = longest - tableBits;
+  let second: u32 = 1 << tableBits;
+  for (let length: u32 = tableBits + 1; length <= longest; length++) {
+    for (let n = load<u32>(COUNT + 4 * length); n > 0; n--) {
+      const first = table + 4 * (code & ((1 << tableBits) - 1));
+      if (load<u32>(first) == SPECIAL) {
+        store<u32>(first, SPECIAL | SECOND | (second << 16) | (secondBits << 8) | tableBits);
+        second += 1 << secondBits;
+      }
+      const entry = entryOf(alphabet, load<u16>(at), length - tableBits);
+      const base = table + 4 * (load<u32>(first) >> 16);
+      for (let i = code >> tableBits; i < 1 << secondBits; i += 1 << (length - tableBits))
+        store<u32>(base + 4 * i, entry);
+      code = following(code, length);
+      at += 2;
     }
-    const entry = entryOf(alphabet, symbol, length - tableBits);
-    const base = table + 4 * (load<u32>(first) >> 16);
-    for (let i = place >> tableBits; i < 1 << secondBits; i += 1 << (length - tableBits))
-      store<u32>(base + 4 * i, entry);
   }
   return true;
 }
 
-/** Where two literals fit into one look-up, their entry gives both. */
-function pairLiterals(): void {
-  // Downwards: the entry at `i >> length` is then still a single one.
-  for (let i: i32 = LITERAL_MASK; i >= 0; i--) {
-    const first = load<u32>(LITERALS + 4 * i);
-    if (!(first & LITERAL)) continue;
-    const length = first & 63;
-    const other = load<u32>(LITERALS + 4 * (i >> length));
-    const both = length + (other & 63);
-    if (other & LITERAL && both <= LITERAL_BITS) {
-      store<u32>(LITERALS + 4 * i, (first & 0xff0000) | ((other & 0xff0000) << 8) | LITERAL | PAIR | both);
-    }
-  }
+/** The next reversed code of the same length: one is added at its other end. */
+function following(code: u32, length: u32): u32 {
+  const lowest = 0x80000000 >> clz(code ^ ((1 << length) - 1));
+  return (code & (lowest - 1)) | lowest;
 }
 
 /** RFC 1951 §3.2.6. */
@@ -562,7 +555,6 @@ function fixedTables(): void {
   memory.fill(LENGTHS + 288, 5, 32);
   build(LITERALS, LITERAL_BITS, LENGTHS, 288, Alphabet.Literals);
   build(DISTANCES, DISTANCE_BITS, LENGTHS + 288, 32, Alphabet.Distances);
-  pairLiterals();
   fixedTablesReady = true;
 }
 
@@ -641,7 +633,6 @@ function dynamicTables(at: usize, bits: u64, count: u32): Event {
   if (!rule && !build(DISTANCES, DISTANCE_BITS, LENGTHS + literals, distances, Alphabet.Distances))
     rule = Fault.DistanceCode;
   if (rule) return fail(rule);
-  pairLiterals();
   return CONTINUE;
 }
 
@@ -675,22 +666,19 @@ function symbols(): Event {
     bits >>= <u64>entry;
     count -= entry;
     if (entry & LITERAL) {
-      store<u16>(out, entry >> 16);
-      out += 1 + ((entry >> 7) & 1);
+      store<u8>(out++, entry >> 16);
       entry = load<u32>(LITERALS + (((<u32>bits) & LITERAL_MASK) << 2));
       before = bits;
       bits >>= <u64>entry;
       count -= entry;
       if (entry & LITERAL) {
-        store<u16>(out, entry >> 16);
-        out += 1 + ((entry >> 7) & 1);
+        store<u8>(out++, entry >> 16);
         entry = load<u32>(LITERALS + (((<u32>bits) & LITERAL_MASK) << 2));
         before = bits;
         bits >>= <u64>entry;
         count -= entry;
         if (entry & LITERAL) {
-          store<u16>(out, entry >> 16);
-          out += 1 + ((entry >> 7) & 1);
+          store<u8>(out++, entry >> 16);
           bits |= load<u64>(at) << (<u64>count);
           at += 7 - ((count >> 3) & 7);
           count |= 56;
@@ -768,19 +756,20 @@ function symbols(): Event {
     at += 7 - ((count >> 3) & 7);
     count |= 56;
     entry = load<u32>(LITERALS + (((<u32>bits) & LITERAL_MASK) << 2));
-    // Copies go 8 bytes at a time and past the end; the next symbols overwrite the excess.
-    if (distance >= 8) {
-      store<u64>(to, load<u64>(from));
-      store<u64>(to, load<u64>(from, 8), 8);
-      if (length > 16) {
-        to += 16;
+    // Copies go past the end; the next symbols overwrite the excess. Most matches are short: 32 bytes need no loop.
+    if (distance >= 16) {
+      v128.store(to, v128.load(from));
+      v128.store(to, v128.load(from, 16), 16);
+      for (to += 32; to < out; to += 16) {
         from += 16;
-        do {
-          store<u64>(to, load<u64>(from));
-          to += 8;
-          from += 8;
-        } while (to < out);
+        v128.store(to, v128.load(from, 16));
       }
+    } else if (distance >= 8) {
+      do {
+        store<u64>(to, load<u64>(from));
+        to += 8;
+        from += 8;
+      } while (to < out);
     } else if (distance == 1) {
       const byte = 0x0101010101010101 * <u64>load<u8>(from);
       do {
