@@ -7,6 +7,9 @@ export interface ByteRange {
   readonly end: number;
 }
 
+/** Gives memory for a chunk of `length` bytes, `CHUNK` at most; may wait until some is free again. */
+export type Allocate = (length: number) => Uint8Array | Promise<Uint8Array>;
+
 /** The bytes of one blob, wherever they are: a file, a registry, memory. */
 export interface Bytes {
   /** Bytes in all, or `undefined` where only reading to the end tells. */
@@ -15,12 +18,15 @@ export interface Bytes {
   readonly ranged: boolean;
   /** Set when the bytes are exactly a file of this machine, so that a worker can read them by itself. */
   readonly file?: string;
-  /** Streams the bytes, or `range` of them. The chunks belong to the reader. */
-  read(range?: ByteRange, signal?: AbortSignal): AsyncIterable<Uint8Array>;
+  /**
+   * Streams the bytes, or `range` of them. The chunks belong to the reader. A source that has to copy its bytes anyway puts
+   * them into memory from `allocate`, where the reader gives one.
+   */
+  read(range?: ByteRange, signal?: AbortSignal, allocate?: Allocate): AsyncIterable<Uint8Array>;
 }
 
 /** Bytes per chunk of a file: larger ones cost memory, smaller ones the time to hand them from thread to thread. */
-const CHUNK = 1 << 20;
+export const CHUNK = 1 << 20;
 
 /**
  * The bytes of a file. Its size is looked up now, unless given: a file that shrinks later gives a short read, which
@@ -32,7 +38,7 @@ export async function fileBytes(path: string, size?: number): Promise<Bytes> {
     size: length,
     ranged: true,
     file: path,
-    read: (range, signal) => readFile(path, length, range, signal),
+    read: (range, signal, allocate) => readFile(path, length, range, signal, allocate),
   };
 }
 
@@ -41,13 +47,19 @@ async function* readFile(
   size: number,
   range?: ByteRange,
   signal?: AbortSignal,
+  // Each chunk in a buffer of its own, which may move to another thread.
+  allocate: Allocate = (length) => Buffer.allocUnsafeSlow(length),
 ): AsyncGenerator<Uint8Array> {
   const start = range?.start ?? 0;
   const end = Math.min(range?.end ?? size, size);
   signal?.throwIfAborted();
   const handle = await open(path);
   try {
-    const chunkAt = (at: number) => readChunk(handle, at, Math.min(CHUNK, end - at));
+    const chunkAt = async (at: number): Promise<Uint8Array> => {
+      const buffer = await allocate(Math.min(CHUNK, end - at));
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
+      return buffer.subarray(0, bytesRead);
+    };
     // One chunk is read ahead while the reader works on the one before it.
     let next = start < end ? chunkAt(start) : undefined;
     for (let at = start; next !== undefined;) {
@@ -69,17 +81,6 @@ async function* readFile(
   } finally {
     await handle.close();
   }
-}
-
-async function readChunk(
-  handle: Awaited<ReturnType<typeof open>>,
-  position: number,
-  length: number,
-): Promise<Uint8Array> {
-  // A buffer of its own, which may move to another thread.
-  const buffer = Buffer.allocUnsafeSlow(length);
-  const { bytesRead } = await handle.read(buffer, 0, length, position);
-  return bytesRead === length ? buffer : buffer.subarray(0, bytesRead);
 }
 
 /** Bytes that are in memory already. `read` gives views, not copies. */

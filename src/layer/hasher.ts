@@ -1,3 +1,4 @@
+import { CHUNK } from './bytes';
 import { createHash, type Hash } from 'node:crypto';
 
 /** A place in the blob where a span begins (soci-format §2.4). */
@@ -17,6 +18,8 @@ export interface BlobDigests {
 
 /** Takes the digests of a blob and of its spans while it goes by. */
 export interface BlobHasher {
+  /** Memory for a chunk that will be added; once it is hashed, it serves another one. */
+  allocate(length: number): Uint8Array | Promise<Uint8Array>;
   /**
    * The next chunk, and the cuts that became known with it. The hasher owns the chunk from here on. Wait for what it
    * returns, if anything, before the next one.
@@ -31,6 +34,9 @@ const LAG = 4096;
 
 /** Hashes in this thread. */
 export class InlineHasher implements BlobHasher {
+  readonly #memory = new Set<ArrayBufferLike>();
+  readonly #free: ArrayBufferLike[] = [];
+  readonly #onHashed: (chunk: Uint8Array) => void;
   readonly #blob = createHash('sha256');
   readonly #digests: Buffer[] = [];
   #span: Hash | undefined;
@@ -39,6 +45,21 @@ export class InlineHasher implements BlobHasher {
   #heldAt = 0;
   #size = 0;
   #cuts: Cut[] = [];
+
+  /** @param onHashed told of each chunk that is not needed any more. */
+  constructor(onHashed?: (chunk: Uint8Array) => void) {
+    this.#onHashed =
+      onHashed ??
+      ((chunk) => {
+        if (this.#memory.has(chunk.buffer)) this.#free.push(chunk.buffer);
+      });
+  }
+
+  allocate(length: number): Uint8Array {
+    const buffer = this.#free.pop() ?? new ArrayBuffer(CHUNK);
+    this.#memory.add(buffer);
+    return new Uint8Array(buffer, 0, length);
+  }
 
   add(chunk: Uint8Array, cuts: readonly Cut[]): undefined {
     this.#blob.update(chunk);
@@ -64,6 +85,7 @@ export class InlineHasher implements BlobHasher {
     for (const chunk of this.#held) {
       if (this.#heldAt + chunk.length > limit) break;
       this.#hashChunk(chunk);
+      this.#onHashed(chunk);
       this.#heldAt += chunk.length;
       done++;
     }

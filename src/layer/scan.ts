@@ -38,7 +38,7 @@ export async function scanLayer(
   const { signal, onProgress, expectedDigest, spanSize = DEFAULT_SPAN_SIZE, diffId = false } = options;
   const pass = compression === 'gzip' ? new GzipPass(spanSize, diffId) : new TarPass(spanSize);
   let size = 0;
-  for await (const chunk of blob.read(undefined, signal)) {
+  for await (const chunk of blob.read(undefined, signal, (length) => hasher.allocate(length))) {
     signal?.throwIfAborted();
     size += chunk.length;
     pass.write(chunk);

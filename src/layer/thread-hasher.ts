@@ -1,38 +1,41 @@
+import { CHUNK } from './bytes';
 import { InlineHasher, type BlobDigests, type BlobHasher, type Cut } from './hasher';
 import { Worker, type MessagePort } from 'node:worker_threads';
 
 /** From the scan to its hashing thread. */
 type ToHasher =
-  | { readonly kind: 'start' }
-  | { readonly kind: 'add'; readonly chunk: Uint8Array; readonly cuts: readonly Cut[] }
+  /** A blob begins, whose chunks will stand in `memory`: slot `i` at byte `i · CHUNK`. */
+  | { readonly kind: 'start'; readonly memory: SharedArrayBuffer }
+  | { readonly kind: 'add'; readonly slot: number; readonly length: number; readonly cuts: readonly Cut[] }
   | { readonly kind: 'finish'; readonly cuts: readonly Cut[] };
 
-/** And back: one `taken` for each chunk, then the digests. */
-type FromHasher = { readonly kind: 'taken' } | { readonly kind: 'digests'; readonly digests: BlobDigests };
+/** And back, for the blob of number `blob`: each slot when it is hashed, then the digests. */
+type FromHasher = { readonly blob: number } & (
+  | { readonly kind: 'free'; readonly slot: number }
+  | { readonly kind: 'digests'; readonly digests: BlobDigests }
+);
 
-/** Chunks that may wait for the thread: it is faster than the decoder, except on stored data. */
-const CHUNKS_AHEAD = 4;
+/**
+ * Chunks that both threads hold together: one is read, one decoded, and one waits for the cuts that may be in it; the
+ * others let each thread run ahead a little.
+ */
+const SLOTS = 8;
 
 /**
  * Hashes in a thread of its own, so that a large layer takes little longer than its decoding. One thread serves any number
- * of blobs, one after the other. Chunks move to the thread: whoever adds one must not look at it again.
+ * of blobs, one after the other. The chunks stand in memory that both threads share; only their places are sent.
  */
 export class HashThread {
   readonly #worker: Worker;
-  #waiting = 0;
-  #wake: (() => void) | undefined;
-  #digests: ((digests: BlobDigests) => void) | undefined;
+  #blobs = 0;
+  #current: SharedHasher | undefined;
 
   /** @param file the worker's bundle, which calls `serveHashing` for `role`. */
   constructor(file: string, role: string) {
     this.#worker = new Worker(file, { workerData: role });
     this.#worker.on('message', (message: FromHasher) => {
-      if (message.kind === 'digests') {
-        this.#digests?.(message.digests);
-      } else {
-        this.#waiting--;
-        this.#wake?.();
-      }
+      // Of a scan that failed, messages may still be on their way.
+      if (message.blob === this.#blobs) this.#current?.receive(message);
     });
     // A crash here is one of the scan that waits: it ends the scanning thread with the same error.
     this.#worker.on('error', (error) => {
@@ -43,48 +46,92 @@ export class HashThread {
 
   /** Begins a blob; what a scan that failed has left is forgotten. */
   start(): BlobHasher {
-    this.#send({ kind: 'start' });
-    return {
-      add: (chunk, cuts) => {
-        this.#waiting++;
-        this.#send({ kind: 'add', chunk, cuts }, [chunk.buffer as ArrayBuffer]);
-        if (this.#waiting < CHUNKS_AHEAD) return undefined;
-        return new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
-      },
-      finish: (cuts) => {
-        const digests = new Promise<BlobDigests>((resolve) => {
-          this.#digests = resolve;
-        });
-        this.#send({ kind: 'finish', cuts });
-        return digests;
-      },
-    };
+    this.#blobs++;
+    this.#current = new SharedHasher((message) => {
+      this.#worker.postMessage(message);
+    });
+    return this.#current;
+  }
+}
+
+/** One blob of a `HashThread`. */
+class SharedHasher implements BlobHasher {
+  readonly #send: (message: ToHasher) => void;
+  readonly #memory = new SharedArrayBuffer(SLOTS * CHUNK);
+  readonly #free = Array.from({ length: SLOTS }, (_, slot) => slot);
+  /** Who waits for a slot, the first one first. */
+  readonly #waiting: ((slot: number) => void)[] = [];
+  #digests: ((digests: BlobDigests) => void) | undefined;
+
+  constructor(send: (message: ToHasher) => void) {
+    this.#send = send;
+    send({ kind: 'start', memory: this.#memory });
   }
 
-  #send(message: ToHasher, transfer: ArrayBuffer[] = []): void {
-    this.#worker.postMessage(message, transfer);
+  async allocate(length: number): Promise<Uint8Array> {
+    const slot = this.#free.pop() ?? (await new Promise<number>((resolve) => this.#waiting.push(resolve)));
+    return new Uint8Array(this.#memory, slot * CHUNK, length);
+  }
+
+  add(chunk: Uint8Array, cuts: readonly Cut[]): Promise<void> | undefined {
+    if (chunk.buffer !== this.#memory) return this.#copy(chunk, cuts);
+    this.#send({ kind: 'add', slot: chunk.byteOffset / CHUNK, length: chunk.length, cuts });
+    return undefined;
+  }
+
+  finish(cuts: readonly Cut[]): Promise<BlobDigests> {
+    this.#send({ kind: 'finish', cuts });
+    return new Promise((resolve) => {
+      this.#digests = resolve;
+    });
+  }
+
+  receive(message: FromHasher): void {
+    if (message.kind === 'digests') {
+      this.#digests?.(message.digests);
+      return;
+    }
+    const next = this.#waiting.shift();
+    if (next) next(message.slot);
+    else this.#free.push(message.slot);
+  }
+
+  /** A chunk that its source had in memory of its own. */
+  async #copy(chunk: Uint8Array, cuts: readonly Cut[]): Promise<void> {
+    let rest = cuts;
+    for (let at = 0; at < chunk.length; at += CHUNK) {
+      const part = chunk.subarray(at, at + CHUNK);
+      const slot = await this.allocate(part.length);
+      slot.set(part);
+      this.#send({ kind: 'add', slot: slot.byteOffset / CHUNK, length: slot.length, cuts: rest });
+      rest = [];
+    }
   }
 }
 
 /** The thread's side. */
 export function serveHashing(port: MessagePort): void {
+  let blob = 0;
+  let memory = new SharedArrayBuffer(0);
   let hasher = new InlineHasher();
   const send = (message: FromHasher): void => {
     port.postMessage(message);
   };
   port.on('message', (message: ToHasher) => {
     switch (message.kind) {
-      case 'start':
-        hasher = new InlineHasher();
+      case 'start': {
+        const number = ++blob;
+        ({ memory } = message);
+        hasher = new InlineHasher((chunk) => {
+          send({ blob: number, kind: 'free', slot: chunk.byteOffset / CHUNK });
+        });
         break;
+      }
       case 'add':
-        hasher.add(message.chunk, message.cuts);
-        send({ kind: 'taken' });
+        hasher.add(new Uint8Array(memory, message.slot * CHUNK, message.length), message.cuts);
         break;
       case 'finish':
-        send({ kind: 'digests', digests: hasher.finish(message.cuts) });
+        send({ blob, kind: 'digests', digests: hasher.finish(message.cuts) });
         break;
     }
   });

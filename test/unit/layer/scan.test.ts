@@ -4,11 +4,13 @@ import { packScan } from '../../../src/layer/packed';
 import { GzipPass } from '../../../src/layer/gzip-pass';
 import { Inflater } from '../../../src/layer/inflate/inflater';
 import { scanLayer } from '../../../src/layer/scan';
+import { spanDigests } from '../../../src/layer/spans';
 import { chunked } from '../../support/layer-fuzz';
 import { fixture } from '../../support/paths';
 import { Random } from '../../support/random';
 import { header, padded } from '../../support/tars';
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -40,6 +42,36 @@ describe('a scan', () => {
         });
         assert.deepEqual(packScan(cut), whole);
       }
+    }
+  });
+
+  it('reads a file into the same few buffers over and over', async () => {
+    const dir = await mkdtemp(path.join(tmpdir(), 'soci-lens-scan-'));
+    try {
+      const tar = Buffer.concat([file('a', Buffer.from(new Random(3).bytes(6_300_000))), END]);
+      await writeFile(path.join(dir, 'layer.tar'), tar);
+      const blob = await fileBytes(path.join(dir, 'layer.tar'));
+      const buffers = new Set<ArrayBufferLike>();
+      const watched: Bytes = {
+        ...blob,
+        async *read(...args) {
+          for await (const chunk of blob.read(...args)) {
+            buffers.add(chunk.buffer);
+            yield chunk;
+          }
+        },
+      };
+      const scan = await scanLayer(watched, 'tar', { spanSize: 1_000_000 });
+      const sha256 = (bytes: Uint8Array): string =>
+        `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+      assert.equal(scan.digest, sha256(tar));
+      assert.deepEqual(
+        await spanDigests(scan, 1_000_000, undefined),
+        [0, 1, 2, 3, 4, 5, 6].map((i) => sha256(tar.subarray(i * 1e6, (i + 1) * 1e6))),
+      );
+      assert.ok(buffers.size <= 3, `${buffers.size} buffers for a file of 7 chunks`);
+    } finally {
+      await rm(dir, { recursive: true });
     }
   });
 
