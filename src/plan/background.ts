@@ -2,7 +2,7 @@
 import type { SpanTable } from '../layer/types';
 import { COSTS } from './costs';
 import type { IndexedLayer } from './forecast';
-import { lengthOf } from './spans';
+import { spanCosts } from './sequence';
 import type { Wire } from './wire';
 
 /**
@@ -51,7 +51,7 @@ export class Background {
     // A span that is there already takes its step all the same.
     if (present && present[next] !== 1) {
       present[next] = 1;
-      const bytes = lengthOf(table.compressed(next));
+      const bytes = spanCosts(table).bytes[next] ?? 0;
       this.#there.set(`${layer}:${next}`, this.wire.get(this.#step, bytes, COSTS.intakeBytesPerSecond));
     }
     this.#step += COSTS.backgroundStep;

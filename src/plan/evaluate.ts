@@ -1,9 +1,11 @@
 /** The forecast of one way to make the index, for the image at hand. */
 import { DEFAULT_MIN_LAYER_SIZE, DEFAULT_SPAN_SIZE } from '../soci/layers';
-import { forecast, serialFetches } from './forecast';
+import { forecast } from './forecast';
 import type { ForecastInput, ForecastLayer } from './forecast';
 import { stableSpans, touchedSpans } from './prefetch';
 import type { PrefetchSet } from './prefetch';
+import { sequenceOf } from './sequence';
+import type { Sequence } from './sequence';
 import type { LaidStart } from './starts';
 import type { WholePull } from './whole-pull';
 import type { Forecast, IndexVersion, Network, Node, PullMode } from './types';
@@ -75,12 +77,18 @@ export function createEvaluator(
     });
   }
 
-  const known = new WeakMap<Variant, readonly (readonly number[])[]>();
+  const sequences = recent((start: LaidStart, variant: Variant) => sequenceOf(fetchesOf(start, variant)));
+  const lists = recent((_: LaidStart, variant: Variant) => selected(variant));
+  const keyOf = ({ spanSizes }: Variant): string => spanSizes.join();
+
+  function sequence(start: LaidStart, variant: Variant): Sequence {
+    return sequences(`${starts.indexOf(start)} ${keyOf(variant)}`, start, variant);
+  }
 
   function prefetched(variant: Variant): readonly (readonly number[])[] {
-    const lists = known.get(variant) ?? selected(variant);
-    known.set(variant, lists);
-    return lists;
+    const { prefetch, prefetchUntil } = variant;
+    if (typeof prefetch !== 'string') return prefetch;
+    return lists(`${prefetch} ${prefetchUntil} ${keyOf(variant)}`, united, variant);
   }
 
   function selected(variant: Variant): readonly (readonly number[])[] {
@@ -130,7 +138,7 @@ export function createEvaluator(
         const spanSize = spanSizes[index] ?? null;
         return spanSize === null || !layer.scanned ? sum : sum + layer.ztocBytes(spanSize);
       }, 0),
-    serialFetches: (variant) => serialFetches(forecastLayers(united, variant)),
+    serialFetches: (variant) => sequence(united, variant).requests,
     forecast(
       variant,
       { network, node, parallel },
@@ -140,6 +148,7 @@ export function createEvaluator(
         const input: ForecastInput = {
           layers: forecastLayers(start, variant),
           start: start.start,
+          sequence: sequence(start, variant),
           network,
           node,
           version: variant.version,
@@ -160,6 +169,24 @@ export function createEvaluator(
     const spanSizes = layers.map(({ size, scanned }) => (scanned && size >= minLayerSize ? spanSize : null));
     return { spanSizes, prefetch, version };
   }
+}
+
+/** Ways to index that are asked for again while a person moves a slider, or while networks are compared. */
+const REMEMBERED = 48;
+
+/** Remembers the answers that were asked for last. */
+function recent<A extends readonly unknown[], T>(find: (...args: A) => T): (key: string, ...args: A) => T {
+  const known = new Map<string, T>();
+  return (key, ...args) => {
+    const value = known.has(key) ? (known.get(key) as T) : find(...args);
+    known.delete(key);
+    known.set(key, value);
+    for (const oldest of known.keys()) {
+      if (known.size <= REMEMBERED) break;
+      known.delete(oldest);
+    }
+    return value;
+  };
 }
 
 function mean(mode: PullMode, forecasts: readonly Forecast[]): Forecast {

@@ -4,7 +4,7 @@
  * the evidence and the errors against recorded runs.
  */
 import { simulateLazy } from './lazy-pull';
-import { inOrder } from './spans';
+import type { Sequence } from './sequence';
 import type { LayerFetches } from './spans';
 import type { Forecast, IndexVersion, Network, Node, PullMode } from './types';
 import { simulateWhole } from './whole-pull';
@@ -41,6 +41,8 @@ export interface Start {
 export interface ForecastInput {
   readonly layers: readonly ForecastLayer[];
   readonly start: Start;
+  /** The start's fetches in order, where they are known already. */
+  readonly sequence?: Sequence | undefined;
   readonly network: Network;
   readonly node: Node;
   /** How the index is found; 2 where not given. */
@@ -96,14 +98,4 @@ function dockerPull({ cores }: Node): WholePull {
 export function parallelPull({ cores }: Node): WholePull {
   const wide = Math.max(3, Math.min(10, cores));
   return { downloads: 2 * wide, chunks: true, unpacks: wide, unpackAfterAll: false };
-}
-
-/** Fetches that wait for one another: what the start pays a round trip each for. */
-export function serialFetches(layers: readonly ForecastLayer[]): number {
-  let count = 0;
-  inOrder(
-    layers.map((layer) => layer.indexed?.fetches),
-    () => count++,
-  );
-  return count;
 }

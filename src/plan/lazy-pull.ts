@@ -3,19 +3,12 @@ import { Background } from './background';
 import { COSTS, ROUND_TRIPS } from './costs';
 import type { ForecastInput, IndexedLayer, Outcome } from './forecast';
 import { Processors } from './processors';
-import { inOrder, lengthOf } from './spans';
-import type { LayerFetches } from './spans';
+import { sequenceOf, spanCosts } from './sequence';
+import type { SpanCosts } from './sequence';
 import { unpackAlone } from './whole-pull';
 import { Wire } from './wire';
 
 const MIB = 1024 * 1024;
-
-/** Milliseconds of a processor for inflating, checking and storing one span. */
-export function spanWork(inflated: number, compression: 'gzip' | 'tar'): number {
-  const mib = inflated / MIB;
-  const inflate = compression === 'gzip' ? COSTS.inflateMib * mib : 0;
-  return inflate + COSTS.storeMib * mib * Math.min(1, mib / COSTS.storeLargeMib) ** COSTS.storeGrowth;
-}
 
 export function simulateLazy(input: ForecastInput, prefetch: boolean): Outcome {
   const { layers, node, network } = input;
@@ -75,7 +68,7 @@ function resolveLayers(
   const queues: {
     free: number;
     layer: number;
-    table: LayerFetches['table'];
+    costs: SpanCosts;
     spans: readonly number[];
     next: { at: number };
   }[] = [];
@@ -87,7 +80,7 @@ function resolveLayers(
     const spans = indexed.prefetch;
     const next = { at: 0 };
     for (let worker = 0; worker < Math.min(node.workers ?? node.cores, spans.length); worker++)
-      queues.push({ free: inserted, layer, table: indexed.fetches.table, spans, next });
+      queues.push({ free: inserted, layer, costs: spanCosts(indexed.fetches.table), spans, next });
   }
   // The worker that is free first takes its layer's next span.
   while (queues.length > 0) {
@@ -101,9 +94,9 @@ function resolveLayers(
       continue;
     }
     worker.next.at++;
-    const there = wire.get(worker.free, lengthOf(worker.table.compressed(span)), COSTS.intakeBytesPerSecond);
-    const work = spanWork(lengthOf(worker.table.uncompressed(span)), worker.table.compression);
-    worker.free = processors.work(there, work * COSTS.prefetchSlowdown);
+    const { bytes, work } = worker.costs;
+    const there = wire.get(worker.free, bytes[span] ?? 0, COSTS.intakeBytesPerSecond);
+    worker.free = processors.work(there, (work[span] ?? 0) * COSTS.prefetchSlowdown);
     done.set(worker.layer, Math.max(done.get(worker.layer) ?? 0, worker.free));
   }
   const late: number[] = [];
@@ -123,7 +116,7 @@ function replay(
   started: number,
   mounted: number,
   indexed: readonly (IndexedLayer | undefined)[],
-  { layers, start }: ForecastInput,
+  { layers, start, sequence = sequenceOf(layers.map((layer) => layer.indexed?.fetches)) }: ForecastInput,
   prefetch: boolean,
   wire: Wire,
   processors: Processors,
@@ -131,36 +124,43 @@ function replay(
   let opened = 0;
   indexed.forEach((layer, index) => (opened += layer ? (layers[index]?.opened ?? 0) : 0));
   const think = start.ownMs + opened * COSTS.fuseFile;
-  const prefetched = indexed.map((layer) => (layer && prefetch ? marked(layer) : undefined));
+  const parts = indexed.map(
+    (layer) =>
+      layer && {
+        ...layer.fetches,
+        work: spanCosts(layer.fetches.table).work,
+        prefetched: prefetch ? marked(layer) : undefined,
+      },
+  );
   const background = new Background(mounted, indexed, wire);
   let now = started;
   let thought = 0;
-  inOrder(
-    indexed.map((layer) => layer?.fetches),
-    (layer, fetches, from, to) => {
+  let begin = started;
+  for (let at = 0; at < sequence.layer.length; at++) {
+    const layer = sequence.layer[at] ?? 0;
+    // A layer that was mounted too late is there whole.
+    const part = parts[layer];
+    if (part === undefined) continue;
+    const fetch = sequence.fetch[at] ?? 0;
+    const span = part.span[fetch] ?? 0;
+    if (sequence.begins[at] === 1) {
       // Without a clock all of the own time comes at the end.
-      const share = start.readyAt
-        ? Math.min(1, (fetches.first[fetches.span[from] ?? 0] ?? 0) / start.readyAt)
-        : 0;
+      const share = start.readyAt ? Math.min(1, (part.first[span] ?? 0) / start.readyAt) : 0;
       if (share * think > thought) {
         now += share * think - thought;
         thought = share * think;
       }
-      const begin = now;
-      for (let i = from; i < to; i++) {
-        const span = fetches.span[i] ?? 0;
-        const inflated = fetches.inflated[i] ?? 0;
-        if (prefetched[layer]?.[span] === 1) {
-          now = Math.max(now, begin + (inflated / MIB) * COSTS.readBackMib);
-          continue;
-        }
-        const there =
-          background.fetched(layer, span, begin) ??
-          wire.get(begin, fetches.bytes[i] ?? 0, COSTS.intakeBytesPerSecond);
-        now = Math.max(now, processors.work(there, spanWork(inflated, fetches.table.compression)));
-      }
-    },
-  );
+      begin = now;
+    }
+    if (part.prefetched?.[span] === 1) {
+      now = Math.max(now, begin + ((part.inflated[fetch] ?? 0) / MIB) * COSTS.readBackMib);
+      continue;
+    }
+    const there =
+      background.fetched(layer, span, begin) ??
+      wire.get(begin, part.bytes[fetch] ?? 0, COSTS.intakeBytesPerSecond);
+    now = Math.max(now, processors.work(there, part.work[span] ?? 0));
+  }
   return now + Math.max(0, think - thought);
 }
 

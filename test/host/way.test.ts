@@ -103,7 +103,7 @@ suite('commands, one after another', function () {
     ]);
     assert.match(
       JSON.stringify(asked[4]?.items),
-      /To: oci:.*Index \(v2\): 1 of them in spans of .*Prefetch: \d+ spans/,
+      /To: oci:.*Index \(v2\): 5 of them in spans of .* – .*Prefetch: \d+ spans.*the default takes/,
     );
     assert.equal(asked.at(-1)?.items[1], 'Push Index');
     assert.ok(existsSync(path.join(scratch, 'indexed', 'index.json')));
@@ -126,10 +126,10 @@ suite('commands, one after another', function () {
   test('verifyIndex reads it back from the registry, and listIndexes knows that it was verified', async () => {
     const destination = `docker://${registry.host}/team/way:1.0`;
     const asked = await run('verifyIndex', {}, destination);
-    assert.match(asked[0]?.message ?? '', /holds: 1 layers, \d+ spans read back/);
+    assert.match(asked[0]?.message ?? '', /holds: 5 layers, \d+ spans read back/);
     const listed = await run('listIndexes', { createQuickPick: 'v2' }, destination);
     const [item] = listed[0]?.items as vscode.QuickPickItem[];
-    assert.match(item?.description ?? '', /^1 layer · .* · verified$/);
+    assert.match(item?.description ?? '', /^5 layers · .* · verified$/);
     assert.equal(await vscode.env.clipboard.readText(), item?.detail);
   });
 
