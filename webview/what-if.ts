@@ -31,7 +31,7 @@ const OWN = 'own';
 /** The node of the measurements, and instance types of some sizes and kinds; the command line knows more. */
 const NODES: readonly { readonly label: string; readonly node: Node }[] = [
   { label: `${DEFAULT_NODE.cores} processors, as measured`, node: DEFAULT_NODE },
-  ...['t3.medium', 'm6i.large', 'm6i.xlarge', 'm6i.4xlarge', 'g5.2xlarge', 'p4d.24xlarge'].map((name) => {
+  ...['t3.large', 'm6i.large', 'm6i.xlarge', 'm6i.4xlarge', 'g5.2xlarge', 'p4d.24xlarge'].map((name) => {
     const node = parseNode(name);
     return { label: `${name}, ${node.cores} processors`, node };
   }),

@@ -1,4 +1,5 @@
 import { LensError } from '../errors';
+import { INSTANCE_FAMILIES, instanceOf, USUAL_VOLUME } from '../instances';
 import type { Network, Node } from './types';
 
 const MB = 1e6;
@@ -10,45 +11,7 @@ const UNPACK = 199 * MB;
 /** The node of the measurements (docs/model.md): two processors, a disk and a network that were never the limit. */
 export const DEFAULT_NODE: Node = { cores: 2, unpackBytesPerSecond: UNPACK, diskBytesPerSecond: 1000 * MB };
 
-/**
- * Virtual processors, memory in GiB, network in Gbit/s and the most that volumes transfer in MB/s, bursts included.
- * Written down in 2026-11 without the provider's tables at hand (EC2 User Guide, "Amazon EC2 instance types" and "Amazon
- * EBS-optimized instances"): good enough to tell types apart; who needs more gives the figures themselves.
- */
-const INSTANCES: Readonly<
-  Record<string, readonly [cores: number, memory: number, network: number, volumes: number]>
-> = {
-  't3.medium': [2, 4, 5, 260],
-  't3.large': [2, 8, 5, 347],
-  'm5.large': [2, 8, 10, 593],
-  'm5.xlarge': [4, 16, 10, 593],
-  'm5.2xlarge': [8, 32, 10, 593],
-  'm5.4xlarge': [16, 64, 10, 593],
-  'm6i.large': [2, 8, 12.5, 1250],
-  'm6i.xlarge': [4, 16, 12.5, 1250],
-  'm6i.2xlarge': [8, 32, 12.5, 1250],
-  'm6i.4xlarge': [16, 64, 12.5, 1250],
-  'm7i.large': [2, 8, 12.5, 1250],
-  'm7i.xlarge': [4, 16, 12.5, 1250],
-  'm7i.2xlarge': [8, 32, 12.5, 1250],
-  'c6i.large': [2, 4, 12.5, 1250],
-  'c6i.xlarge': [4, 8, 12.5, 1250],
-  'c6i.2xlarge': [8, 16, 12.5, 1250],
-  'g4dn.xlarge': [4, 16, 25, 437],
-  'g5.xlarge': [4, 16, 10, 437],
-  'g5.2xlarge': [8, 32, 10, 437],
-  'g5.4xlarge': [16, 64, 25, 593],
-  'g5.12xlarge': [48, 192, 40, 2000],
-  'g6.xlarge': [4, 16, 10, 625],
-  'g6.2xlarge': [8, 32, 10, 625],
-  'g6.4xlarge': [16, 64, 25, 1000],
-  'p4d.24xlarge': [96, 1152, 400, 2375],
-  'p5.48xlarge': [192, 2048, 3200, 10_000],
-};
-/** MB/s of a gp3 volume for which nobody ordered more. */
-const USUAL_VOLUME = 125;
-
-const EXPECTED = `an instance type (${Object.keys(INSTANCES).slice(0, 4).join(', ')} …), cores=N,memory=GIB,network=GBITPS,disk=MBPS,workers=N, or both`;
+const EXPECTED = `an instance type of ${INSTANCE_FAMILIES.join(', ')} (m6i.xlarge), cores=N,memory=GIB,network=GBITPS,disk=MBPS,workers=N, or both`;
 
 /** The figures of `--node`, with their limits. */
 const LIMITS = {
@@ -62,12 +25,12 @@ type Figure = keyof typeof LIMITS;
 
 /**
  * Reads `--node`: an instance type, figures, or an instance type and figures that differ: `g5.2xlarge,disk=500`. The disk
- * is never faster than the instance lets volumes be.
+ * of an instance is a volume for which nobody ordered more, where no figure says otherwise.
  * @throws LensError `plan/bad-node`
  */
 export function parseNode(text: string): Node {
   const [head = '', ...rest] = text.split(',').map((part) => part.trim());
-  const instance = Object.hasOwn(INSTANCES, head) ? INSTANCES[head] : undefined;
+  const instance = instanceOf(head);
   const figures = new Map<string, number>();
   for (const part of instance ? rest : [head, ...rest]) {
     const [, key = '', digits] = /^([a-z]+)=(\d+(?:\.\d+)?)$/.exec(part) ?? [];
@@ -85,16 +48,17 @@ export function parseNode(text: string): Node {
     }
     figures.set(key, value);
   }
-  const [cores, memory, network, volumes] = instance ?? [DEFAULT_NODE.cores, undefined, undefined, Infinity];
-  const disk = figures.get('disk') ?? (instance ? USUAL_VOLUME : DEFAULT_NODE.diskBytesPerSecond / MB);
-  const memoryGib = figures.get('memory') ?? memory;
-  const gigabits = figures.get('network') ?? network;
+  const disk =
+    figures.get('disk') ??
+    (instance ? USUAL_VOLUME.megabytesPerSecond : DEFAULT_NODE.diskBytesPerSecond / MB);
+  const memoryGib = figures.get('memory') ?? instance?.memoryGib;
+  const gigabits = figures.get('network') ?? (instance && instance.networkMbps / 1000);
   const workers = figures.get('workers');
   return {
     ...(instance && { name: head }),
-    cores: Math.floor(figures.get('cores') ?? cores),
+    cores: Math.floor(figures.get('cores') ?? instance?.vcpus ?? DEFAULT_NODE.cores),
     unpackBytesPerSecond: UNPACK,
-    diskBytesPerSecond: Math.min(disk, volumes) * MB,
+    diskBytesPerSecond: disk * MB,
     ...(memoryGib !== undefined && { memoryBytes: memoryGib * GIB }),
     ...(gigabits !== undefined && { networkBytesPerSecond: (gigabits * 1e9) / 8 }),
     ...(workers !== undefined && { workers: Math.floor(workers) }),

@@ -12,7 +12,8 @@ import {
   nodeadmConfig,
   userData,
 } from '../../../src/cluster/node-setup';
-import { instanceTypes, parseNodeSpec } from '../../../src/cluster/nodes';
+import { parseNodeSpec } from '../../../src/cluster/nodes';
+import { instanceTypes } from '../../../src/instances';
 import { isAtLeast, RELEASES } from '../../../src/cluster/releases';
 import { readToml } from '../../../src/cluster/toml';
 

@@ -1,3 +1,4 @@
+import { parseNodeSpec } from '../../../src/cluster/nodes';
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { LensError } from '../../../src/errors';
@@ -76,16 +77,19 @@ describe('nodes', () => {
     });
   });
 
-  test('by instance type, whose volume is the usual one unless said otherwise, and never beyond the instance', () => {
+  test('by instance type, whose volume is the usual one and whose network the sustained one, unless said otherwise', () => {
     assert.deepEqual(parseNode('g5.2xlarge'), {
       name: 'g5.2xlarge',
       cores: 8,
       unpackBytesPerSecond: 199e6,
       diskBytesPerSecond: 125e6,
       memoryBytes: 32 * 2 ** 30,
-      networkBytesPerSecond: 1.25e9,
+      networkBytesPerSecond: 625e6,
     });
-    assert.equal(parseNode('g5.4xlarge,disk=1000').diskBytesPerSecond, 593e6);
+    const own = parseNode('g5.4xlarge,disk=1000,network=25');
+    assert.deepEqual([own.diskBytesPerSecond, own.networkBytesPerSecond], [1000e6, 3.125e9]);
+    const spec = parseNodeSpec('g5.2xlarge');
+    assert.equal(spec.networkMbps * 125_000, parseNode('g5.2xlarge').networkBytesPerSecond, 'one table');
   });
 
   for (const text of ['', 'cores=0', 'disk=0', 'm5.enormous', 'rtt=5', 'cores=4,m5.large', 'toString']) {
