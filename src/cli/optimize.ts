@@ -72,7 +72,11 @@ export const optimizeCommand = defineCommand({
     const minimum = flags['min-layer-size'];
     const minLayerSize =
       minimum === undefined ? DEFAULT_MIN_LAYER_SIZE : parseBytes(minimum, 'min-layer-size');
-    const { network = parseNetwork(DEFAULT_NETWORK), node = DEFAULT_NODE } = readCircumstances(flags);
+    const { network = parseNetwork(DEFAULT_NETWORK), node = DEFAULT_NODE } = await readCircumstances(
+      session,
+      flags,
+      [output, reference],
+    );
     const circumstances = { network, node };
 
     const image = await session.open(reference, flags.platform);

@@ -2,14 +2,17 @@
 import type { LayerResult } from '../image/scan';
 import type { Image } from '../image/types';
 import { formatPlatform } from '../oci/platform';
+import { formatBytes, formatCount } from '../plan/format';
 import { parseNetwork } from '../plan/network';
 import { parseNode } from '../plan/node';
 import type { PlanInput, PlanOptions } from '../plan/plan';
-import type { IndexWish } from '../plan/types';
+import type { IndexWish, Network } from '../plan/types';
 import { readTrace } from '../trace/file';
 import { mapTrace } from '../trace/map';
 import { uniteRuns } from '../trace/runs';
+import { readCalibration, registryOf, type MeasuredNetwork } from './calibration';
 import { typed, UsageError } from './command';
+import type { Session } from './session';
 
 /** What the planner needs to know of an image and, where there is one, of its recorded start. */
 export async function planInput(
@@ -48,7 +51,7 @@ export const CIRCUMSTANCE_FLAGS = {
   network: {
     type: 'string',
     value: 'NET',
-    help: 'local, region, distant, slow, or rtt=MS,bw=MBPS (region).',
+    help: 'local, region, distant, slow, or rtt=MS,bw=MBPS (as calibrated, else region).',
   },
   node: {
     type: 'string',
@@ -57,17 +60,39 @@ export const CIRCUMSTANCE_FLAGS = {
   },
 } as const;
 
-export function readCircumstances({
-  network,
-  node,
-}: {
-  readonly network: string | undefined;
-  readonly node: string | undefined;
-}): Pick<PlanOptions, 'network' | 'node'> {
-  return {
+/**
+ * Where no flag says, what `soci-lens calibrate` measured of the registry that is named first, and the node given there;
+ * that it does is said on stderr.
+ *
+ * @param places references of the image and of where it goes
+ */
+export async function readCircumstances(
+  session: Session,
+  { network, node }: { readonly network: string | undefined; readonly node: string | undefined },
+  places: readonly (string | undefined)[],
+): Promise<Pick<PlanOptions, 'network' | 'node'>> {
+  const asked = {
     network: network === undefined ? undefined : typed(() => parseNetwork(network)),
     node: node === undefined ? undefined : typed(() => parseNode(node)),
   };
+  if (asked.network && asked.node) return asked;
+  const { registries, node: usual } = await readCalibration(session);
+  const known = places.flatMap((place) => (place === undefined ? [] : (registryOf(place) ?? [])));
+  const host = known.find((one) => Object.hasOwn(registries, one));
+  const measured = host === undefined ? undefined : registries[host];
+  if (!asked.network && measured) {
+    session.terminal.info(
+      `Network of ${host} as measured on ${measured.measured.slice(0, 10)}: an answer after ${formatCount(measured.rttMs + measured.registryMs)} ms, ${formatBytes(measured.bytesPerSecond)}/s.`,
+    );
+  }
+  return {
+    network: asked.network ?? (measured && networkPart(measured)),
+    node: asked.node ?? (usual === undefined ? undefined : typed(() => parseNode(usual))),
+  };
+}
+
+function networkPart({ rttMs, bytesPerSecond, registryMs, connections }: MeasuredNetwork): Network {
+  return { rttMs, bytesPerSecond, registryMs, connections };
 }
 
 /** What a prefetch list of the tuner may hold. */

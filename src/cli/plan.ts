@@ -45,7 +45,7 @@ export const planCommand = defineCommand({
     const { 'min-layer-size': minimum, 'span-sizes': sizes } = flags;
     const minLayerSize = minimum === undefined ? undefined : parseBytes(minimum, 'min-layer-size');
     const options = {
-      ...readCircumstances(flags),
+      ...(await readCircumstances(session, flags, [reference])),
       minLayerSize,
       spanSizes: sizes?.split(',').map((size) => parseBytes(size.trim(), 'span-sizes')),
       best: { ...readListWish(flags), minLayerSize },

@@ -1,5 +1,6 @@
 import { messageOf, isAbort, LensError } from '../errors';
 import { commandHelp, EXIT, UsageError, type Command, type ExitCode } from './command';
+import { calibrateCommand } from './calibrate';
 import { cleanCommand } from './clean';
 import { clusterDoctorCommand } from './cluster-doctor';
 import { clusterManifestsCommand } from './cluster-manifests';
@@ -26,6 +27,7 @@ const COMMANDS: readonly Command[] = [
   traceCommand,
   importTraceCommand,
   planCommand,
+  calibrateCommand,
   optimizeCommand,
   indexCommand,
   pushCommand,

@@ -68,12 +68,16 @@ export async function tuneIndex(
   wish: IndexWish,
   flags: TunedFlags & {
     readonly platform?: readonly string[] | undefined;
+    readonly output?: string | undefined;
     readonly network: string | undefined;
     readonly node: string | undefined;
   },
 ): Promise<{ readonly best: Best | null; readonly digests: readonly string[] }> {
   const image = await session.open(reference, flags.platform?.[0]);
   const input = await planInput(image, await session.scan(image), { traceFiles: flags.trace });
-  const { best } = createPlanner(input).plan({ ...readCircumstances(flags), best: wish });
+  const { best } = createPlanner(input).plan({
+    ...(await readCircumstances(session, flags, [flags.output, reference])),
+    best: wish,
+  });
   return { best, digests: input.layers.map(({ descriptor }) => descriptor.digest) };
 }

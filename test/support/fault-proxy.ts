@@ -35,6 +35,8 @@ export interface Verdict extends Harm {
   readonly status?: number;
   readonly headers?: Record<string, string>;
   readonly body?: string;
+  /** Milliseconds before the request is passed on: a distant registry. */
+  readonly delay?: number;
 }
 
 export interface FaultProxy {
@@ -64,7 +66,8 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
       response.writeHead(verdict.status, verdict.headers).end(verdict.body);
       return;
     }
-    pass(request, response, verdict);
+    if (verdict.delay === undefined) pass(request, response, verdict);
+    else setTimeout(pass, verdict.delay, request, response, verdict);
   };
 
   const pass = (request: IncomingMessage, response: ServerResponse, harm: Harm): void => {

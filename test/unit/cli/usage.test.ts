@@ -7,6 +7,7 @@ const VERBS = [
   'trace',
   'import-trace',
   'plan',
+  'calibrate',
   'index',
   'push',
   'verify',
