@@ -1,6 +1,6 @@
 /** What is told of recorded starts. */
 import { formatBytes, formatCount, formatSeconds } from '../plan/format';
-import { timelineOf } from '../trace/timeline';
+import { timelineOf } from '../trace/processes';
 import type { EndReason, StartupTrace } from '../trace/types';
 import { EXIT, type ExitCode } from './command';
 import { formatTable, type Terminal } from './terminal';

@@ -37,6 +37,7 @@ export function suppose(input: PlanInput, layers: Recipe['layers']): PlanInput {
   const moved = (mapping: TraceMapping): TraceMapping => ({
     ...mapping,
     touches: mapping.touches.flatMap(move),
+    requests: mapping.requests?.flatMap(move),
   });
   return {
     ...input,

@@ -7,7 +7,7 @@
  * - The first request to a file first checks the file's tar header: those spans come before the data.
  * - The end of a range counts as a byte of it: a request that ends exactly where a span ends fetches the next one too.
  * - All spans of one request are fetched in parallel, one GET each; everything else waits for what came before.
- * - A page fault in an executable mapping reads ahead; opening, listing and stat fetch nothing.
+ * - What the kernel reads ahead is among the requests already (trace/page-cache.ts); opening, listing and stat fetch nothing.
  */
 import type { ByteRange } from '../layer/bytes';
 import type { LayerScan, SpanTable } from '../layer/types';
@@ -17,12 +17,6 @@ import type { SpanRuns } from './types';
 const PAGE = 4096;
 /** The largest read that FUSE passes on (`max_read=131072`). */
 const FUSE_READ = 128 * 1024;
-/**
- * How far the fetched pages of an executable mapping reach beyond those that the trace saw. The kernel (6.16 and
- * later) reads 128 KiB from the fault on, while the tracer sees the part that was mapped.
- */
-const EXECUTABLE_AHEAD = 96 * 1024;
-
 /** The bytes of the start's reads as offsets into the layers' tars, ready to be laid on spans of any size. */
 export interface StartReads {
   readonly length: number;
@@ -59,7 +53,7 @@ export function startReads(touches: readonly Touch[], scans: readonly (LayerScan
     if (entries === undefined || seen === undefined || touch.end <= touch.start) continue;
     const size = entries.size(touch.entry);
     const data = entries.offset(touch.entry);
-    const lastPage = Math.ceil(touch.end / PAGE) * PAGE + (touch.executable ? EXECUTABLE_AHEAD : 0);
+    const lastPage = Math.ceil(touch.end / PAGE) * PAGE;
     const start = data + Math.floor(touch.start / PAGE) * PAGE;
     const at = reads.length++;
     reads.byLayer[touch.layer]?.push(at);

@@ -33,8 +33,9 @@ export function layStart(
   scans: readonly (LayerScan | undefined)[],
   tables: SpanTables,
 ): LaidStart {
-  const touches: readonly Touch[] = mapping ? [...clientReads(scans), ...mapping.touches] : [];
-  const reads = startReads(touches, scans);
+  const withClient = (touches: readonly Touch[]) => (mapping ? [...clientReads(scans), ...touches] : []);
+  const touches = withClient(mapping?.touches ?? []);
+  const reads = startReads(withClient(mapping?.requests ?? mapping?.touches ?? []), scans);
   return {
     touches: layerTouches(touches, scans),
     start: { ownMs: ownTime(mapping), readyAt: mapping?.readyAt },

@@ -2,6 +2,7 @@
 import type { TarEntries } from '../layer/types';
 import type { ImageConfig } from '../oci/types';
 import { Pace } from './pace';
+import { PageCache } from './page-cache';
 import { decodePath } from './paths';
 import { ProcessLog } from './processes';
 import { TouchLog, type LogHeads, type Way } from './touch-log';
@@ -57,14 +58,28 @@ interface FileUse {
   /** From here on its content is the container's own. */
   replaced: boolean;
   readonly mappings: Mapping[];
+  /** Where the program said that it reads at random, the kernel reads nothing ahead. */
+  randomReads: boolean;
+  randomPages: boolean;
+  /** What a file system that keeps nothing would be asked for; made at the first byte that is touched. */
+  cache: PageCache | undefined;
+  asked: LogHeads | undefined;
 }
 
-interface Mapping {
+interface Mapping extends Toucher {
   readonly off: number;
   readonly len: number;
   readonly way: Way;
+}
+
+/** Who touched bytes, when, and through what. */
+interface Toucher {
   readonly t: number;
   readonly pid: number;
+  /** The descriptor of a read. */
+  readonly fd?: number;
+  /** Where the executable mapping of touched pages ends in the file. */
+  readonly programEnd?: number | undefined;
 }
 
 /** Where a path leads. */
@@ -91,6 +106,8 @@ export class TraceMapper {
   readonly #log = new TouchLog();
   readonly #untracedReadyAt: number | undefined;
   readonly #processes = new ProcessLog();
+  /** When, and by whom, what the page caches ask for is asked. */
+  #asking: Toucher = { t: 0, pid: 0 };
   readonly #pace = new Pace();
   /** How the tracer's first versions told readiness: they wrote no last line. */
   #markedReady: number | undefined;
@@ -136,7 +153,16 @@ export class TraceMapper {
         if (!file || file.replaced) break;
         file.mappedAt ??= event.t;
         const way = ((event.prot ?? 0) & PROT_EXEC) === 0 ? 'page' : 'page of a program';
-        file.mappings.push({ off: event.off, len: event.len, way, t: event.t, pid: event.pid });
+        const { off, len, t, pid } = event;
+        file.mappings.push({ off, len, way, t, pid, programEnd: off + len });
+        break;
+      }
+      case 'advise': {
+        const file = this.#reached(event);
+        if (!file) break;
+        // One descriptor's advice counts for all: few programs open a file twice to read it differently.
+        if (event.fd === undefined) file.randomPages = true;
+        else file.randomReads = true;
         break;
       }
       case 'pages':
@@ -162,6 +188,7 @@ export class TraceMapper {
 
   finish(footer: TraceFooter | undefined): TraceMapping {
     const touches: Touch[] = [];
+    const requests: Touch[] = [];
     let files = 0;
     for (const file of this.#files.flatMap((entries) => [...entries.values()])) {
       if (!file.hasPages) {
@@ -171,11 +198,14 @@ export class TraceMapper {
       }
       if (file.touched || file.mappings.length > 0) files++;
       for (const touch of this.#log.touches(file.heads, file.layer, file.entry)) touches.push(touch);
+      if (!file.asked) continue;
+      for (const request of this.#log.touches(file.asked, file.layer, file.entry)) requests.push(request);
     }
     const paths = [...this.#paths, ...this.#unfollowed];
     const readyAt = footer?.t_ready ?? this.#markedReady;
     return {
       touches: touches.sort((a, b) => a.at - b.at),
+      requests: requests.sort((a, b) => a.at - b.at),
       files,
       coverage: {
         mapped: paths.filter(([, { state }]) => state === 'mapped').length,
@@ -194,6 +224,7 @@ export class TraceMapper {
   #open(event: PathFields & { op: 'open' }): void {
     const file = this.#reached(event);
     const flags = event.fl ?? 0;
+    file?.cache?.close(handleOf(event));
     if (file && (flags & O_TRUNC) !== 0) {
       file.replaced = true;
       return;
@@ -224,14 +255,14 @@ export class TraceMapper {
     file.hasPages = true;
     const t = Math.min(file.mappedAt ?? event.t, event.t);
     for (const [off, len] of event.r) {
+      const program = file.mappings.find(
+        (one) => one.way === 'page of a program' && one.off < off + len && off < one.off + one.len,
+      );
       const ofProgram =
-        event.prot === undefined
-          ? file.executed ||
-            file.mappings.some(
-              (one) => one.way === 'page of a program' && one.off < off + len && off < one.off + one.len,
-            )
-          : (event.prot & PROT_EXEC) !== 0;
-      this.#touch(file, ofProgram ? 'page of a program' : 'page', off, len, { t, pid: event.pid });
+        event.prot === undefined ? file.executed || program !== undefined : (event.prot & PROT_EXEC) !== 0;
+      const way = ofProgram ? 'page of a program' : 'page';
+      const programEnd = event.map ? event.map[0] + event.map[1] : program?.programEnd;
+      this.#touch(file, way, off, len, { t, pid: event.pid, programEnd });
     }
   }
 
@@ -289,6 +320,10 @@ export class TraceMapper {
             hasPages: false,
             replaced: false,
             mappings: [],
+            randomReads: false,
+            randomPages: false,
+            cache: undefined,
+            asked: undefined,
           };
           this.#files[layer]?.set(entry, file);
         }
@@ -305,18 +340,36 @@ export class TraceMapper {
   }
 
   /** Notes bytes of a file, `len` −1 for all from `off` on; clipped to the file. */
-  #touch(
-    file: FileUse | undefined,
-    way: Way,
-    off: number,
-    len: number,
-    { t, pid }: { t: number; pid: number },
-  ): void {
+  #touch(file: FileUse | undefined, way: Way, off: number, len: number, by: Toucher): void {
     if (!file || file.replaced) return;
     const start = Math.min(off, file.size);
     const end = len < 0 ? file.size : Math.min(off + len, file.size);
     if (end <= start && way !== 'open') return;
     file.touched = true;
-    this.#log.add(file.heads, way, start, end, t, pid);
+    this.#log.add(file.heads, way, start, end, by.t, by.pid);
+    if (end > start) this.#ask(file, way, start, end, len < 0, by);
   }
+
+  /** What this touch makes the kernel ask a file system for. */
+  #ask(file: FileUse, way: Way, start: number, end: number, whole: boolean, by: Toucher): void {
+    const asked = (file.asked ??= this.#log.newHeads());
+    const cache = (file.cache ??= new PageCache(file.size, (from, to) => {
+      this.#log.add(asked, 'read', from, to, this.#asking.t, this.#asking.pid);
+    }));
+    this.#asking = by;
+    if (way === 'exec') cache.read(KERNEL, start, start + 1);
+    else if (way === 'page' || way === 'page of a program') {
+      if (file.randomPages) cache.readExactly(start, end);
+      else cache.fault(start, end, way === 'page' ? undefined : (by.programEnd ?? file.size));
+    } else if (way === 'copy-up' || whole || file.randomReads) cache.readExactly(start, end);
+    else cache.read(handleOf(by), start, end);
+  }
+}
+
+/** An opened file of the kernel's own, by which it looks at what is executed. */
+const KERNEL = -1;
+
+/** One number for each descriptor of each process. */
+function handleOf({ pid, fd = 0 }: { readonly pid: number; readonly fd?: number }): number {
+  return pid * 2 ** 20 + fd;
 }

@@ -30,10 +30,13 @@ export function uniteRuns(mappings: readonly TraceMapping[], atLeast = 1): Unite
     throw new RangeError(`${atLeast} of ${mappings.length} runs cannot be asked for.`);
   }
   const files = countFiles(mappings);
-  const touches = groups(mappings, ({ kind, executable }) => `${kind} ${String(executable)}`)
-    .flatMap((group) => covered(group, atLeast))
-    .sort((a, b) => a.at - b.at);
-  const all = groups(mappings, () => '');
+  const united = (lists: readonly (readonly Touch[])[]) =>
+    groups(lists, ({ kind, executable }) => `${kind} ${String(executable)}`)
+      .flatMap((group) => covered(group, atLeast))
+      .sort((a, b) => a.at - b.at);
+  const touched = mappings.map(({ touches }) => touches);
+  const asked = mappings.flatMap(({ requests }) => (requests ? [requests] : []));
+  const all = groups(touched, () => '');
   const bytes = (least: number) =>
     all.flatMap((group) => covered(group, least)).reduce((sum, { start, end }) => sum + end - start, 0);
   const unmapped = new Map<string, Unmapped>(
@@ -45,7 +48,8 @@ export function uniteRuns(mappings: readonly TraceMapping[], atLeast = 1): Unite
     stableBytes: bytes(mappings.length),
     anyBytes: bytes(1),
     mapping: {
-      touches,
+      touches: united(touched),
+      requests: asked.length === mappings.length ? united(asked) : undefined,
       files: files.filter(({ runs }) => runs >= atLeast).length,
       coverage: {
         mapped: Math.max(...mappings.map(({ coverage }) => coverage.mapped)),
@@ -121,9 +125,9 @@ interface RunTouch {
 }
 
 /** The touches of each entry, apart by `way`. */
-function groups(mappings: readonly TraceMapping[], way: (touch: Touch) => string): RunTouch[][] {
+function groups(runs: readonly (readonly Touch[])[], way: (touch: Touch) => string): RunTouch[][] {
   const found = new Map<string, RunTouch[]>();
-  mappings.forEach(({ touches }, run) => {
+  runs.forEach((touches, run) => {
     for (const touch of touches) {
       const key = `${touch.layer}/${touch.entry}/${way(touch)}`;
       const group = found.get(key);

@@ -90,6 +90,11 @@ export function checkEvent(value: unknown): TraceEvent | undefined {
       integer(fields['len'], 'len');
       optional(fields, 'fd', 'prot');
       break;
+    case 'advise':
+      checkPath(fields);
+      optional(fields, 'fd');
+      if (fields['how'] !== 'random') return undefined;
+      break;
     case 'pages':
       checkPath(fields);
       optional(fields, 'prot');

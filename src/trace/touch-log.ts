@@ -27,7 +27,7 @@ export class TouchLog {
   #length = 0;
 
   newHeads(): LogHeads {
-    return WAYS.map(() => -1);
+    return new Array<number>(WAYS.length).fill(-1);
   }
 
   /** Adds `[start, end)` bytes; a range that continues the newest one of its kind makes that one longer. */
@@ -53,6 +53,7 @@ export class TouchLog {
   touches(heads: LogHeads, layer: number, entry: number): Touch[] {
     const touches: { -readonly [Key in keyof Touch]: Touch[Key] }[] = [];
     WAYS.forEach((way, slot) => {
+      if ((heads[slot] ?? -1) < 0) return;
       const order: number[] = [];
       for (let index = heads[slot] ?? -1; index >= 0; index = this.#before[index] ?? -1) order.push(index);
       if (order.length > 1) order.sort((a, b) => (this.#start[a] ?? 0) - (this.#start[b] ?? 0));

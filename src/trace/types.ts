@@ -64,6 +64,12 @@ export type TraceEvent =
       readonly r: readonly (readonly [off: number, len: number])[];
     })
   | (PathEvent & {
+      readonly op: 'advise';
+      readonly how: 'random';
+      /** The descriptor, where reads through it are meant; none where a mapping is. */
+      readonly fd?: number;
+    })
+  | (PathEvent & {
       readonly op: 'meta';
       /** 1: it was a symbolic link itself that was changed. */ readonly nofollow?: number;
     })
@@ -160,6 +166,11 @@ export interface TraceProcess {
 export interface TraceMapping {
   /** Ascending by `at`; touches of one entry merged where they meet. */
   readonly touches: readonly Touch[];
+  /**
+   * What Linux would ask a file system of its own for, such as the snapshotter's: whole pages, each once, and what it reads
+   * ahead (page-cache.ts). Ascending by `at`. Without it the touches stand for themselves.
+   */
+  readonly requests?: readonly Touch[] | undefined;
   /** Distinct entries opened, executed or mapped. */
   readonly files: number;
   readonly coverage: Coverage;

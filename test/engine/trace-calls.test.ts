@@ -15,11 +15,14 @@ import { assertPages, events, record, tracerDir } from '../support/tracing';
 const run = promisify(execFile);
 
 /** The compiler that the tracer was built with; the only one that makes programs of every kind. */
-function zig(): string | undefined {
+function zig(): { python: string; cache: string } | undefined {
   const cache = path.join(repoRoot, '.cache');
   const folder = readdirSync(cache).find((name) => name.startsWith('zig-'));
   const python = path.join(cache, folder ?? '', 'bin/python');
-  return folder !== undefined && existsSync(python) ? python : undefined;
+  // With its cache: else it would build a C library once more.
+  return folder !== undefined && existsSync(python)
+    ? { python, cache: path.join(cache, folder, 'cache') }
+    : undefined;
 }
 
 for (const [machine, bytes] of [
@@ -36,10 +39,15 @@ for (const [machine, bytes] of [
     const engine = await testEngine();
     const contextDir = await temporaryFolder(t);
     await copyFile(fixture('images/calls/calls.c'), path.join(contextDir, 'calls.c'));
+    const env = {
+      ...process.env,
+      ZIG_GLOBAL_CACHE_DIR: compiler.cache,
+      ZIG_LOCAL_CACHE_DIR: compiler.cache,
+    };
     await run(
-      compiler,
+      compiler.python,
       ['-m', 'ziglang', 'cc', '-target', `${machine}-linux-musl`, '-O1', '-static', 'calls.c', '-o', 'calls'],
-      { cwd: contextDir },
+      { cwd: contextDir, env },
     );
     await writeFile(path.join(contextDir, 'data'), Buffer.alloc(4 << 20, 'x'));
     await writeFile(
@@ -74,6 +82,14 @@ for (const [machine, bytes] of [
       );
       assertPages(recorded, '/data', [0, 2 << 20]);
       assert.ok(events(recorded, 'pages', '/data').some(({ why }) => why === 'munmap'));
+      assert.deepEqual(
+        events(recorded, 'advise', '/data').map(({ how, fd }) => [how, fd !== undefined]),
+        [
+          ['random', true],
+          ['random', false],
+        ],
+        'of a descriptor, and of a mapping',
+      );
       assert.deepEqual(
         recorded.trace.events.flatMap((event) =>
           event.op === 'bind' || event.op === 'listen' ? [[event.op, event.port]] : [],

@@ -5,7 +5,6 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import type { LayerScan } from '../../src/layer/types';
-import { startReads } from '../../src/plan/spans';
 import { mapTrace } from '../../src/trace/map';
 import { ImageTree } from '../../src/trace/tree';
 import type { Touch } from '../../src/trace/types';
@@ -22,9 +21,15 @@ const BOUND = ['/etc/hosts', '/etc/resolv.conf', '/etc/hostname'];
 
 /** Recall and precision that fixed windows of the tars must reach, by their size. */
 type Bounds = Readonly<Record<number, readonly [recall: number, precision: number]>>;
-const MAPPED: Bounds = { [4 * MIB]: [0.97, 0.98], [MIB]: [0.95, 0.98], [64 * KIB]: [0.85, 0.93] };
-/** With the read-ahead of executable mappings that the plan adds. */
-const PLANNED: Bounds = { [4 * MIB]: [1, 0.98], [MIB]: [0.97, 0.98], [64 * KIB]: [0.85, 0.93] };
+/** The touched pages alone: how many of their neighbours are seen with them depends on this machine's page cache. */
+const TOUCHED: Bounds = { [4 * MIB]: [0.9, 0.98], [MIB]: [0.9, 0.98], [64 * KIB]: [0.75, 0.95] };
+/** With what the kernel reads ahead: what the plan counts with. */
+const ASKED: Bounds = { [4 * MIB]: [1, 0.98], [MIB]: [0.99, 0.98], [64 * KIB]: [0.98, 0.95] };
+/**
+ * So many windows may be too many however few there are, by their size: which of the 16 pages that the page cache gives at once
+ * was the touched one is not seen, and that blurs both ends of each of fx-scratch's six mappings.
+ */
+const BLUR: Readonly<Record<number, number>> = { [MIB]: 1, [64 * KIB]: 8 };
 
 const FIXTURES = (
   [
@@ -55,15 +60,15 @@ for (const { name, ready } of FIXTURES) {
         [...files].filter((file) => !BOUND.includes(file) && tree.resolve(file).found === 'file').sort();
       assert.deepEqual(ofImage(filesOf(recorded)), ofImage(truth.files));
       const { config } = await subject(name);
-      const { touches, coverage } = mapTrace(recorded.trace, { layers, config });
+      const { touches, requests = [], coverage } = mapTrace(recorded.trace, { layers, config });
       assert.deepEqual(
         coverage.unmapped.filter(({ path }) => truth.files.has(path)),
         [],
       );
       const wanted = truthRanges(truth, tree, scans);
       const report = [
-        ...judge(wanted, touchedRanges(touches, scans), MAPPED, 'as mapped'),
-        ...judge(wanted, plannedRanges(touches, scans), PLANNED, 'as planned'),
+        ...judge(wanted, rangesOf(touches, scans), TOUCHED, 'touched'),
+        ...judge(wanted, rangesOf(requests, scans), ASKED, 'asked for'),
       ];
       for (const line of report) t.diagnostic(`${name} ${line}`);
     },
@@ -81,16 +86,11 @@ function truthRanges({ reads }: FuseTruth, tree: ImageTree, scans: readonly Laye
   });
 }
 
-function touchedRanges(touches: readonly Touch[], scans: readonly LayerScan[]): Ranges {
+function rangesOf(touches: readonly Touch[], scans: readonly LayerScan[]): Ranges {
   return touches.map(({ layer, entry, start, end }) => {
     const data = scans[layer]?.entries.offset(entry) ?? 0;
     return [layer, data + start, data + end];
   });
-}
-
-function plannedRanges(touches: readonly Touch[], scans: readonly LayerScan[]): Ranges {
-  const { length, layer, start, end } = startReads(touches, scans);
-  return Array.from({ length }, (_, index) => [layer[index] ?? 0, start[index] ?? 0, end[index] ?? 0]);
 }
 
 /** Checks the bounds, and gives a line for each size of window. */
@@ -100,9 +100,9 @@ function judge(wanted: Ranges, found: Ranges, bounds: Bounds, what: string): str
     const hits = [...truth].filter((one) => guess.has(one)).length;
     const [recall, precision] = [hits / truth.size, hits / guess.size];
     const line = `${what}, ${Number(size) / KIB} KiB: ${recall.toFixed(4)} / ${precision.toFixed(4)} of ${truth.size}`;
-    // One window may be too many, however few there are: a warm page cache maps up to 64 KiB around a fault.
-    const extra = guess.size - hits;
-    assert.ok(recall >= recallFloor && extra <= Math.max(1, (1 - precisionFloor) * guess.size), line);
+    const [missing, extra] = [truth.size - hits, guess.size - hits];
+    assert.ok(missing <= (1 - recallFloor) * truth.size, line);
+    assert.ok(extra <= Math.max(BLUR[Number(size)] ?? 0, (1 - precisionFloor) * guess.size), line);
     return line;
   });
 }

@@ -40,7 +40,7 @@ static const struct rule rules[] = {
   {SYS_pread64, 180, PREAD, 2, 0, -1}, {SYS_preadv, 333, PREADV, 2, 0, -1}, {SYS_preadv2, 378, PREADV, 2, 0, -1},
   {SYS_readahead, 225, READAHEAD, 2, 0, -1}, {SYS_fadvise64, 272, ADVISE, 2, 0, -1},
   {SYS_sendfile, 187, COPY, 2, 1, -1}, {SYS_copy_file_range, 377, COPY, 2, 0, -1}, {SYS_splice, 313, COPY, 2, 0, -1},
-  {SYS_mmap, -1, MMAP, 2, 4, -1}, {SYS_munmap, 91, MUNMAP, 2, -1, -1},
+  {SYS_mmap, -1, MMAP, 2, 4, -1}, {SYS_munmap, 91, MUNMAP, 2, -1, -1}, {SYS_madvise, 219, MADVISE, 2, -1, -1},
   // Overlay file systems copy a whole lower file up before these change it, and no read() shows.
   {SYS_truncate, 193, META, 1, -1, 0}, {SYS_fchmod, 94, META, 1, 0, -1}, {SYS_fchown, 207, META, 1, 0, -1},
   {SYS_fchmodat, 306, META, 1, 0, 1}, {NR_fchmodat2, NR_fchmodat2, META, 1, 0, 1}, {SYS_fchownat, 298, META, 1, 0, 1},
@@ -92,6 +92,12 @@ static void add_calls(bool compat) {
       skip_unless(BPF_JEQ, (uint32_t)nr, 4);
       load(offsetof(struct seccomp_data, args[1]));
       skip_unless(BPF_JGE, LARGE_UNMAP, 1);
+      give(SECCOMP_RET_TRACE);
+      give(SECCOMP_RET_ALLOW);
+    } else if (r->kind == MADVISE) {  // allocators give memory back with it all the time
+      skip_unless(BPF_JEQ, (uint32_t)nr, 4);
+      load(offsetof(struct seccomp_data, args[2]));
+      skip_unless(BPF_JEQ, MADV_RANDOM, 1);
       give(SECCOMP_RET_TRACE);
       give(SECCOMP_RET_ALLOW);
     } else {

@@ -134,13 +134,11 @@ static void unescape(char *path) {
   }
 }
 
-void record_pages_within(int tid, int tgid, const char *why, uint64_t from, uint64_t to) {
+typedef bool visitor(const struct mapping *mapping, void *context);
+// Calls `visit` for each mapping of a file of the image that meets [from, to), until it gives false.
+static void each_mapping(int tid, uint64_t from, uint64_t to, visitor *visit, void *context) {
   static char line[LONG_PATH + 200];
   char name[64];
-  if (!settings.pages) return;
-  snprintf(name, sizeof name, "/proc/%d/pagemap", tid);
-  int pagemap = open(name, O_RDONLY | O_CLOEXEC);
-  if (pagemap < 0) return;
   snprintf(name, sizeof name, "/proc/%d/maps", tid);
   FILE *maps = fopen(name, "re");
   while (maps && fgets(line, sizeof line, maps)) {
@@ -156,11 +154,50 @@ void record_pages_within(int tid, int tgid, const char *why, uint64_t from, uint
     if (outside_image(path)) continue;
     int prot = (rights[0] == 'r' ? 1 : 0) | (rights[1] == 'w' ? 2 : 0) | (rights[2] == 'x' ? 4 : 0);
     struct mapping mapping = {start, end, offset, prot, path};
-    struct report report = {.pid = tgid, .why = why, .mapping = &mapping};
-    look(pagemap, &mapping, from, to, &report);
+    if (!visit(&mapping, context)) break;
   }
   if (maps) fclose(maps);
-  close(pagemap);
+}
+
+struct search {
+  int tgid, pagemap;
+  const char *why;
+  uint64_t from, to;
+};
+
+static bool look_at(const struct mapping *mapping, void *context) {
+  const struct search *s = context;
+  struct report report = {.pid = s->tgid, .why = s->why, .mapping = mapping};
+  look(s->pagemap, mapping, s->from, s->to, &report);
+  return true;
+}
+
+void record_pages_within(int tid, int tgid, const char *why, uint64_t from, uint64_t to) {
+  char name[64];
+  if (!settings.pages) return;
+  snprintf(name, sizeof name, "/proc/%d/pagemap", tid);
+  struct search search = {tgid, open(name, O_RDONLY | O_CLOEXEC), why, from, to};
+  if (search.pagemap < 0) return;
+  each_mapping(tid, from, to, look_at, &search);
+  close(search.pagemap);
+}
+
+struct found {
+  char *path;
+  size_t size;
+  bool any;
+};
+
+static bool take_path(const struct mapping *mapping, void *context) {
+  struct found *found = context;
+  found->any = snprintf(found->path, found->size, "%s", mapping->path) < (int)found->size;
+  return false;
+}
+
+bool tracee_mapped_path(int tid, uint64_t address, char *buffer, size_t size) {
+  struct found found = {buffer, size, false};
+  each_mapping(tid, address, address + 1, take_path, &found);
+  return found.any;
 }
 
 void record_pages(int tid, int tgid, const char *why) { record_pages_within(tid, tgid, why, 0, UINT64_MAX); }

@@ -60,6 +60,15 @@ static void mmap_event(struct thread *t, const char *path, int fd) {
   event_end();
 }
 
+// Nothing is read ahead where reads (through `fd`) or touches of a mapping (-1) are announced to come at random.
+static void random_event(struct thread *t, const char *path, int fd) {
+  event_begin("advise", t->tgid);
+  event_path("path", path);
+  event_path("how", "random");
+  if (fd >= 0) event_number("fd", fd);
+  event_end();
+}
+
 static void mark_event(struct thread *t, const char *what) {
   event_begin("mark", t->tgid);
   event_path("what", what);
@@ -110,8 +119,9 @@ static void fd_entry(struct thread *t) {
     case ADVISE: {
       offset = call->compat ? pair(arg[1], arg[2]) : (int64_t)arg[1];
       int64_t length = call->compat ? pair(arg[3], arg[4]) : (int64_t)arg[2];
-      if ((call->compat ? arg[5] : arg[3]) == POSIX_FADV_WILLNEED)
-        read_event(t, path, fd, offset, length ? length : -1);
+      const uint64_t advice = call->compat ? arg[5] : arg[3];
+      if (advice == POSIX_FADV_WILLNEED) read_event(t, path, fd, offset, length ? length : -1);
+      if (advice == POSIX_FADV_RANDOM) random_event(t, path, fd);
       break;
     }
     case COPY: {  // the source's offset is given by a pointer, or is the file's position
@@ -178,6 +188,12 @@ static void path_entry(struct thread *t) {
   if (t->rule->kind == EXEC && started && !t->borrowed_memory) record_pages(t->tid, t->tgid, "exec");
 }
 
+static void madvise_entry(struct thread *t) {
+  static char path[LONG_PATH];
+  if (t->call.arg[2] == MADV_RANDOM && tracee_mapped_path(t->tid, t->call.arg[0], path, sizeof path))
+    random_event(t, path, -1);
+}
+
 void record_entry(struct thread *t) {
   uint32_t words[3];
   t->rule = rule_of(&t->call);
@@ -203,6 +219,9 @@ void record_entry(struct thread *t) {
     case MUNMAP:
       if (t->call.arg[1] >= LARGE_UNMAP)
         record_pages_within(t->tid, t->tgid, "munmap", t->call.arg[0], t->call.arg[0] + t->call.arg[1]);
+      return;
+    case MADVISE:
+      madvise_entry(t);
       return;
     case USES_PTRACE:
       mark_event(t, "ptrace");

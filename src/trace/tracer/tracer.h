@@ -34,7 +34,7 @@ void header_write(int app, int tracer, const char *mode);
 // ---- calls.c: which system calls matter.
 enum kind {
   OPEN = 1, EXEC, STAT, READLINK, LIST, READ, PREAD, READV, PREADV, READAHEAD, ADVISE, COPY,
-  MMAP, MUNMAP, META, BIND, LISTEN, SOCKETCALL, USES_PTRACE,
+  MMAP, MUNMAP, MADVISE, META, BIND, LISTEN, SOCKETCALL, USES_PTRACE,
 };
 struct rule {
   int nr, nr32;      // number of the call for this machine and for its 32-bit programs; -1: there is none
@@ -97,6 +97,8 @@ void record_exec(struct thread *thread, const char *asked);
 // ---- pages.c: which pages of file mappings are present.
 void record_pages(int tid, int tgid, const char *why);
 void record_pages_within(int tid, int tgid, const char *why, uint64_t from, uint64_t to);
+// The file of the image that is mapped at an address; false where there is none.
+bool tracee_mapped_path(int tid, uint64_t address, char *buffer, size_t size);
 
 // ---- ports.c: ports that somebody listens on, for starts that are timed and not traced. Never returns.
 _Noreturn void watch_ports(void);

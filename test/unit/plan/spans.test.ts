@@ -69,13 +69,6 @@ describe('fetches of a start', () => {
     assert.equal(reads.end[1], 512 + 1024 * KIB);
   });
 
-  test('pages of an executable mapping reach 96 KiB further, data pages do not', () => {
-    const data = groupsOf(one, 64 * KIB, [touch({ start: 0, end: 4096 })]);
-    const code = groupsOf(one, 64 * KIB, [touch({ start: 0, end: 4096, executable: true })]);
-    assert.deepEqual(data, [[0]]);
-    assert.deepEqual(code, [[0], [1]]);
-  });
-
   test('spans of one request are fetched together, requests of 128 KiB after one another', () => {
     assert.deepEqual(groupsOf(one, 32 * KIB, [touch({ start: 0, end: 256 * KIB })]), [
       [0],

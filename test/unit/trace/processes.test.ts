@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LiveView } from '../../../src/trace/live';
-import { timelineOf } from '../../../src/trace/timeline';
+import { timelineOf } from '../../../src/trace/processes';
 import { parseMount, parsePublishedPort } from '../../../src/trace/settings';
 import type { TraceEvent } from '../../../src/trace/types';
 import { lensError } from '../../support/errors';
@@ -33,7 +33,7 @@ test('a timeline by process: parents, programs, ends, and numbers that are given
       bytes: 0,
     },
     { pid: 7, parent: 1, program: '/bin/cat', start: 5, end: 10, code: 3, files: 2, bytes: 100 },
-    { pid: 7, parent: 1, program: undefined, start: 11, end: 12, code: -9, files: 0, bytes: 0 },
+    { pid: 7, parent: 1, program: '/bin/sh', start: 11, end: 12, code: -9, files: 0, bytes: 0 },
   ]);
 });
 
