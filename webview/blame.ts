@@ -1,14 +1,14 @@
 /** Who costs the start what: a treemap by folder, instruction or package, and the same as a table. */
 import type { Blame, Costs, FolderCosts, Package } from '../src/plan/blame/types';
 import { formatBytes, formatCount, formatShare } from '../src/plan/format';
+import { placeTree } from '../src/plan/picture/treemap';
+import type { Placed as PlacedPart, Rect } from '../src/plan/picture/treemap';
 import { dropdown } from './controls';
 import { h } from './dom';
 import { grid } from './grid';
 import { fit, perFrame, surface, whenRestored } from './surface';
 import { readTheme } from './theme';
 import type { Theme } from './theme';
-import { squarify } from './treemap';
-import type { Rect } from './treemap';
 import { createWaste } from './waste';
 
 export interface BlameEvents {
@@ -34,8 +34,6 @@ const MEASURES: Readonly<Record<Measure, string>> = {
   hiddenBytes: 'Bytes later layers hide',
 };
 const HEIGHT = 260;
-const HEAD = 18;
-const GAP = 2;
 const ROWS = 100;
 
 /** A rectangle before it has a place. */
@@ -45,10 +43,7 @@ interface Part {
   readonly costs: Costs;
   readonly parts: readonly Part[];
 }
-interface Placed extends Rect {
-  readonly part: Part;
-  readonly depth: number;
-}
+type Placed = PlacedPart<Part>;
 
 export function createBlame(host: HTMLElement, events: BlameEvents): BlameView {
   const canvas = h('canvas', {}) as HTMLCanvasElement;
@@ -107,7 +102,11 @@ export function createBlame(host: HTMLElement, events: BlameEvents): BlameView {
   const redraw = perFrame(() => {
     const width = box.clientWidth;
     if (blame === undefined || width === 0) return;
-    placed = layOut(parts(), { x: 0, y: 0, width, height: HEIGHT }, measure, 0);
+    placed = placeTree(
+      parts(),
+      { x: 0, y: 0, width, height: HEIGHT },
+      { value: ({ costs }) => costs[measure], children: (one) => one.parts },
+    );
     paint(surface(canvas, width, HEIGHT), placed, measure, readTheme());
   });
   new ResizeObserver(redraw).observe(box);
@@ -241,29 +240,6 @@ function folderPart(folder: FolderCosts): Part {
 
 function nameOf(one: Package | null): string {
   return one === null ? 'Of no package' : `${one.name} ${one.version} (${one.manager})`;
-}
-
-function layOut(parts: readonly Part[], room: Rect, measure: Measure, depth: number): Placed[] {
-  const sorted = parts
-    .filter(({ costs }) => costs[measure] > 0)
-    .sort((a, b) => b.costs[measure] - a.costs[measure]);
-  const rects = squarify(
-    sorted.map(({ costs }) => costs[measure]),
-    room,
-  );
-  return sorted.flatMap((one, index) => {
-    const rect = rects[index];
-    if (rect === undefined || rect.width < 1 || rect.height < 1) return [];
-    const inner = {
-      x: rect.x + GAP,
-      y: rect.y + HEAD,
-      width: rect.width - 2 * GAP,
-      height: rect.height - HEAD - GAP,
-    };
-    const deeper =
-      depth < 3 && inner.width > 30 && inner.height > 24 ? layOut(one.parts, inner, measure, depth + 1) : [];
-    return [{ ...rect, part: one, depth }, ...deeper];
-  });
 }
 
 function paint(

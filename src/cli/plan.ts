@@ -1,5 +1,6 @@
 import { adviseBuild } from '../optimize/advice';
 import { formatBytes, formatCount, formatSeconds, formatShare, formatSize } from '../plan/format';
+import { findOwners } from '../plan/blame/packages';
 import { createPicture } from '../plan/picture';
 import { renderReport } from '../plan/report';
 import type { Best, Forecast, Plan, PullMode } from '../plan/types';
@@ -54,6 +55,11 @@ export const planCommand = defineCommand({
     const steps = await readSteps(image, flags.dockerfile);
     const input = await planInput(image, await session.scan(image), { traceFiles, steps });
     const picture = createPicture(input, options);
+    // Only the page speaks of packages; their databases are a small part of the layers.
+    if (flags.html !== undefined) {
+      const layers = image.layers.map(({ blob }, index) => ({ blob, scan: input.layers[index]?.scan }));
+      picture.learn({ packages: await findOwners(layers, { signal: session.signal }) });
+    }
     const usual = picture.overview(null).plan;
     const plan = { ...usual, build: adviseBuild(input, usual, usual.minLayerSize) };
     if (flags.html !== undefined) await writeResult(flags.html, renderReport(plan, picture), session.signal);

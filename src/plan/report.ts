@@ -4,10 +4,12 @@ import type { Picture } from './picture';
 import { cellPaths, escapeXml as escapeHtml, MAP_COLORS, round } from './picture/svg';
 import type { Cell } from './picture/types';
 import type { Best, BuildAdvice, Forecast, Plan, PlanLayer, Rule } from './types';
+import { blameSection } from './report/blame';
+import { shorten, WIDTH } from './report/html';
+import { timelineSvg } from './report/timeline';
 import { assumptions, MODE_NAMES } from './words';
 
-/** CSS pixels of the longest bar, and the fewest for a layer of a few hundred bytes. */
-const WIDTH = 640;
+/** CSS pixels, the fewest for a layer of a few hundred bytes. */
 const NARROWEST = 3;
 const BAR = 18;
 /** Cells of all bars together: keeps the file small for images of many layers. */
@@ -49,6 +51,8 @@ ${modes(plan.modes)}
 <ul>${plan.advice.rules.map((rule) => `<li>${withEvidence(rule)}</li>`).join('')}</ul>
 ${plan.best ? bestIndex(plan.best) : ''}
 ${build(plan.build ?? [])}
+${plan.trace ? `<h2>The start in time</h2>${timelineSvg(picture.timeline(null))}` : ''}
+${blameSection(picture.blame({ spanSize: plan.choice.spanSize, minLayerSize: plan.minLayerSize }))}
 ${files(plan, picture)}
 <h2>Notes</h2>
 <ul>${[...plan.notes, assumptions(plan)].map((note) => `<li>${escapeHtml(note)}</li>`).join('')}</ul>
@@ -203,10 +207,6 @@ function unmapped({ trace }: Plan): string {
   return `<h2>Paths that lead to no file of the image: ${formatCount(trace.unmapped)}</h2><ul>${lines.join('')}</ul>`;
 }
 
-function shorten(path: string): string {
-  return path.length > 300 ? `${path.slice(0, 299)}…` : path;
-}
-
 function variables(colors: (typeof MAP_COLORS)['light' | 'dark'], line: string, pull: string): string {
   return `${Object.entries(colors)
     .map(([name, color]) => `--${name}:${color};`)
@@ -244,5 +244,16 @@ td svg{min-width:240px}
 .untouched{fill:var(--untouched)}
 .pull{fill:var(--pull)}
 .whole{fill:none;stroke:var(--faint);stroke-dasharray:2 2}
-@media print{:root{${LIGHT}}body{padding:0;font-size:10px}tr,.figures{break-inside:avoid}.touched,.unused,.untouched,.pull{print-color-adjust:exact}}
+.name{font-family:ui-monospace,monospace;font-size:.92em;overflow-wrap:anywhere}
+h3{font-size:1em;margin:18px 0 4px}
+.drawing{width:100%;height:auto;margin:8px 0}
+.drawing text{fill:var(--text);font:11px ui-monospace,monospace}
+.drawing text.faint{fill:var(--faint)}
+.tick{stroke:var(--line)}
+.ready{stroke:var(--pull);stroke-width:2}
+.box{fill:var(--touched);fill-opacity:.14;stroke:var(--touched)}
+.d1{fill-opacity:.2}
+.d2{fill-opacity:.26}
+.d3{fill-opacity:.32}
+@media print{:root{${LIGHT}}body{padding:0;font-size:10px}tr,.figures,.drawing{break-inside:avoid}h2,h3{break-after:avoid}.scroll{overflow:visible}.touched,.unused,.untouched,.pull,.box{print-color-adjust:exact}}
 `;

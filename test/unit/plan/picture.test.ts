@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { spanTable } from '../../../src/layer/spans';
+import { formatBytes, formatCount } from '../../../src/plan/format';
 import { createPicture } from '../../../src/plan/picture';
 import type { EntriesQuery } from '../../../src/plan/picture/types';
 import { escapeXml } from '../../../src/plan/picture/svg';
@@ -211,6 +212,28 @@ describe('the report', () => {
     const bars = reportOf(service()).match(/<svg width="640"[^>]*>/g) ?? [];
     assert.ok(bars.length > 4);
     for (const bar of bars) assert.match(bar, /viewBox="0 0 640 \d+"/);
+  });
+
+  test('shows the start in time and who costs it what, drawn and as tables', () => {
+    const input = service();
+    const picture = createPicture(input);
+    const { plan } = picture.overview(null);
+    const owner = { manager: 'dpkg', name: 'libopenblas0', version: '0.3.21' } as const;
+    const claims = input.layers.map(({ scan }, layer) =>
+      new Uint32Array(scan?.entries.length ?? 0).fill(layer === 1 ? 1 : 0),
+    );
+    picture.learn({ packages: { packages: [owner], claims, notes: [] } });
+    const html = renderReport(plan, picture);
+    const timeline = /<svg[^>]*aria-label="Timeline of the start">.*?<\/svg>/s.exec(html)?.[0] ?? '';
+    for (const word of ['python3 · ', 'uname', `${formatCount(plan.trace?.files ?? 0)} files`, '>ready<'])
+      assert.ok(timeline.includes(word), word);
+    const treemap = /<svg[^>]*aria-label="Treemap[^>]*>.*?<\/svg>/s.exec(html)?.[0] ?? '';
+    assert.match(treemap, /usr\//);
+    const { packages } = picture.blame({ spanSize: plan.choice.spanSize, minLayerSize: plan.minLayerSize });
+    const mine = packages?.find((one) => one.package?.name === 'libopenblas0');
+    assert.ok(mine && mine.fetchedBytes > 0);
+    const row = new RegExp(`libopenblas0 0\\.3\\.21 \\(dpkg\\).*?${formatBytes(mine.fetchedBytes)}`);
+    assert.match(html, row);
   });
 
   test('names from the image never become markup', () => {

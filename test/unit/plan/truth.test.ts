@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
+import { createPicture } from '../../../src/plan/picture';
 import type { Planner } from '../../../src/plan/plan';
+import { renderReport } from '../../../src/plan/report';
+import { rangeOf } from '../../../src/plan/words';
 import { encodePrefetch } from '../../../src/soci/prefetch';
 import { fixture } from '../../support/paths';
-import { judge, planTruth, readTruth, summary } from '../../support/truth';
+import { judge, planTruth, readTruth, summary, truthInput } from '../../support/truth';
 import type { RecordedApp, Verdict } from '../../support/truth';
 
 const MIB = 1024 * 1024;
@@ -78,6 +81,12 @@ describe('fx-py, recorded on the real snapshotter', () => {
     assertTime(verdicts(app, planner, 'lazy'), { mean: 0.05, worst: 0.15 });
   });
 
+  test('its report stays below a megabyte', async () => {
+    const picture = createPicture(await truthInput(app));
+    const html = renderReport(picture.overview(null).plan, picture);
+    assert.ok(html.length > 50_000 && html.length < 1_000_000, String(html.length));
+  });
+
   for (const kind of ['exact', 'overlay', 'parallel']) {
     test(`time to ready: ${kind} within 10 % in the mean`, () => {
       assertTime(verdicts(app, planner, kind), { mean: 0.1, worst: 0.2 });
@@ -113,4 +122,17 @@ describe('fx-node, which no constant was fitted on', () => {
       assertTime(verdicts(app, planner, kind), { mean: 0.1, worst: 0.2 });
     });
   }
+});
+
+test('the range of a forecast is what single recorded runs fell into, and no wider', async () => {
+  const shares: number[] = [];
+  for (const name of ['fx-py', 'fx-node']) {
+    const app = readTruth(fixture('truth', name));
+    const planner = await planTruth(app);
+    for (const run of app.runs) shares.push(1 / (1 + judge(app, planner, run).error));
+  }
+  const { low, high } = rangeOf({ totalSeconds: 1 });
+  const [fastest, slowest] = [Math.min(...shares), Math.max(...shares)];
+  assert.ok(low <= fastest && fastest < low + 0.02, `${low} and ${fastest}`);
+  assert.ok(high >= slowest && slowest > high - 0.02, `${high} and ${slowest}`);
 });

@@ -7,6 +7,46 @@ export interface Rect {
   readonly height: number;
 }
 
+/** A rectangle of a treemap in a treemap. */
+export interface Placed<T> extends Rect {
+  readonly part: T;
+  /** 0 for the outermost ones. */
+  readonly depth: number;
+}
+
+/** CSS pixels at the top of a rectangle for its name, and around what lies in it. */
+const HEAD = 18;
+const GAP = 2;
+const DEEPEST = 3;
+/** Smaller rooms show nothing of what lies in them. */
+const NARROWEST = { width: 30, height: 24 };
+
+/** Parts within parts, by what `value` says of each; parts of no value have no place. */
+export function placeTree<T>(
+  parts: readonly T[],
+  room: Rect,
+  look: { readonly value: (part: T) => number; readonly children: (part: T) => readonly T[] },
+  depth = 0,
+): Placed<T>[] {
+  const sorted = parts.filter((part) => look.value(part) > 0).sort((a, b) => look.value(b) - look.value(a));
+  const rects = squarify(sorted.map(look.value), room);
+  return sorted.flatMap((part, index) => {
+    const rect = rects[index];
+    if (rect === undefined || rect.width < 1 || rect.height < 1) return [];
+    const inner = {
+      x: rect.x + GAP,
+      y: rect.y + HEAD,
+      width: rect.width - 2 * GAP,
+      height: rect.height - HEAD - GAP,
+    };
+    const deeper =
+      depth < DEEPEST && inner.width > NARROWEST.width && inner.height > NARROWEST.height
+        ? placeTree(look.children(part), inner, look, depth + 1)
+        : [];
+    return [{ ...rect, part, depth }, ...deeper];
+  });
+}
+
 /** One rectangle for each value, which must be above 0 and fall; together they fill `room`. */
 export function squarify(values: readonly number[], room: Rect): Rect[] {
   const total = values.reduce((sum, value) => sum + value, 0);
