@@ -16,7 +16,7 @@ import type { Source } from './picture/source';
 import { spanDetail } from './picture/span';
 import type { SpanQuery } from './picture/span';
 import { mapSvg } from './picture/svg';
-import { timeline } from './picture/timeline';
+import { timelines } from './picture/timeline';
 import type {
   Axis,
   Cells,
@@ -56,6 +56,8 @@ export interface Picture extends EntryList {
   place(query: PlaceQuery): Place;
   span(query: SpanQuery): SpanDetail;
   listFolder(query: ListFolderQuery): FolderPage;
+  /** Makes ready what `blame` and `folder` need for these options, in slices between other work. */
+  prepareBlame(options: BlameOptions): Promise<void>;
   /** Who is to blame for what the start costs. */
   blame(options: BlameOptions): Blame;
   /** A part of the treemap of `blame` in more detail. */
@@ -98,6 +100,7 @@ export function createPicture(
     planner: createPlanner({ ...input, layers }),
   };
   const { planner } = source;
+  const timeline = timelines(source);
   let known = findings;
   let model: BlameModel | undefined;
   const blame = (): BlameModel => (model ??= createBlame(source.input, planner, known));
@@ -156,6 +159,7 @@ export function createPicture(
     place: (query) => place(source, query),
     span: (query) => spanDetail(source, query),
     listFolder: folderPages(source),
+    prepareBlame: (options) => blame().prepare(options),
     blame: (asked) => blame().blame(asked),
     folder: (query) => blame().folder(query),
     learn(more) {
@@ -165,7 +169,7 @@ export function createPicture(
     timeline(settings) {
       const { plan, spanSize, prefetched } = overview(settings);
       const { minLayerSize, network } = plan;
-      return timeline(source, { spanSize, minLayerSize, network, prefetched });
+      return timeline({ spanSize, minLayerSize, network, prefetched });
     },
     svg: (settings, axis, title) =>
       mapSvg({

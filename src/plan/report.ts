@@ -252,8 +252,6 @@ h3{font-size:1em;margin:18px 0 4px}
 .tick{stroke:var(--line)}
 .ready{stroke:var(--pull);stroke-width:2}
 .box{fill:var(--touched);fill-opacity:.14;stroke:var(--touched)}
-.d1{fill-opacity:.2}
-.d2{fill-opacity:.26}
-.d3{fill-opacity:.32}
+.d1,.d2,.d3{fill-opacity:.1}
 @media print{:root{${LIGHT}}body{padding:0;font-size:10px}tr,.figures,.drawing{break-inside:avoid}h2,h3{break-after:avoid}.scroll{overflow:visible}.touched,.unused,.untouched,.pull,.box{print-color-adjust:exact}}
 `;

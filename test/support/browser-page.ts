@@ -146,6 +146,9 @@ function stubOfVsCode(theme: ThemeName, state: unknown): string {
     document.addEventListener('securitypolicyviolation', (event) => {
       console.error('Refused by the policy:', event.violatedDirective, event.blockedURI, event.sample, event.lineNumber);
     });
+    new MutationObserver(() => {
+      if (document.querySelector('main').ariaBusy === 'false') globalThis.drawnAt ??= performance.now();
+    }).observe(document, { subtree: true, attributeFilter: ['aria-busy'] });
     new MutationObserver((records, observer) => {
       if (document.body === null) return;
       observer.disconnect();

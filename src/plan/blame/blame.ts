@@ -3,8 +3,9 @@ import type { PlanInput, Planner } from '../plan';
 import { addCosts, entryCosts, noCosts, rounded, type Sum } from './costs';
 import { FolderTree } from './folders';
 import { ownerOf, type Owners } from './owners';
+import { Prepared } from '../picture/prepared';
 import type { Blame, Costs, Duplicates, FolderCosts, FolderQuery, PackageCosts } from './types';
-import { findHidden } from './waste';
+import { hiddenFiles, type HiddenFile } from './waste';
 
 /** Bytes, files and rectangles that a report lists. */
 const HIDDEN = 50;
@@ -23,6 +24,8 @@ export interface Findings {
 }
 
 export interface BlameModel {
+  /** Makes ready what the other two answer from, in slices between other work; without it the first of them does it. */
+  prepare(options: BlameOptions): Promise<void>;
   blame(options: BlameOptions): Blame;
   /** A part of the treemap in more detail; undefined for a folder that no layer has. */
   folder(query: FolderQuery): FolderCosts | undefined;
@@ -34,21 +37,19 @@ export function createBlame(
   planner: Pick<Planner, 'touches' | 'laid'>,
   findings: Findings = {},
 ): BlameModel {
-  const hidden = findHidden(input.layers.map(({ scan }) => scan?.entries));
-  const hiddenBy = input.layers.map(
-    (_, layer) => new Set(hidden.flatMap((file) => (file.layer === layer ? [file.entry] : []))),
-  );
-  let last: { key: string; divided: Divided } | undefined;
+  const hidden = new Prepared(hiddenFiles(input.layers.map(({ scan }) => scan?.entries)));
+  let last: { key: string; divided: Prepared<Divided> } | undefined;
 
-  function divided(options: BlameOptions): Divided {
+  function divided(options: BlameOptions): Prepared<Divided> {
     const key = `${options.spanSize} ${options.minLayerSize}`;
-    if (last?.key !== key)
-      last = { key, divided: divide(input, planner, hiddenBy, findings.packages, options) };
+    if (last?.key !== key) {
+      last = { key, divided: new Prepared(divide(input, planner, hidden.get(), findings.packages, options)) };
+    }
     return last.divided;
   }
 
   function blame(options: BlameOptions): Blame {
-    const { folders, byLayer, byPackage } = divided(options);
+    const { folders, byLayer, byPackage } = divided(options).get();
     return {
       version: 1,
       spanSize: options.spanSize,
@@ -61,7 +62,7 @@ export function createBlame(
       })),
       folders: folders.cut('', RECTANGLES) ?? { kind: 'folder', name: '', ...noCosts(), children: [] },
       packages: byPackage?.slice(0, PACKAGES) ?? null,
-      hidden: [...hidden]
+      hidden: [...hidden.get()]
         .sort((a, b) => b.bytes - a.bytes)
         .slice(0, HIDDEN)
         .map(({ layer, path, bytes, reason }) => ({ layer, path, bytes, reason })),
@@ -71,8 +72,12 @@ export function createBlame(
   }
 
   return {
+    async prepare(options) {
+      await hidden.inBackground();
+      await divided(options).inBackground();
+    },
     blame,
-    folder: ({ path, limit, ...options }) => divided(options).folders.cut(path, limit),
+    folder: ({ path, limit, ...options }) => divided(options).get().folders.cut(path, limit),
   };
 }
 
@@ -82,36 +87,39 @@ interface Divided {
   readonly byPackage: readonly PackageCosts[] | null;
 }
 
-function divide(
+function* divide(
   { layers }: PlanInput,
   planner: Pick<Planner, 'touches' | 'laid'>,
-  hidden: readonly ReadonlySet<number>[],
+  hiddenFiles: readonly HiddenFile[],
   owners: Owners | undefined,
   { spanSize, minLayerSize }: BlameOptions,
-): Divided {
+): Generator<void, Divided> {
   const { tables, fetches } = planner.laid(spanSize);
   const folders = new FolderTree();
   const byPackage = owners?.packages.map(noCosts);
   const unowned = noCosts();
-  const byLayer = layers.map(({ descriptor, scan }, layer): Sum => {
+  const byLayer: Sum[] = [];
+  for (const [layer, { descriptor, scan }] of layers.entries()) {
     const sum = noCosts();
+    byLayer.push(sum);
     const touches = planner.touches[layer];
     if (!scan || !touches || scan.entries.length === 0) {
       sum.packedBytes = sum.fetchedBytes = sum.unusedBytes = descriptor.size;
       folders.addToRoot(sum);
       addCosts(unowned, sum);
-      return sum;
+      continue;
     }
     const [table, first] = [tables[layer], fetches.first[layer]];
     const fetched = table && first && descriptor.size >= minLayerSize ? { table, first } : undefined;
-    entryCosts(scan, touches, fetched, hidden[layer] ?? new Set(), (entry, costs) => {
+    const hidden = new Set(hiddenFiles.flatMap((file) => (file.layer === layer ? [file.entry] : [])));
+    yield* entryCosts(scan, touches, fetched, hidden, (entry, costs) => {
       addCosts(sum, costs);
       folders.add(scan, entry, costs);
       const owner = owners && ownerOf(owners, layer, entry);
       addCosts((owner === undefined ? undefined : byPackage?.[owner]) ?? unowned, costs);
     });
-    return sum;
-  });
+  }
+  yield* folders.prepare();
   return {
     folders,
     byLayer,

@@ -1,5 +1,6 @@
 /** What each entry of a layer costs: its share of the blob, and of what a start fetches of it. */
 import type { LayerScan, SpanTable } from '../../layer/types';
+import { SLICE } from '../picture/prepared';
 import type { LayerTouches } from '../touches';
 import type { Costs } from './types';
 
@@ -74,23 +75,24 @@ export interface FetchedSpans {
 
 /**
  * Calls `each` with every entry of a layer and what it costs; together they cost the whole blob. The object is the same at
- * each call.
+ * each call. Pauses after some thousand entries.
  *
  * @param fetched undefined for a layer outside the index, which travels whole
  */
-export function entryCosts(
+export function* entryCosts(
   scan: LayerScan,
   touches: LayerTouches,
   fetched: FetchedSpans | undefined,
   hidden: ReadonlySet<number>,
   each: (entry: number, costs: Costs) => void,
-): void {
+): Generator<void> {
   const { entries } = scan;
   const packed = packedPositions(scan);
   const costs = noCosts();
   let end = 0;
   let packedEnd = 0;
   for (let entry = 0; entry < entries.length; entry++) {
+    if (entry % SLICE === 0) yield;
     const start = end;
     const packedStart = packedEnd;
     end =

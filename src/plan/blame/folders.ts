@@ -1,6 +1,7 @@
 /** The folders of an image with what they cost: the ground of the treemap. */
 import type { LayerScan } from '../../layer/types';
 import { steps } from '../../trace/paths';
+import { SLICE } from '../picture/prepared';
 import { addCosts, noCosts, rounded, type Sum } from './costs';
 import type { Costs, FolderCosts } from './types';
 
@@ -8,14 +9,27 @@ interface Folder {
   readonly costs: Sum;
   readonly folders: Map<string, Folder>;
   /** Costs of the files in it, by name; those of one name in several layers together. */
-  readonly files: Map<string, Sum>;
+  readonly files: Map<string, File>;
+  /** The same, the largest first, once somebody asks. */
+  falling: readonly File[] | undefined;
 }
 
-const newFolder = (): Folder => ({ costs: noCosts(), folders: new Map(), files: new Map() });
+type File = Sum & { readonly name: string };
+
+const newFolder = (): Folder => ({
+  costs: noCosts(),
+  folders: new Map(),
+  files: new Map(),
+  falling: undefined,
+});
+
+function fallingFiles(folder: Folder): readonly File[] {
+  return (folder.falling ??= [...folder.files.values()].sort((a, b) => b.packedBytes - a.packedBytes));
+}
 
 function addFile({ files }: Folder, name: string, costs: Costs): void {
   let sum = files.get(name);
-  if (!sum) files.set(name, (sum = noCosts()));
+  if (!sum) files.set(name, (sum = { name, ...noCosts() }));
   addCosts(sum, costs);
 }
 
@@ -38,6 +52,19 @@ export class FolderTree {
   addToRoot(costs: Costs): void {
     addCosts(this.#root.costs, costs);
     addFile(this.#root, '', costs);
+  }
+
+  /** Sorts what `cut` needs sorted, with pauses after some thousand files. */
+  *prepare(): Generator<void> {
+    let work = 0;
+    const open = [this.#root];
+    for (let folder = open.pop(); folder !== undefined; folder = open.pop()) {
+      work += fallingFiles(folder).length;
+      open.push(...folder.folders.values());
+      if (work < SLICE) continue;
+      work = 0;
+      yield;
+    }
   }
 
   get total(): Costs {
@@ -70,38 +97,49 @@ export class FolderTree {
 
 /** How many packed bytes a node must have so that about `limit` nodes have them. */
 function smallestOf(folder: Folder, limit: number): number {
-  const sizes: number[] = [];
+  /** The largest sizes so far, falling; one more than `limit`. */
+  const largest: number[] = [];
+  const isSmall = (size: number): boolean => largest.length > limit && size <= (largest[limit] ?? 0);
+  const add = (size: number): void => {
+    if (isSmall(size)) return;
+    let at = largest.length;
+    while (at > 0 && (largest[at - 1] ?? 0) < size) at--;
+    largest.splice(at, 0, size);
+    if (largest.length > limit + 1) largest.pop();
+  };
   const visit = (one: Folder): void => {
+    for (const file of fallingFiles(one)) {
+      if (isSmall(file.packedBytes)) break;
+      add(file.packedBytes);
+    }
     for (const child of one.folders.values()) {
-      sizes.push(child.costs.packedBytes);
+      // What lies in it is no larger.
+      if (isSmall(child.costs.packedBytes)) continue;
+      add(child.costs.packedBytes);
       visit(child);
     }
-    for (const file of one.files.values()) sizes.push(file.packedBytes);
   };
   visit(folder);
-  return sizes.sort((a, b) => b - a)[limit] ?? 0;
+  return largest[limit] ?? 0;
 }
 
 function cutFolder(name: string, folder: Folder, threshold: number): FolderCosts {
   const children: FolderCosts[] = [];
-  const rest = noCosts();
   for (const [step, child] of folder.folders) {
     if (child.costs.packedBytes > threshold) children.push(cutFolder(step, child, threshold));
-    else addCosts(rest, child.costs);
   }
-  for (const [base, costs] of folder.files) {
-    if (base !== '' && costs.packedBytes > threshold) {
-      children.push({ kind: 'file', name: base, ...rounded(costs), children: [] });
-    } else addCosts(rest, costs);
+  for (const file of fallingFiles(folder)) {
+    if (file.packedBytes <= threshold) break;
+    // What belongs to no entry has no name either.
+    if (file.name !== '') children.push({ kind: 'file', name: file.name, ...rounded(file), children: [] });
   }
   // A folder of which no child is worth a rectangle is one itself.
   if (children.length > 0) {
-    // Its own header, and headers of hidden folders.
-    const own = noCosts();
-    addCosts(own, folder.costs);
-    for (const child of [...children, rest]) subtract(own, child);
-    addCosts(rest, own);
-    if (rest.packedBytes > 0) children.push({ kind: 'rest', name: '', ...rounded(rest), children: [] });
+    // The smaller children, its own header, and headers of hidden folders.
+    const rest = noCosts();
+    addCosts(rest, rounded(folder.costs));
+    for (const child of children) subtract(rest, child);
+    if (rest.packedBytes > 0) children.push({ kind: 'rest', name: '', ...rest, children: [] });
   }
   children.sort(
     (a, b) => Number(a.kind === 'rest') - Number(b.kind === 'rest') || b.packedBytes - a.packedBytes,

@@ -1,4 +1,5 @@
 import type { TarEntries } from '../../layer/types';
+import { Prepared, SLICE } from '../picture/prepared';
 import type { WasteReason } from './types';
 
 export interface WastedFile {
@@ -55,6 +56,11 @@ export function findWaste(layers: readonly (TarEntries | undefined)[]): Waste {
 
 /** Every file with content that an upper layer hides, the topmost layers' first. */
 export function findHidden(layers: readonly (TarEntries | undefined)[]): HiddenFile[] {
+  return new Prepared(hiddenFiles(layers)).get();
+}
+
+/** The same with pauses after some thousand entries. */
+export function* hiddenFiles(layers: readonly (TarEntries | undefined)[]): Generator<void, HiddenFile[]> {
   const above = new Hiding();
   const hidden: HiddenFile[] = [];
   for (let layer = layers.length - 1; layer >= 0; layer--) {
@@ -62,6 +68,7 @@ export function findHidden(layers: readonly (TarEntries | undefined)[]): HiddenF
     if (!entries) continue;
     const own = new Hiding();
     for (let entry = 0; entry < entries.length; entry++) {
+      if (entry % SLICE === 0) yield;
       const path = cleanPath(entries.name(entry));
       const type = entries.type(entry);
       if (path !== '') own.add(path, type === 'dir');

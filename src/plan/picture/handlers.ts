@@ -35,8 +35,16 @@ export function pictureHandlers(
     search: async ({ text }) => ({ hits: text === '' ? [] : (await picture()).search(text, HITS) }),
     entries: async (query) => (await picture()).entries(query),
     listFolder: async (query) => (await picture()).listFolder(query),
-    folder: async (query) => ({ folder: (await picture()).folder(query) ?? null }),
-    blame: async (query) => (await picture()).blame(query),
+    folder: async (query) => {
+      const shown = await picture();
+      await shown.prepareBlame(query);
+      return { folder: shown.folder(query) ?? null };
+    },
+    blame: async (query) => {
+      const shown = await picture();
+      await shown.prepareBlame(query);
+      return shown.blame(query);
+    },
     timeline: async ({ settings }) => (await picture()).timeline(settings),
   };
 }

@@ -1,14 +1,17 @@
 /** The recorded start as a waterfall: who ran, which files it read, which spans that needs. */
 import type { Network, LayerSpans } from '../types';
+import type { Touch, TraceMapping } from '../../trace/types';
 import { labelOf, milliseconds } from './source';
 import type { Source } from './source';
-import type { Timeline, TimelineFile, TimelineProcess, TimelineSpan } from './types';
+import type { EntryRef, Timeline, TimelineProcess, TimelineSpan } from './types';
 
 /** Rows that are sent: more than a screen can tell apart, and well below a megabyte. */
 const FILES = 1500;
 const SPANS = 4000;
 const PROCESSES = 200;
 const PROGRAM_LENGTH = 200;
+/** Above every index of an entry. */
+const LAYER = 2 ** 32;
 
 export interface TimelineQuery {
   readonly spanSize: number;
@@ -18,23 +21,39 @@ export interface TimelineQuery {
   readonly prefetched: readonly LayerSpans[];
 }
 
-export function timeline(source: Source, query: TimelineQuery): Timeline {
-  const { mapping } = source.input;
-  if (mapping === undefined) {
-    return { length: 0, ready: null, processes: [], files: [], fileCount: 0, spans: [], spanCount: 0 };
-  }
-  const files = filesOf(source);
-  const spans = spansInTime(source, query);
+/** What the settings do not change is gathered once. */
+export function timelines(source: Source): (query: TimelineQuery) => Timeline {
+  let recorded: Omit<Timeline, 'spans' | 'spanCount'> | undefined;
+  return (query) => {
+    recorded ??= recordedStart(source);
+    if (recorded.length === 0) return { ...recorded, spans: [], spanCount: 0 };
+    const spans = spansInTime(source, query);
+    return {
+      ...recorded,
+      spans: largest(spans, SPANS).sort((a, b) => a.at - b.at),
+      spanCount: spans.length,
+    };
+  };
+}
+
+function recordedStart(source: Source): Omit<Timeline, 'spans' | 'spanCount'> {
+  const { mapping, layers } = source.input;
+  if (mapping === undefined) return { length: 0, ready: null, processes: [], files: [], fileCount: 0 };
+  const files = filesOf(mapping.touches);
   const ready = mapping.readyAt === undefined ? null : mapping.readyAt / 1000;
   const last = Math.max(0, ...(mapping.processes ?? []).map(({ start }) => start / 1000), lastTouch(source));
   return {
     length: Math.max(1, ready ?? 0, last),
     ready,
-    processes: processesOf(source),
-    files: largest(files, FILES, ({ bytes }) => bytes).sort((a, b) => a.start - b.start),
+    processes: processesOf(mapping, files),
+    files: largest(files, FILES)
+      .sort((a, b) => a.start - b.start)
+      .map(({ layer, entry, start, end, bytes }) => {
+        const scan = layers[layer]?.scan;
+        const path = scan === undefined ? '' : labelOf(scan, entry);
+        return { layer, entry, path, start: start / 1000, end: end / 1000, bytes };
+      }),
     fileCount: files.length,
-    spans: largest(spans, SPANS, ({ bytes }) => bytes).sort((a, b) => a.at - b.at),
-    spanCount: spans.length,
   };
 }
 
@@ -42,33 +61,30 @@ function lastTouch({ input }: Source): number {
   return (input.mapping?.touches.at(-1)?.at ?? 0) / 1000;
 }
 
-function largest<T>(rows: T[], limit: number, size: (row: T) => number): T[] {
-  return rows.length <= limit ? rows : [...rows].sort((a, b) => size(b) - size(a)).slice(0, limit);
+function largest<T extends { readonly bytes: number }>(rows: T[], limit: number): T[] {
+  return rows.length <= limit ? rows : [...rows].sort((a, b) => b.bytes - a.bytes).slice(0, limit);
 }
 
-function filesOf({ input }: Source): TimelineFile[] {
-  const found = new Map<
-    string,
-    { layer: number; entry: number; start: number; end: number; bytes: number }
-  >();
-  for (const { layer, entry, at, start, end } of input.mapping?.touches ?? []) {
-    const key = `${layer} ${entry}`;
+/** A file of the start: times in microseconds, and who touched it first. */
+interface TouchedFile extends EntryRef {
+  readonly start: number;
+  end: number;
+  bytes: number;
+  readonly pid: number;
+}
+
+function filesOf(touches: readonly Touch[]): TouchedFile[] {
+  const found = new Map<number, TouchedFile>();
+  for (const { layer, entry, at, start, end, pid } of touches) {
+    const key = layer * LAYER + entry;
     const file = found.get(key);
-    if (file === undefined) found.set(key, { layer, entry, start: at, end: at, bytes: end - start });
+    if (file === undefined) found.set(key, { layer, entry, start: at, end: at, bytes: end - start, pid });
     else {
       file.end = at;
       file.bytes += end - start;
     }
   }
-  return [...found.values()].map((file) => {
-    const scan = input.layers[file.layer]?.scan;
-    return {
-      ...file,
-      path: scan === undefined ? '' : labelOf(scan, file.entry),
-      start: file.start / 1000,
-      end: file.end / 1000,
-    };
-  });
+  return [...found.values()];
 }
 
 function spansInTime(
@@ -91,16 +107,10 @@ function spansInTime(
   });
 }
 
-function processesOf({ input }: Source): TimelineProcess[] {
+function processesOf({ processes = [] }: TraceMapping, files: readonly TouchedFile[]): TimelineProcess[] {
   const counts = new Map<number, number>();
-  const seen = new Set<string>();
-  for (const { layer, entry, pid } of input.mapping?.touches ?? []) {
-    const key = `${layer} ${entry}`;
-    if (seen.has(key)) continue;
-    seen.add(key);
-    counts.set(pid, (counts.get(pid) ?? 0) + 1);
-  }
-  return (input.mapping?.processes ?? []).slice(0, PROCESSES).map(({ pid, program, start, end }) => ({
+  for (const { pid } of files) counts.set(pid, (counts.get(pid) ?? 0) + 1);
+  return processes.slice(0, PROCESSES).map(({ pid, program, start, end }) => ({
     pid,
     program: (program ?? `process ${pid}`).slice(-PROGRAM_LENGTH),
     start: start / 1000,

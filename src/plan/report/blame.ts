@@ -82,9 +82,9 @@ function treemap({ children }: FolderCosts): string {
     const label =
       part.kind === 'rest' ? 'smaller ones' : part.kind === 'folder' ? `${part.name}/` : part.name;
     const said = `${label} · ${formatBytes(part.fetchedBytes)}`;
-    const fits = height > 15 && width > said.length * CHARACTER + 8;
+    const shown = [said, label].find((text) => height > 15 && width > text.length * CHARACTER + 8);
     return `<g><title>${escapeXml(`${shorten(label)}: ${formatBytes(part.touchedBytes)} read, ${formatBytes(part.fetchedBytes)} travel, ${formatBytes(part.unusedBytes)} for nothing`)}</title><rect class="box d${depth}" x="${round(x)}" y="${round(y)}" width="${round(Math.max(1, width - 1))}" height="${round(Math.max(1, height - 1))}"/>${
-      fits ? `<text x="${round(x + 4)}" y="${round(y + 13)}">${escapeXml(said)}</text>` : ''
+      shown === undefined ? '' : `<text x="${round(x + 4)}" y="${round(y + 13)}">${escapeXml(shown)}</text>`
     }</g>`;
   });
   return `<svg class="drawing" viewBox="0 0 ${WIDE} ${HEIGHT}" role="img" aria-label="Treemap of the bytes that travel, by folder">${boxes.join('')}</svg>`;
