@@ -216,6 +216,7 @@ async function indexFacts(
   const report = await withStore(session, reference, flags, (store, tag) =>
     verifyLayout(store, {
       scan: session.scanLayer,
+      inflate: session.inflateSpan,
       signal: session.signal,
       onProgress: session.terminal.progress,
       platform: image.platform,

@@ -9,6 +9,7 @@ import { openScanCache, type ScanCache } from '../layer/cache';
 import { createScanPool, type ScanPool } from '../layer/pool';
 import { parsePlatform } from '../oci/platform';
 import type { KnownScan, ScanLayer } from '../soci/layers';
+import type { InflateSpan } from '../soci/verify-ztoc';
 import type { Limit } from '../registry/rate';
 import { typed } from './command';
 import { registryOptions, type RegistryFlagValues } from './registry-flags';
@@ -47,6 +48,8 @@ export class Session {
   /** For those who read a whole layer anyway: its digest is checked on the way. */
   readonly scanLayer: ScanLayer = (layer, blob, compression, options) =>
     this.pool.scan(blob, compression, { ...options, expectedDigest: layer.digest });
+
+  readonly inflateSpan: InflateSpan = (span, signal) => this.pool.inflate(span, signal);
 
   /** What an earlier pass over these very bytes has kept for this span size: the bytes themselves are then not read again. */
   readonly knownScan: KnownScan = async (layer, compression, spanSize) => {

@@ -29,6 +29,7 @@ export const verifyCommand = defineCommand({
     const { report, origins } = await withStore(session, reference, flags, async (store, tag) => {
       const verified = await verifyLayout(store, {
         scan: session.scanLayer,
+        inflate: session.inflateSpan,
         signal: session.signal,
         onProgress: session.terminal.progress,
         ...(tag !== undefined && { reference: tag }),

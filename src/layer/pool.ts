@@ -15,7 +15,16 @@ const CHUNK = 1 << 20;
 /** Megabytes of JavaScript heap of one worker; a scan uses about 10, and its arrays are outside of it. */
 const WORKER_HEAP = 256;
 
-/** Scans layers side by side, each in a worker thread. */
+/** A span as it lies in a layer, to be read back; see `inflateSpan`. */
+export interface PackedSpan {
+  readonly compressed: Uint8Array;
+  readonly window: Uint8Array;
+  readonly bits: number;
+  /** Bytes that it must unpack to. */
+  readonly length: number;
+}
+
+/** Scans layers side by side and reads spans back, each in a worker thread. */
 export interface ScanPool {
   /**
    * `scanLayer` in a worker. Of the layers that wait, the largest begins first. A blob with `file` is read by the worker
@@ -23,18 +32,29 @@ export interface ScanPool {
    * layer with `layer/worker-crashed`.
    */
   scan(blob: Bytes, compression: LayerCompression, options?: ScanOptions): Promise<LayerScan>;
+  /** `inflateSpan` by pako in a worker, so that the thread that asks stays free. */
+  inflate(span: PackedSpan, signal?: AbortSignal): Promise<Uint8Array>;
   /** Ends all workers; scans that are not finished fail with `layer/pool-closed`. */
   close(): Promise<void>;
 }
 
 interface Job {
-  readonly blob: Bytes;
-  readonly compression: LayerCompression;
-  readonly options: ScanOptions;
-  /** Ends the job; later calls change nothing. */
-  readonly resolve: (scan: LayerScan) => void;
+  /** What a worker is told to begin with, and what of it moves there. */
+  readonly order: ToWorker;
+  readonly transfer: ArrayBuffer[];
+  /** Bytes: of the jobs that wait, the largest begins first. */
+  readonly size: number;
+  /** Streamed to the worker behind the order. */
+  readonly stream: Bytes | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly onProgress: ((bytesDone: number) => void) | undefined;
+  /** Takes the result; later calls change nothing. */
+  readonly resolve: (result: Result) => void;
   readonly reject: (reason: unknown) => void;
 }
+
+type Result = Extract<FromWorker, { kind: 'done' | 'inflated' }>;
+type Task = Omit<Job, 'resolve' | 'reject'>;
 
 export interface ScanPoolOptions {
   /** Workers at most; one for each core where nothing is said. */
@@ -63,13 +83,54 @@ class Pool implements ScanPool {
   }
 
   async scan(blob: Bytes, compression: LayerCompression, options: ScanOptions = {}): Promise<LayerScan> {
-    const { signal } = options;
+    const { expectedDigest, spanSize, diffId, signal, onProgress } = options;
+    const order: ToWorker = {
+      kind: 'scan',
+      compression,
+      options: {
+        ...(expectedDigest !== undefined && { expectedDigest }),
+        ...(spanSize !== undefined && { spanSize }),
+        ...(diffId !== undefined && { diffId }),
+      },
+      size: blob.size,
+      file: blob.file,
+    };
+    const stream = blob.file === undefined ? blob : undefined;
+    const result = await this.#run({
+      order,
+      transfer: [],
+      size: blob.size ?? Infinity,
+      stream,
+      signal,
+      onProgress,
+    });
+    if (result.kind !== 'done') throw new TypeError('A scan was answered with a span.');
+    return unpackScan(result.scan);
+  }
+
+  async inflate(span: PackedSpan, signal?: AbortSignal): Promise<Uint8Array> {
+    // Copies of their own: a view would take all that it is a view of along.
+    const [compressed, window] = [new Uint8Array(span.compressed), new Uint8Array(span.window)];
+    const result = await this.#run({
+      order: { ...span, kind: 'inflate', compressed, window },
+      transfer: [compressed.buffer, window.buffer],
+      size: compressed.length,
+      stream: undefined,
+      signal,
+      onProgress: undefined,
+    });
+    if (result.kind !== 'inflated') throw new TypeError('A span was answered with a scan.');
+    return result.bytes;
+  }
+
+  async #run(task: Task): Promise<Result> {
+    const { signal } = task;
     signal?.throwIfAborted();
     if (this.#isClosed) throw closedError();
     let abort: (() => void) | undefined;
     try {
-      return await new Promise<LayerScan>((resolve, reject) => {
-        const job: Job = { blob, compression, options, resolve, reject };
+      return await new Promise<Result>((resolve, reject) => {
+        const job: Job = { ...task, resolve, reject };
         abort = () => {
           this.#waiting.delete(job);
           for (const thread of this.#threads) if (thread.job === job) void thread.end();
@@ -124,7 +185,7 @@ class Pool implements ScanPool {
   #next(thread: Thread): void {
     let largest: Job | undefined;
     for (const job of this.#waiting) {
-      if (!largest || (job.blob.size ?? Infinity) > (largest.blob.size ?? Infinity)) largest = job;
+      if (!largest || job.size > largest.size) largest = job;
     }
     if (!largest) return;
     this.#waiting.delete(largest);
@@ -169,20 +230,8 @@ class Thread {
     this.job = job;
     this.isIdle = false;
     this.#worker.ref();
-    const { blob, compression, options } = job;
-    const { expectedDigest, spanSize, diffId } = options;
-    this.#send({
-      kind: 'scan',
-      compression,
-      options: {
-        ...(expectedDigest !== undefined && { expectedDigest }),
-        ...(spanSize !== undefined && { spanSize }),
-        ...(diffId !== undefined && { diffId }),
-      },
-      size: blob.size,
-      file: blob.file,
-    });
-    if (blob.file === undefined) void this.#stream(job);
+    this.#send(job.order, job.transfer);
+    if (job.stream) void this.#stream(job, job.stream);
   }
 
   /** Ends the thread at once, whatever it does. */
@@ -205,10 +254,10 @@ class Thread {
   }
 
   /** Sends the blob, no faster than the worker takes it. */
-  async #stream(job: Job): Promise<void> {
+  async #stream(job: Job, bytes: Bytes): Promise<void> {
     try {
       this.#credit = CHUNKS_AHEAD;
-      for await (const chunk of job.blob.read(undefined, job.options.signal)) {
+      for await (const chunk of bytes.read(undefined, job.signal)) {
         for (let at = 0; at < chunk.length; at += CHUNK) {
           while (this.#credit === 0 && this.job === job) {
             await new Promise<void>((resolve) => {
@@ -219,8 +268,8 @@ class Thread {
           if (this.job !== job) return;
           this.#credit--;
           // A copy of its own: the chunk may be a view of something larger, which must not move to the worker.
-          const bytes = new Uint8Array(chunk.subarray(at, at + CHUNK));
-          this.#send({ kind: 'chunk', bytes }, [bytes.buffer]);
+          const part = new Uint8Array(chunk.subarray(at, at + CHUNK));
+          this.#send({ kind: 'chunk', bytes: part }, [part.buffer]);
         }
       }
       if (this.job === job) this.#send({ kind: 'end' });
@@ -245,11 +294,12 @@ class Thread {
         this.#wake?.();
         break;
       case 'progress':
-        job?.options.onProgress?.(message.bytes);
+        job?.onProgress?.(message.bytes);
         break;
       case 'done':
+      case 'inflated':
         this.#finish();
-        job?.resolve(unpackScan(message.scan));
+        job?.resolve(message);
         break;
       case 'failed':
         this.#finish();
@@ -263,7 +313,7 @@ function crashError(cause: unknown): LensError {
   const why = cause === undefined ? 'it ended without a word' : messageOf(cause);
   return new LensError(
     'layer/worker-crashed',
-    `The thread that scanned the layer stopped: ${why}.`,
+    `The thread that read the layer stopped: ${why}.`,
     'Try again; if it happens once more, report it with the log and the layer’s digest.',
     { cause },
   );

@@ -19,6 +19,14 @@ export type ToWorker =
       /** The blob where it is a file of this machine; else its bytes follow as chunks. */
       readonly file: string | undefined;
     }
+  | {
+      /** A span to be read back by pako. */
+      readonly kind: 'inflate';
+      readonly compressed: Uint8Array;
+      readonly window: Uint8Array;
+      readonly bits: number;
+      readonly length: number;
+    }
   | { readonly kind: 'chunk'; readonly bytes: Uint8Array }
   | { readonly kind: 'end' };
 
@@ -30,6 +38,7 @@ export type FromWorker =
   | { readonly kind: 'more' }
   | { readonly kind: 'progress'; readonly bytes: number }
   | { readonly kind: 'done'; readonly scan: PackedScan }
+  | { readonly kind: 'inflated'; readonly bytes: Uint8Array }
   | {
       readonly kind: 'failed';
       readonly code: `${string}/${string}`;

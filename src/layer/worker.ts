@@ -5,6 +5,7 @@ import { LensError } from '../errors';
 import { fileBytes, type Bytes } from './bytes';
 import type { BlobHasher } from './hasher';
 import { arraysOf, packScan } from './packed';
+import { inflateSpan } from './pako-span';
 import { scanLayer } from './scan';
 import type { FromWorker, ToWorker } from './worker-protocol';
 import { HashThread, serveHashing } from './thread-hasher';
@@ -61,7 +62,7 @@ function threadedHasher(size: number | undefined): BlobHasher | undefined {
   return hashThread.start();
 }
 
-async function scan(job: ToWorker & { kind: 'scan' }): Promise<void> {
+async function scan(job: Extract<ToWorker, { kind: 'scan' }>): Promise<void> {
   let reported = 0;
   const onProgress = (bytes: number): void => {
     const now = performance.now();
@@ -69,26 +70,32 @@ async function scan(job: ToWorker & { kind: 'scan' }): Promise<void> {
     reported = now;
     send({ kind: 'progress', bytes });
   };
-  try {
-    const blob = job.file === undefined ? streamedBytes(job.size) : await fileBytes(job.file, job.size);
-    const hasher = threadedHasher(blob.size);
-    const packed = packScan(await scanLayer(blob, job.compression, { ...job.options, onProgress }, hasher));
-    send({ kind: 'done', scan: packed }, [
-      ...new Set(arraysOf(packed).map((array) => array.buffer as ArrayBuffer)),
-    ]);
-  } catch (error) {
-    // Any other error is a defect: it ends this worker, and the pool reports it.
-    if (!(error instanceof LensError)) throw error;
-    send({ kind: 'failed', code: error.code, message: error.message, advice: error.advice });
-  }
+  const blob = job.file === undefined ? streamedBytes(job.size) : await fileBytes(job.file, job.size);
+  const hasher = threadedHasher(blob.size);
+  const packed = packScan(await scanLayer(blob, job.compression, { ...job.options, onProgress }, hasher));
+  send({ kind: 'done', scan: packed }, [
+    ...new Set(arraysOf(packed).map((array) => array.buffer as ArrayBuffer)),
+  ]);
+}
+
+function inflate(job: Extract<ToWorker, { kind: 'inflate' }>): void {
+  const bytes = inflateSpan(job.compressed, job.window, job.bits, job.length);
+  send({ kind: 'inflated', bytes }, [bytes.buffer as ArrayBuffer]);
 }
 
 async function work(): Promise<void> {
   send({ kind: 'ready' });
   for await (const message of inbox) {
     // After a failed job, chunks that were on their way still come.
-    if (message.kind !== 'scan') continue;
-    await scan(message);
+    if (message.kind !== 'scan' && message.kind !== 'inflate') continue;
+    try {
+      if (message.kind === 'scan') await scan(message);
+      else inflate(message);
+    } catch (error) {
+      // Any other error is a defect: it ends this worker, and the pool reports it.
+      if (!(error instanceof LensError)) throw error;
+      send({ kind: 'failed', code: error.code, message: error.message, advice: error.advice });
+    }
     send({ kind: 'ready' });
   }
 }

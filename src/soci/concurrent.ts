@@ -29,3 +29,28 @@ export async function mapConcurrently<T, R>(
   if (failures.length > 0) throw failures[0];
   return results;
 }
+
+/**
+ * Works on the items, up to `limit` of them ahead of the one that is looked at, and yields the results in order. Ends when all
+ * that it began has ended.
+ */
+export async function* ahead<T, R>(
+  items: readonly T[],
+  limit: number,
+  work: (item: T) => Promise<R>,
+): AsyncGenerator<R, void, void> {
+  const underWay: Promise<R>[] = [];
+  try {
+    for (const item of items) {
+      const result = work(item);
+      // It is awaited in its turn; until then its failure must not count as unhandled.
+      result.catch(() => undefined);
+      underWay.push(result);
+      const first = underWay.length > limit ? underWay.shift() : undefined;
+      if (first) yield await first;
+    }
+    for (const result of underWay) yield await result;
+  } finally {
+    await Promise.allSettled(underWay);
+  }
+}

@@ -1,12 +1,19 @@
 import { createHash } from 'node:crypto';
+import { availableParallelism } from 'node:os';
+import { LensError } from '../errors';
 import { type ByteRange, type Bytes, readRange } from '../layer/bytes';
 import { inflateSpan } from '../layer/pako-span';
+import type { PackedSpan } from '../layer/pool';
 import { checkpoints } from '../layer/spans';
 import type { LayerScan } from '../layer/types';
 import { sha256 } from '../oci/digest';
 import type { Digest } from '../oci/types';
+import { ahead } from './concurrent';
 import { WINDOW_SIZE } from './zinfo';
 import type { Ztoc, ZtocFile } from './ztoc';
+
+/** Reads a span back by pako; the pool of workers does it in the product. Fails with `layer/bad-span`. */
+export type InflateSpan = (span: PackedSpan, signal: AbortSignal) => Promise<Uint8Array>;
 
 export interface ZtocCheck {
   /** What our own pass over the layer found; without it only a sample is checked. */
@@ -15,6 +22,8 @@ export interface ZtocCheck {
   readonly diffId?: Digest | undefined;
   /** How many spans to check; all where not given. */
   readonly sample?: number;
+  /** Decodes a span; in this thread where not given. */
+  readonly inflate?: InflateSpan | undefined;
   readonly signal: AbortSignal;
   /** Gets a sentence for each thing that is wrong. */
   readonly problems: string[];
@@ -25,6 +34,8 @@ export interface ZtocCheck {
 /** DEFLATE cannot pack better than this (zlib's technical notes); a span that claims so is not even tried. */
 const MAX_RATIO = 1032;
 const BLOCK = 512;
+/** Spans that are read and decoded while one before them is looked at. */
+const SPANS_AHEAD = availableParallelism();
 
 /**
  * Checks a ztoc against the bytes of its layer: the digest of each span, that pako decodes it from its checkpoint to the
@@ -46,16 +57,23 @@ export async function checkZtoc(ztoc: Ztoc, blob: Bytes, check: ZtocCheck): Prom
   /** The 32 KiB before the next span, as far as the spans before it were decoded. */
   let before: Uint8Array | undefined = new Uint8Array(WINDOW_SIZE);
   let done = 0;
-  for (const index of chosen) {
-    signal.throwIfAborted();
+  const read = async (index: number): Promise<ReadSpan | undefined> => {
     const span = spans[index];
-    if (!span) continue;
+    if (!span) return undefined;
     const compressed = await readRange(blob, span.compressed, signal);
-    done += compressed.length;
+    const isRight = sha256(compressed) === ztoc.spanDigests[index];
+    const tar = isRight ? await decode(ztoc, index, span, compressed, check) : undefined;
+    return { index, span, size: compressed.length, isRight, tar };
+  };
+  for await (const found of ahead(chosen, SPANS_AHEAD, read)) {
+    signal.throwIfAborted();
+    if (!found) continue;
+    const { index, span, tar } = found;
+    done += found.size;
     check.onBytes?.(done);
     const window = scan && before;
     before = undefined;
-    if (sha256(compressed) !== ztoc.spanDigests[index]) {
+    if (!found.isRight) {
       const { start, end } = span.compressed;
       problems.push(`Span ${index}: bytes ${start}–${end} of the layer are not those of its digest.`);
       continue;
@@ -63,7 +81,6 @@ export async function checkZtoc(ztoc: Ztoc, blob: Bytes, check: ZtocCheck): Prom
     if (window && ztoc.zinfo.kind === 'gzip' && Buffer.compare(window, ztoc.zinfo.window(index)) !== 0) {
       problems.push(`Span ${index}: its window is not the 32 KiB that come before it.`);
     }
-    const tar = decode(ztoc, index, span, compressed);
     if (!tar) {
       problems.push(`Span ${index}: pako cannot decode it from its checkpoint.`);
       continue;
@@ -83,6 +100,17 @@ export async function checkZtoc(ztoc: Ztoc, blob: Bytes, check: ZtocCheck): Prom
 function lastWindow(before: Uint8Array | undefined, tar: Uint8Array): Uint8Array | undefined {
   if (tar.length >= WINDOW_SIZE) return tar.subarray(tar.length - WINDOW_SIZE);
   return before && Buffer.concat([before.subarray(tar.length), tar]);
+}
+
+/** A span that was read back. */
+interface ReadSpan {
+  readonly index: number;
+  readonly span: Span;
+  /** Compressed bytes. */
+  readonly size: number;
+  /** It has the digest that the ztoc gives. */
+  readonly isRight: boolean;
+  readonly tar: Uint8Array | undefined;
 }
 
 interface Span {
@@ -138,19 +166,29 @@ function chooseSpans(length: number, sample = length): number[] {
   return Array.from({ length: sample }, (_, index) => Math.round(index * step));
 }
 
-function decode(
+/** `undefined` where it does not decode to the length that it must have. */
+async function decode(
   { zinfo }: Ztoc,
   index: number,
   { tar }: Span,
   compressed: Uint8Array,
-): Uint8Array | undefined {
+  { inflate = inThisThread, signal }: ZtocCheck,
+): Promise<Uint8Array | undefined> {
   if (zinfo.kind === 'tar') return compressed;
+  const length = tar.end - tar.start;
   try {
-    return inflateSpan(compressed, zinfo.window(index), zinfo.bits[index] ?? 0, tar.end - tar.start);
-  } catch {
-    return undefined;
+    return await inflate(
+      { compressed, window: zinfo.window(index), bits: zinfo.bits[index] ?? 0, length },
+      signal,
+    );
+  } catch (error) {
+    if (error instanceof LensError && error.code === 'layer/bad-span') return undefined;
+    throw error;
   }
 }
+
+const inThisThread: InflateSpan = async ({ compressed, window, bits, length }) =>
+  Promise.resolve(inflateSpan(compressed, window, bits, length));
 
 function compareWithScan(ztoc: Ztoc, scan: LayerScan, problems: string[]): void {
   const { zinfo } = ztoc;

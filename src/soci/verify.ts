@@ -12,7 +12,7 @@ import { ANNOTATIONS, PREFETCH_TYPE, SOCI_INDEX_V1, sociIndexVersion } from './i
 import type { ScanLayer } from './layers';
 import { parsePrefetch } from './prefetch';
 import type { BlobStore } from './store';
-import { checkZtoc } from './verify-ztoc';
+import { checkZtoc, type InflateSpan } from './verify-ztoc';
 import { parseZtoc } from './ztoc';
 
 export interface VerifyOptions {
@@ -24,6 +24,8 @@ export interface VerifyOptions {
   readonly sample?: number;
   /** Scans a layer; in this thread where not given. */
   readonly scan?: ScanLayer;
+  /** Decodes a span; in this thread where not given. */
+  readonly inflate?: InflateSpan;
   readonly signal?: AbortSignal;
   readonly onProgress?: OnProgress;
 }
@@ -188,6 +190,7 @@ async function verifyLayer(
   options: VerifyOptions,
   onBytes: (done: number) => void,
 ): Promise<LayerReport> {
+  const { inflate } = options;
   const problems: string[] = [];
   const warnings: string[] = [];
   const report = {
@@ -223,7 +226,7 @@ async function verifyLayer(
     const blob = await store.blob(layer);
     const signal = options.signal ?? new AbortController().signal;
     if (options.sample !== undefined) {
-      return checkZtoc(ztoc, blob, { sample: options.sample, problems, signal });
+      return checkZtoc(ztoc, blob, { sample: options.sample, inflate, problems, signal });
     }
     const scan =
       options.scan ??
@@ -240,7 +243,7 @@ async function verifyLayer(
     const onSpan = (done: number) => {
       onBytes((layer.size + done) / 2);
     };
-    return checkZtoc(ztoc, blob, { scan: found, diffId, problems, signal, onBytes: onSpan });
+    return checkZtoc(ztoc, blob, { scan: found, diffId, inflate, problems, signal, onBytes: onSpan });
   });
   return {
     ...report,

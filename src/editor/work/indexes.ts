@@ -159,6 +159,7 @@ export async function verify(services: Services, key: string, task: Task): Promi
         ...(tag !== undefined && { reference: tag }),
         scan: (layer, blob, compression, options) =>
           pool.scan(blob, compression, { ...options, expectedDigest: layer.digest }),
+        inflate: (span, signal) => pool.inflate(span, signal),
         ...task,
       }),
     );

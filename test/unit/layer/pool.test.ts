@@ -4,6 +4,7 @@ import { packScan } from '../../../src/layer/packed';
 import { createScanPool, type ScanPool } from '../../../src/layer/pool';
 import { scanLayer } from '../../../src/layer/scan';
 import { fixture, repoRoot } from '../../support/paths';
+import { lensError } from '../../support/errors';
 import { Random } from '../../support/random';
 import { header, padded } from '../../support/tars';
 import assert from 'node:assert/strict';
@@ -12,7 +13,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { gzipSync } from 'node:zlib';
+import { deflateRawSync, gzipSync } from 'node:zlib';
 
 const workerFile = path.join(repoRoot, 'dist', 'layer-worker.js');
 const golden = (name: string): string => fixture('golden', 'layers', name);
@@ -51,6 +52,19 @@ describe('the scan pool', { timeout: 60_000 }, () => {
       const there = packScan(await pool.scan(blob, 'gzip', options));
       assert.deepEqual(there, here);
     }
+  });
+
+  it('reads spans back in its workers, and says which one does not decode', async () => {
+    pool = createScanPool({ workers: 2, workerFile });
+    const tar = Buffer.concat([header({ name: 'a', size: 3000 }), padded(Buffer.alloc(3000, 'ab'))]);
+    const compressed = deflateRawSync(tar);
+    const span = { compressed, window: new Uint8Array(32768), bits: 0, length: tar.length };
+    const all = await Promise.all([1, 2, 3].map(() => pool.inflate(span)));
+    for (const bytes of all) assert.deepEqual(Buffer.from(bytes), tar);
+    const broken = { ...span, compressed: compressed.subarray(1) };
+    await assert.rejects(pool.inflate(broken), lensError('layer/bad-span'));
+    assert.deepEqual(Buffer.from(await pool.inflate(span)), tar);
+    await assert.rejects(pool.inflate(span, AbortSignal.abort()), { name: 'AbortError' });
   });
 
   it('begins the largest of the waiting layers first', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { mapConcurrently } from '../../../src/soci/concurrent';
+import { ahead, mapConcurrently } from '../../../src/soci/concurrent';
 
 test('results are in order and no more than the limit run at once', async () => {
   let running = 0;
@@ -33,4 +33,24 @@ test('an abort from outside ends it with its reason', async () => {
   const all = mapConcurrently([1, 2, 3], 2, work, stop.signal);
   stop.abort();
   await assert.rejects(all, { name: 'AbortError' });
+});
+
+test('working ahead: in order, a few at once, and all has ended when it ends', async () => {
+  let running = 0;
+  let most = 0;
+  const work = async (item: number) => {
+    most = Math.max(most, ++running);
+    await sleep(item);
+    running--;
+    if (item === 3) throw new Error('three');
+    return item * 2;
+  };
+  const results: number[] = [];
+  for await (const result of ahead([5, 1, 4, 2, 0], 2, work)) results.push(result);
+  assert.deepEqual(results, [10, 2, 8, 4, 0]);
+  assert.equal(most, 3);
+  await assert.rejects(async () => {
+    for await (const result of ahead([1, 3, 20, 2], 2, work)) results.push(result);
+  }, /three/);
+  assert.equal(running, 0);
 });

@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { createLayout, openLayout, type OciLayout } from '../../../src/image/layout';
 import { memoryBytes } from '../../../src/layer/bytes';
+import { createScanPool } from '../../../src/layer/pool';
 import { scanLayer } from '../../../src/layer/scan';
 import { sha256 } from '../../../src/oci/digest';
 import { encodeIndex, encodeManifest } from '../../../src/oci/json';
@@ -16,11 +17,11 @@ import { type ConvertOptions, convertLayout } from '../../../src/soci/convert';
 import { ANNOTATIONS } from '../../../src/soci/index';
 import { encodePrefetch } from '../../../src/soci/prefetch';
 import { verifyLayout } from '../../../src/soci/verify';
-import { checkZtoc } from '../../../src/soci/verify-ztoc';
+import { checkZtoc, type InflateSpan } from '../../../src/soci/verify-ztoc';
 import { buildZtoc, parseZtoc } from '../../../src/soci/ztoc';
 import { temporaryFolder } from '../../support/folders';
 import { goldenImage, goldenImages, scanHere, writeGoldenLayout } from '../../support/golden';
-import { fixture } from '../../support/paths';
+import { fixture, repoRoot } from '../../support/paths';
 
 const options: ConvertOptions = { spanSize: 65536, minLayerSize: 0, platforms: 'all', scan: scanHere };
 
@@ -286,3 +287,18 @@ async function firstLayer(layout: OciLayout): Promise<{ layer: Descriptor; ztoc:
   assert.ok(layer && ztoc);
   return { layer, ztoc };
 }
+
+test('spans are decoded where the caller says, each once, and with the same verdict', async (t) => {
+  const layout = await converted(await temporaryFolder(t), 'one-layer');
+  const pool = createScanPool({ workerFile: path.join(repoRoot, 'dist/layer-worker.js') });
+  t.after(() => pool.close());
+  let decoded = 0;
+  const inflate: InflateSpan = (span, signal) => {
+    decoded++;
+    return pool.inflate(span, signal);
+  };
+  const report = await verifyLayout(layout, { inflate });
+  assert.deepEqual(report, await verifyLayout(layout));
+  assert.equal(report.ok, true);
+  assert.equal(decoded, report.platforms[0]?.layers[0]?.spans);
+});
