@@ -43,6 +43,7 @@ export function connectRegistry(
 
 export class RegistryClient {
   private readonly channel: Channel;
+  private referrersApi: Promise<boolean> | undefined;
 
   constructor(
     readonly host: string,
@@ -131,9 +132,14 @@ export class RegistryClient {
       body: () => bytes,
       signal,
     });
+    const digest = sha256(bytes);
+    // distribution 2.8 refuses a manifest that another writer is storing at this moment: then it is there right after.
+    if (response.status === 400 && reference === digest && (await this.headManifest(digest, signal))) {
+      await response.discard();
+      return { digest, subject: undefined };
+    }
     await this.channel.expect(response, [201, 200, 202], `store the manifest ${reference}`);
     await response.discard();
-    const digest = sha256(bytes);
     const told = response.header('docker-content-digest');
     if (told !== undefined && told !== digest) throw wrongDigest(this.host, digest, told);
     return { digest, subject: response.header('oci-subject') };
@@ -251,8 +257,7 @@ export class RegistryClient {
     const manifests: Descriptor[] = [];
     let api = true;
     for await (const page of this.pages(`referrers/${digest}${query}`, signal)) {
-      // Without the API registries answer 404, or whatever their front page gives for an unknown path.
-      if (page.status === 404 || contentType(page) !== OCI_INDEX) {
+      if (!isReferrersPage(page)) {
         await page.discard();
         api = false;
         break;
@@ -268,6 +273,18 @@ export class RegistryClient {
       (entry) => artifactType === undefined || entry.artifactType === artifactType,
     );
     return { api, manifests: wanted };
+  }
+
+  /** True when the registry has the Referrers API; asked once, by what refers to `digest`. */
+  hasReferrersApi(digest: Digest, signal?: AbortSignal): Promise<boolean> {
+    this.referrersApi ??= this.channel
+      .call({ method: 'GET', path: `referrers/${digest}`, signal })
+      .then(async (response) => {
+        await response.discard();
+        return isReferrersPage(response);
+      });
+    this.referrersApi.catch(() => (this.referrersApi = undefined));
+    return this.referrersApi;
   }
 
   /** Ends idle connections. */
@@ -296,6 +313,11 @@ export class RegistryClient {
       yield response;
     }
   }
+}
+
+/** Without the API registries answer 404, or whatever their front page gives for an unknown path. */
+function isReferrersPage(response: HttpResponse): boolean {
+  return response.status === 200 && contentType(response) === OCI_INDEX;
 }
 
 /** The tag that stands for the Referrers API where a registry has none (distribution-spec 1.1, "Referrers Tag Schema"). */

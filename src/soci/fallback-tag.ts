@@ -18,6 +18,7 @@ const SETTLE = { factor: 3, least: 60 };
  * not kept.
  *
  * @param change gives the new entries, or `undefined` when they are as they should be
+ * @param isWanted asked before a list is begun where there is none
  * @throws LensError `soci/tag-overwritten`
  */
 export async function changeFallbackTag(
@@ -25,11 +26,13 @@ export async function changeFallbackTag(
   subject: Digest,
   change: (entries: readonly Descriptor[]) => readonly Descriptor[] | undefined,
   signal: AbortSignal | undefined,
+  isWanted: () => Promise<boolean> = () => Promise.resolve(true),
 ): Promise<void> {
   const tag = fallbackTag(subject);
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const started = performance.now();
     const before = await client.findManifest(tag, signal);
+    if (!before && !(await isWanted())) return;
     const old: Index = before ? parseIndex(before.bytes) : { schemaVersion: 2, manifests: [] };
     const manifests = change(old.manifests);
     if (!manifests) return;

@@ -74,7 +74,7 @@ async function pushReferrer(
   return uploaded;
 }
 
-/** Lists a manifest under the fallback tag of its subject. */
+/** Lists a manifest under the fallback tag of its subject; none is begun where the registry has the Referrers API after all. */
 function addToFallbackTag(
   client: RegistryClient,
   subject: Digest,
@@ -87,6 +87,7 @@ function addToFallbackTag(
     subject,
     (entries) => (isListed(entries) ? undefined : [...entries, entry]),
     signal,
+    async () => !(await client.hasReferrersApi(subject, signal)),
   );
 }
 

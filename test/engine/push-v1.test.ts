@@ -90,8 +90,11 @@ describe('pushing v1 indexes to a registry without the Referrers API', () => {
       await pushLayout(layout, client, 't');
       proxy.log.length = 0;
       await pushReferrers(layout, client, { imageIsThere: true });
+      // Told not to look, the CLI begins a fallback tag wherever the registry says nothing; we ask whether it lists by itself.
+      const asked = proxy.log.filter((line) => line.includes('/referrers/')).length;
+      assert.equal(asked, spanSize === 65536 ? 1 : 0);
       assert.ok(
-        proxy.log.length <= recorded(`two-indices/push-${spanSize}-http.jsonl`),
+        proxy.log.length - asked <= recorded(`two-indices/push-${spanSize}-http.jsonl`),
         proxy.log.join('\n'),
       );
       const image = (await layout.root()).descriptor.digest;
