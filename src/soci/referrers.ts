@@ -20,7 +20,8 @@ export interface PushedReferrers extends Uploaded {
 /**
  * Pushes the SOCI indexes of version 1 that a layout lists: their blobs, then each index by digest, then where the registry
  * has no Referrers API the fallback tag of its image (soci-format §5.2; distribution-spec 1.1, "Pushing Manifests with
- * Subject"). A push that was interrupted goes on where it was. The images must be in the repository: `soci/no-subject`.
+ * Subject"). A push that was interrupted goes on where it was. The images must be in the repository: `soci/no-subject`; and the
+ * registry must take manifests with a subject: `soci/subject-refused`.
  */
 export async function pushReferrers(
   layout: OciLayout,
@@ -68,7 +69,9 @@ async function pushReferrer(
     throw noSubject(client, entry, `is for ${subject.digest}, which is not there`);
   }
   const uploaded = await uploadBlobs(layout, client, blobs, options);
-  const put = await client.putManifest(digest, mediaType, bytes, signal);
+  const put = await client.putManifest(digest, mediaType, bytes, signal).catch((error: unknown) => {
+    throw error instanceof LensError && error.code === 'registry/refused' ? refusedSubject(error) : error;
+  });
   // A registry that lists the index by itself says so.
   if (put.subject === undefined) await addToFallbackTag(client, subject.digest, listed, signal);
   return uploaded;
@@ -88,6 +91,16 @@ function addToFallbackTag(
     (entries) => (isListed(entries) ? undefined : [...entries, entry]),
     signal,
     async () => !(await client.hasReferrersApi(subject, signal)),
+  );
+}
+
+/** Quay.io is one that takes no manifest with a subject (soci-format §5.3). */
+function refusedSubject(cause: LensError): LensError {
+  return new LensError(
+    'soci/subject-refused',
+    `${cause.message} An index of version 1 refers to its image, and not every registry takes such manifests.`,
+    'Make an index of version 2: every registry takes it, since the image carries it.',
+    { cause },
   );
 }
 

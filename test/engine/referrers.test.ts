@@ -144,7 +144,8 @@ async function everyByte(client: RegistryClient, tag: string): Promise<Map<Diges
       return;
     }
     const { config, layers } = parseManifest(bytes);
-    for (const blob of [config, ...layers]) found.set(blob.digest, Buffer.from(await client.readBlob(blob, 1 << 30)));
+    for (const blob of [config, ...layers])
+      found.set(blob.digest, Buffer.from(await client.readBlob(blob, 1 << 30)));
   };
   await visit(tag);
   return found;

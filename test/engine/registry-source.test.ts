@@ -6,8 +6,9 @@ import { describe, test } from 'node:test';
 import { connectEngine } from '../../src/image/engine';
 import { openImage } from '../../src/image/open';
 import { openLayout } from '../../src/image/layout';
-import { readAll } from '../../src/layer/bytes';
+import { memoryBytes, readAll } from '../../src/layer/bytes';
 import { scanLayer } from '../../src/layer/scan';
+import { sha256 } from '../../src/oci/digest';
 import { connectRegistry } from '../../src/registry/client';
 import { dockerCredentials } from '../../src/registry/credentials';
 import { pushLayout } from '../../src/soci/push';
@@ -15,6 +16,7 @@ import { scanImage, type Scanner } from '../../src/image/scan';
 import { ensureImage, testEngine } from '../support/engine';
 import { lensError } from '../support/errors';
 import { temporaryFolder } from '../support/folders';
+import { startHttpProxy } from '../support/http-proxy';
 import { everythingIn } from '../support/layouts';
 import { startRegistry } from '../support/registry';
 
@@ -119,7 +121,7 @@ describe('images out of a real registry', () => {
       '-days',
       '2',
     ];
-    const names = ['-subj', '/CN=soci-lens-test', '-addext', 'subjectAltName=IP:127.0.0.1'];
+    const names = ['-subj', '/CN=soci-lens-test', '-addext', 'subjectAltName=IP:127.0.0.1,DNS:registry.test'];
     execFileSync('openssl', [...request, ...names, '-keyout', key, '-out', certificate], { stdio: 'ignore' });
     const registry = await startRegistry({ tls: { certificate, key } });
     t.after(() => registry.stop());
@@ -132,6 +134,21 @@ describe('images out of a real registry', () => {
       lensError('registry/tls', /cannot be read/),
     );
     await assert.rejects(connect({}).tags(), lensError('registry/refused', /status 400/));
+
+    // Through a company's proxy, which sees the name of the host and nothing else.
+    const proxy = await startHttpProxy({ 'registry.test:443': registry.host }, 'me:secret');
+    t.after(() => proxy.stop());
+    const through = connectRegistry('registry.test', 'a', {
+      caFile: certificate,
+      proxy: `http://me:secret@${proxy.host}`,
+      retry: { attempts: 2, pause: 1 },
+    });
+    const bytes = Buffer.alloc(100_000, 'tunnelled');
+    const blob = { digest: sha256(bytes), size: bytes.length };
+    assert.equal(await through.putBlob(blob, () => memoryBytes(bytes).read()), 'uploaded');
+    assert.deepEqual(Buffer.from(await connect({ caFile: certificate }).readBlob(blob)), bytes);
+    assert.deepEqual(new Set(proxy.log), new Set(['CONNECT registry.test:443']));
+    await through.close();
     const plain = await startRegistry();
     t.after(() => plain.stop());
     await assert.rejects(

@@ -13,6 +13,8 @@ export interface FakeRegistry {
   readonly blobs: ReadonlyMap<string, Buffer>;
   /** By digest and by tag. */
   readonly manifests: ReadonlyMap<string, { readonly mediaType: string; readonly bytes: Buffer }>;
+  /** What another client stores. */
+  store(digest: string, manifest: { readonly mediaType: string; readonly bytes: Buffer }): void;
   stop(): Promise<void>;
 }
 
@@ -170,6 +172,7 @@ export async function startFakeRegistry(options: FakeOptions = {}): Promise<Fake
     host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
     blobs,
     manifests,
+    store: (digest, manifest) => manifests.set(digest, manifest),
     async stop() {
       server.closeAllConnections();
       server.close();

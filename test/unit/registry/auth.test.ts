@@ -190,6 +190,27 @@ describe('tokens', () => {
     assert.deepEqual(registry.blobs.get(descriptor.digest), other);
   });
 
+  test('a token that ends between the pieces of a large blob: the piece is sent again, the upload goes on', async (t) => {
+    const tokens = await startTokenService(t);
+    const ranges: string[] = [];
+    proxy.judge = (request) => {
+      if (request.method === 'PATCH') {
+        ranges.push(request.headers['content-range'] ?? '');
+        if (ranges.length === 2) tokens.valid.clear();
+      }
+      return tokens.guard(request);
+    };
+    const large = Buffer.alloc(3500, 'piece by piece');
+    const descriptor = { digest: sha256(large), size: large.length };
+    const open = (range = { start: 0, end: large.length }) =>
+      chunksOf(large.subarray(range.start, range.end));
+    assert.equal(await connect(someone).putBlob(descriptor, open, { pieceSize: 1000 }), 'uploaded');
+    assert.deepEqual(registry.blobs.get(descriptor.digest), large);
+    assert.deepEqual(ranges, ['0-999', '1000-1999', '1000-1999', '2000-2999', '3000-3499']);
+    assert.equal(proxy.log.filter((line) => line.startsWith('POST')).length, 1);
+    assert.doesNotMatch(written.join('\n'), /secret/);
+  });
+
   test('a short-lived token is renewed before it ends', async (t) => {
     const tokens = await startTokenService(t);
     tokens.state.lifetime = 5;
