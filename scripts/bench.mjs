@@ -111,7 +111,7 @@ function compressing(file) {
 }
 
 for (const file of values.layer ?? [await ownLayer()]) {
-  const names = ['gunzip', 'scan', 'pool'];
+  const names = ['gunzip', 'digests', 'scan', 'pool', 'scan-diff'];
   const results = Object.fromEntries([...names, 'igzip'].map((name) => [name, []]));
   for (let run = 0; run < runs; run++) {
     for (const name of names) results[name].push(measure(name, file));
@@ -138,8 +138,10 @@ for (const file of values.layer ?? [await ownLayer()]) {
     ['', 'seconds', 'processor seconds', 'time to igzip', 'time to gunzip', 'processor to igzip', 'peak MB'],
     row('igzip -dc', 'igzip'),
     row('Node gunzip stream', 'gunzip'),
+    row('SHA-256 of blob and spans, no decoding', 'digests'),
     row('whole pass, one thread', 'scan'),
     row('whole pass, hashing in a second thread', 'pool'),
+    row('whole pass with the diff ID, one thread', 'scan-diff'),
   ]);
   compressing(file);
   console.log(

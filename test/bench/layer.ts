@@ -8,7 +8,8 @@ import type { Scanner } from '../../src/image/scan';
 import { fileBytes, type Bytes } from '../../src/layer/bytes';
 import { openScanCache } from '../../src/layer/cache';
 import { createScanPool } from '../../src/layer/pool';
-import { scanLayer } from '../../src/layer/scan';
+import { InlineHasher } from '../../src/layer/hasher';
+import { scanLayer, type ScanOptions } from '../../src/layer/scan';
 import { checkpoints, spanTable } from '../../src/layer/spans';
 import { Random } from '../support/random';
 import { header, padded } from '../support/tars';
@@ -63,9 +64,9 @@ function member(entries: number, size: number): Buffer {
   return gzipSync(Buffer.concat(parts));
 }
 
-async function scanned(blob: Bytes): Promise<object> {
+async function scanned(blob: Bytes, options: ScanOptions = {}): Promise<object> {
   let scan: Awaited<ReturnType<typeof scanLayer>> | undefined;
-  const time = await seconds(async () => (scan = await scanLayer(blob, 'gzip')));
+  const time = await seconds(async () => (scan = await scanLayer(blob, 'gzip', options)));
   return { seconds: time, bytes: scan?.streamSize, entries: scan?.entries.length };
 }
 
@@ -101,6 +102,21 @@ const measures: Record<string, () => Promise<object>> = {
     ),
   }),
   scan: async () => scanned(await fileBytes(file)),
+  'scan-diff': async () => scanned(await fileBytes(file), { diffId: true }),
+  /** The digests of the blob and of its spans alone: what no decoder takes off the whole pass. */
+  digests: async () => {
+    const hasher = new InlineHasher();
+    const blob = await fileBytes(file);
+    const time = await seconds(async () => {
+      let at = 0;
+      for await (const chunk of blob.read(undefined, undefined, (length) => hasher.allocate(length))) {
+        hasher.add(chunk, [{ at, shared: false }]);
+        at += chunk.length;
+      }
+      hasher.finish([]);
+    });
+    return { seconds: time };
+  },
   pool: async () => {
     const pool = createScanPool({ workerFile });
     const blob = await fileBytes(file);

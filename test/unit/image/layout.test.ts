@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
-import { describe, mock, test } from 'node:test';
+import { describe, mock, test, type TestContext } from 'node:test';
 import { LensError } from '../../../src/errors';
 import { createLayout, openLayout } from '../../../src/image/layout';
 import { sha256 } from '../../../src/oci/digest';
@@ -157,6 +157,75 @@ describe('writing a layout', () => {
       assert.deepEqual(await layout.readBlob(describeBlob('', layer)), Buffer.from(layer));
       assert.equal((await tree(out)).length, 4);
     }
+  });
+
+  /** What each call of a file handle's `method` does from now on, told to `onCall` first. */
+  async function watchHandles(t: TestContext, method: 'write' | 'sync', onCall: () => void): Promise<void> {
+    const probe = await fs.open(__filename);
+    const prototype = Object.getPrototypeOf(probe) as Record<
+      string,
+      (...args: unknown[]) => Promise<unknown>
+    >;
+    await probe.close();
+    const original = prototype[method] ?? assert.fail();
+    const mocked = mock.method(prototype, method, function (this: unknown, ...args: unknown[]) {
+      onCall();
+      return original.apply(this, args);
+    });
+    t.after(() => {
+      mocked.mock.restore();
+    });
+  }
+
+  test('a blob on the same disk is cloned or linked: not a byte of it is written', async (t) => {
+    const dir = await temporaryFolder(t);
+    const source = path.join(dir, 'source');
+    await fs.writeFile(source, layer);
+    const writer = await createLayout(path.join(dir, 'out'));
+    let writes = 0;
+    await watchHandles(t, 'write', () => writes++);
+    await writer.linkBlob(source, describeBlob('', layer));
+    assert.equal(writes, 0);
+    const placed = path.join(writer.dir, 'blobs/sha256', sha256(layer).slice(7));
+    assert.deepEqual(await fs.readFile(placed), Buffer.from(layer));
+  });
+
+  test('a blob that can be neither cloned nor linked is streamed', async (t) => {
+    const dir = await temporaryFolder(t);
+    const source = path.join(dir, 'source');
+    await fs.writeFile(source, layer);
+    const writer = await createLayout(path.join(dir, 'out'));
+    const otherDisk = Object.assign(new Error('EXDEV: cross-device link not permitted'), {
+      code: 'EXDEV',
+      syscall: 'link',
+    });
+    for (const method of ['link', 'copyFile'] as const) {
+      const mocked = mock.method(fs, method, () => Promise.reject(otherDisk));
+      t.after(() => {
+        mocked.mock.restore();
+      });
+    }
+    await writer.linkBlob(source, describeBlob('', layer));
+    const placed = path.join(writer.dir, 'blobs/sha256', sha256(layer).slice(7));
+    assert.deepEqual(await fs.readFile(placed), Buffer.from(layer));
+    assert.notEqual((await fs.stat(placed)).ino, (await fs.stat(source)).ino);
+  });
+
+  test('index.json comes last, in one step, when its bytes are on the disk', async (t) => {
+    const writer = await createLayout(path.join(await temporaryFolder(t), 'out'));
+    const events: string[] = [];
+    await watchHandles(t, 'sync', () => events.push('sync'));
+    const rename = fs.rename;
+    const mocked = mock.method(fs, 'rename', (from: string, to: string) => {
+      events.push(`rename to ${path.basename(to)}`);
+      return rename(from, to);
+    });
+    t.after(() => {
+      mocked.mock.restore();
+    });
+    await writer.addBlob(layer);
+    await writer.finish([describeBlob(OCI_LAYER_TAR, layer)]);
+    assert.deepEqual(events, ['sync', `rename to ${sha256(layer).slice(7)}`, 'sync', 'rename to index.json']);
   });
 
   test('until it is finished a reader sees the old state; abort brings it back', async (t) => {
