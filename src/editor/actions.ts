@@ -106,7 +106,7 @@ export class Actions implements PanelActions {
     this.#analysed.fire(key);
     const files = formatCount(profiled.plan.trace?.files ?? 0);
     // Only these ends were not reached by the start itself.
-    return reason === 'timeout' || reason === undefined
+    return reason === 'timeout' || reason === 'stopped' || reason === undefined
       ? vscode.l10n.t('The start did not come to its end; until then it reads {0} files.', files)
       : vscode.l10n.t('The start reads {0} files.', files);
   }

@@ -55,8 +55,8 @@ export interface RecordOptions {
  * Runs the image once, as `docker run` would, and gives what its start touched. A start that ends early or is never ready
  * gives the trace up to there, its footer tells how it ended. The container is removed whatever happens.
  *
- * @throws LensError `trace/no-tracer`, `trace/no-command`, `trace/other-image`, `trace/command-not-found`, `trace/denied`,
- *   `trace/cannot-run`, `trace/engine-gone`, `trace/bad-rule`
+ * @throws LensError `trace/no-tracer`, `trace/no-command`, `trace/other-image`, `trace/other-machine`,
+ *   `trace/command-not-found`, `trace/denied`, `trace/cannot-run`, `trace/engine-gone`, `trace/bad-rule`
  */
 export async function recordStart(
   engine: Engine,

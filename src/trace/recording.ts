@@ -299,6 +299,14 @@ export class Recording {
   #checkComplaints(traced: boolean): void {
     for (const complaint of this.#complaints) {
       const [, command, why] = /^exec (.*): (.*?)$/.exec(complaint) ?? [];
+      if (command !== undefined && why === 'Exec format error') {
+        const { platform } = this.subject.image;
+        throw new LensError(
+          'trace/other-machine',
+          `"${command}" of this ${platform} image cannot run on the engine's machine, which has no emulator for it: ${why}.`,
+          "Record it on an engine of the image's own kind, install an emulator (qemu-user-static), or have its start guessed (--guess).",
+        );
+      }
       if (command !== undefined && why !== undefined) {
         throw new LensError(
           'trace/command-not-found',

@@ -1,12 +1,12 @@
 /** Starts that come to nothing: each has a clear outcome, and no container stays. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cp, mkdir } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { afterEach, before, test } from 'node:test';
-import { connectEngine } from '../../src/image/engine';
+import { buildImage, connectEngine } from '../../src/image/engine';
 import { findLeftovers, removeLeftovers } from '../../src/trace/leftovers';
 import { recordStart } from '../../src/trace/record';
 import { ensureImage, testEngine } from '../support/engine';
@@ -37,6 +37,25 @@ test('a command that is not there, or is not a program', async () => {
   await assert.rejects(
     record('fx-edge', { command: ['/etc/passwd'] }),
     lensError('trace/command-not-found', /Permission denied/),
+  );
+});
+
+test('an image of another machine, and no emulator', async (t) => {
+  const engine = await testEngine();
+  const other = engine.info.architecture === 'amd64' ? 'arm64' : 'amd64';
+  const emulators = await readdir('/proc/sys/fs/binfmt_misc').catch(() => []);
+  if (emulators.some((name) => name.startsWith('qemu-'))) {
+    t.diagnostic('this machine has an emulator');
+    return;
+  }
+  const contextDir = await temporaryFolder(t);
+  // The one program for another machine that is at hand.
+  await copyFile(path.join(await tracerDir(), `tracer-${other}`), path.join(contextDir, 'app'));
+  await writeFile(path.join(contextDir, 'Dockerfile'), 'FROM scratch\nCOPY app /\nENTRYPOINT ["/app"]\n');
+  await buildImage(engine, { contextDir, dockerfile: 'Dockerfile', tag: 'fx-other-machine' });
+  await assert.rejects(
+    record('fx-other-machine'),
+    lensError('trace/other-machine', /"\/app" .* no emulator for it: Exec format error/),
   );
 });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
+import { LiveRecording } from '../../src/editor/work/live';
 import { registerCommands } from '../../src/editor/commands/table';
 import { LensError } from '../../src/errors';
 import { answering, sample, testServices, until, watchNotifications, workspace } from './support';
@@ -59,6 +60,23 @@ suite('commands without an engine', () => {
       ['showWarningMessage', 'showErrorMessage'],
     );
     assert.match(JSON.stringify(asked[0]?.items), /Command: \/usr\/bin\/storefront/);
+  });
+
+  test('a start that is being recorded can be ended and kept from the status bar', async () => {
+    const stops = async () =>
+      (await vscode.commands.getCommands()).filter((id) => id.startsWith('sociLens.recording.stop.'));
+    const live = new LiveRecording('app');
+    try {
+      live.log('listening');
+      live.progress({ step: 'Recording', done: 3, unit: 'files' });
+      const [stop = ''] = await stops();
+      assert.equal(live.stop.aborted, false);
+      await vscode.commands.executeCommand(stop);
+      assert.equal(live.stop.aborted, true);
+    } finally {
+      live.dispose();
+    }
+    assert.deepEqual(await stops(), []);
   });
 
   test('commands of the palette ask for what they need, and do nothing when the person leaves', async () => {

@@ -1,14 +1,17 @@
 /** Recording starts, and laying recorded ones on images. */
 import * as path from 'node:path';
 import * as vscode from 'vscode';
-import { LensError } from '../../errors';
+import { LensError, messageOf } from '../../errors';
+import type { Engine } from '../../image/engine';
 import type { EndReason } from '../../trace/types';
 import { isLensError } from '../errors';
+import { shortName } from '../keys';
 import type { Services } from '../services';
 import { readSettings } from '../settings';
 import type { Opened } from '../store';
 import type { Task } from '../tasks';
 import { redraw, traceFile } from './inspect';
+import { LiveRecording } from './live';
 import { connect } from './reach';
 
 /**
@@ -24,41 +27,73 @@ export async function profile(
   const line = await services.line();
   const settings = readSettings();
   const engine = await connect(services, task.signal);
+  void offerToTidy(line, engine, services);
   const files: string[] = [];
   let reason: EndReason | undefined;
-  for (let run = 1; run <= settings.traceRuns; run++) {
-    const recorded = await line
-      .recordStart(engine, image, {
-        tracerDir: services.folders.tracer,
-        ready: line.parseReadyRule(settings.ready),
-        timeoutMs: settings.traceTimeout,
-        onLog: (text) => {
-          services.log.info(text);
-        },
-        signal: task.signal,
-        onProgress: (progress) => {
-          const ofRuns = vscode.l10n.t('run {0} of {1}', run, settings.traceRuns);
-          const step = settings.traceRuns === 1 ? progress.step : `${progress.step} (${ofRuns})`;
-          task.onProgress({ ...progress, step });
-        },
-      })
-      .catch((error: unknown) => {
-        throw image.source === 'engine' ? error : asNotInEngine(error, key);
-      });
-    reason = recorded.footer?.reason;
-    if (reason === 'engine-lost') {
-      throw new LensError(
-        'trace/engine-gone',
-        vscode.l10n.t('The Docker engine stopped answering while it recorded the start of {0}.', key),
-        vscode.l10n.t('Start it and profile again; nothing of this recording is kept.'),
-      );
+  const live = new LiveRecording(shortName(key));
+  try {
+    for (let run = 1; run <= settings.traceRuns && !live.stop.aborted; run++) {
+      const recorded = await line
+        .recordStart(engine, image, {
+          tracerDir: services.folders.tracer,
+          ready: line.parseReadyRule(settings.ready),
+          timeoutMs: settings.traceTimeout,
+          onLog: (text) => {
+            services.log.info(text);
+            live.log(text);
+          },
+          signal: task.signal,
+          stop: live.stop,
+          onProgress: (progress) => {
+            live.progress(progress);
+            const ofRuns = vscode.l10n.t('run {0} of {1}', run, settings.traceRuns);
+            const step = settings.traceRuns === 1 ? progress.step : `${progress.step} (${ofRuns})`;
+            task.onProgress({ ...progress, step });
+          },
+        })
+        .catch((error: unknown) => {
+          throw image.source === 'engine' ? error : asNotInEngine(error, key);
+        });
+      reason = recorded.footer?.reason;
+      if (reason === 'engine-lost') {
+        throw new LensError(
+          'trace/engine-gone',
+          vscode.l10n.t('The Docker engine stopped answering while it recorded the start of {0}.', key),
+          vscode.l10n.t('Start it and profile again; nothing of this recording is kept.'),
+        );
+      }
+      const first = traceFile(services, key);
+      const file = run === 1 ? first : first.replace(/(?=\.soci-trace\.jsonl$)/, `.${run}`);
+      await line.writeTrace(file, recorded, task.signal);
+      files.push(file);
     }
-    const first = traceFile(services, key);
-    const file = run === 1 ? first : first.replace(/(?=\.soci-trace\.jsonl$)/, `.${run}`);
-    await line.writeTrace(file, recorded, task.signal);
-    files.push(file);
+  } finally {
+    live.dispose();
   }
   return { opened: await redraw(services, key, { traces: files }), reason };
+}
+
+/** Offers to remove what recordings that were cut off, by a killed editor for one, have left in the engine. */
+async function offerToTidy(
+  line: Awaited<ReturnType<Services['line']>>,
+  engine: Engine,
+  { log }: Services,
+): Promise<void> {
+  try {
+    const left = await line.findLeftovers(engine);
+    const count = left.containers.length + left.volumes.length;
+    if (count === 0) return;
+    const remove = vscode.l10n.t('Remove');
+    const told = vscode.l10n.t(
+      'Recordings that were cut off have left containers or volumes in the Docker engine ({0}).',
+      count,
+    );
+    if ((await vscode.window.showInformationMessage(told, remove)) === remove)
+      await line.removeLeftovers(engine, left);
+  } catch (error) {
+    // The recording itself is what was asked for.
+    log.warn(messageOf(error));
+  }
 }
 
 /** Removes the containers that recordings of this window left in an engine that went away. */
