@@ -45,6 +45,7 @@ export { forecastWays } from './optimize/forecast';
 export { makeOptimized } from './optimize/make';
 export { OPTIMIZE_WAYS } from './optimize/types';
 export { applyClean, planClean, type CleanPlan } from './soci/clean';
+export { findSociCli, runSociCli } from './soci/cli-indexer';
 export { attachLayout, convertLayout } from './soci/convert';
 export { verifyLayout } from './soci/verify';
 export { pushLayout } from './soci/push';

@@ -10,6 +10,9 @@ export interface Settings {
   readonly traceTimeout: number;
   /** How often a start is recorded. */
   readonly traceRuns: number;
+  readonly indexer: 'built-in' | 'soci';
+  /** Of the soci program; without it the PATH is looked through. */
+  readonly sociPath: string | undefined;
   readonly format: 'v2' | 'v1';
   /** Bytes, or what the recorded start recommends. */
   readonly spanSize: number | 'auto';
@@ -51,6 +54,8 @@ export function readSettings(scope?: vscode.Uri): Settings {
     ready: text('trace.ready') ?? 'auto',
     traceTimeout: section.get('trace.timeout', 120) * 1000,
     traceRuns: section.get('trace.runs', 1),
+    indexer: section.get<string>('indexer') === 'soci' ? 'soci' : 'built-in',
+    sociPath: text('soci.path'),
     format: section.get<string>('index.format') === 'v1' ? 'v1' : 'v2',
     spanSize: isBytes(spanSize) ? spanSize : 'auto',
     minLayerSize: section.get('index.minLayerSize', 10_485_760),

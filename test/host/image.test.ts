@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { Actions } from '../../src/editor/actions';
+import { makeFakeSoci } from '../support/fake-soci';
 import { LayerFiles, layerFileUri } from '../../src/editor/layer-files';
 import type { ImagesTree, Node } from '../../src/editor/tree';
 import {
@@ -149,6 +150,43 @@ suite('an image without any engine', () => {
     const line = await services.line();
     const { problems } = await line.verifyLayout(await line.openLayout(output), {});
     assert.deepEqual(problems, []);
+  });
+
+  test('is indexed by the soci program where the settings name one', async () => {
+    // It gives back what was made before, so that its result can be known.
+    const earlier = path.join(scratch, 'indexed');
+    const soci = await makeFakeSoci(scratch);
+    await soci.reply({ version: 'v0.15.0', result: earlier, stdout: 'layer sha256:1 -> ztoc sha256:2\n' });
+    const settings = vscode.workspace.getConfiguration('sociLens');
+    const set = async (indexer: string | undefined, file: string | undefined) => {
+      await settings.update('indexer', indexer, vscode.ConfigurationTarget.Global);
+      await settings.update('soci.path', file, vscode.ConfigurationTarget.Global);
+    };
+    const output = path.join(scratch, 'by-soci');
+    const before = services.store.get(sample)?.index?.digest;
+    const answers = {
+      createInputBox: `oci:${output}`,
+      createQuickPick: 'Fetch nothing',
+      showInformationMessage: 'Create',
+    };
+    try {
+      await set('soci', path.join(soci.folder, 'soci'));
+      await answering(answers, () => actions.createIndex(sample));
+      await set('soci', path.join(scratch, 'no-soci'));
+      await assert.rejects(
+        answering(answers, () => actions.createIndex(sample)),
+        (error: Error) => 'code' in error && error.code === 'soci/no-cli',
+      );
+    } finally {
+      await set(undefined, undefined);
+    }
+    assert.deepEqual(services.store.get(sample)?.index, { digest: before, destination: `oci:${output}` });
+    const [call = [], ...more] = await soci.calls();
+    assert.deepEqual(more, []);
+    assert.deepEqual(call.slice(0, 5), ['convert', '--standalone', '--format', 'oci-dir', '--span-size']);
+    assert.equal(call[call.indexOf('--min-layer-size') + 1], String(settings.get('index.minLayerSize')));
+    const { image } = await actions.open(sample);
+    assert.deepEqual(call.slice(-3), [image.layout, output, 'TZ=UTC']);
   });
 
   test('is optimized into a folder after each way has said what it wins and costs', async () => {

@@ -11,9 +11,11 @@ import type { VerifyReport } from '../../soci/verify';
 import { homeOf, parseKey } from '../keys';
 import type { Decision } from './decide';
 import type { Line, Services } from '../services';
+import { readSettings } from '../settings';
 import type { Opened, Survey } from '../store';
 import type { Task } from '../tasks';
 import { registryOptions, withStore } from './reach';
+import { indexBySoci } from './soci-indexer';
 
 /**
  * Makes the image that carries its SOCI index (v2), or the index that refers to the image (v1), and puts it where it shall go.
@@ -26,9 +28,10 @@ export async function createIndex(
   key: string,
   opened: Opened,
   destination: string,
-  { format, spanSize, minLayerSize, prefetchSpans }: Decision,
+  decision: Decision,
   task: Task,
 ): Promise<string> {
+  const { format, spanSize, minLayerSize, prefetchSpans } = decision;
   const line = await services.line();
   const target = readDestination(line, destination);
   const scratch = path.join(services.folders.cache, 'made', randomUUID());
@@ -38,6 +41,17 @@ export async function createIndex(
   task.onProgress({ step: vscode.l10n.t('Making the index') });
   const pool = line.createScanPool();
   try {
+    if (readSettings().indexer === 'soci') {
+      await indexBySoci(services, opened, output, decision, task);
+      const made = await line.openLayout(output);
+      if (target.transport === 'docker') {
+        const all = { folder: output, rest: made, tag: undefined };
+        await pushTo(services, target.registry, all, opened, format, task);
+      }
+      const { digest } = (await made.root()).descriptor;
+      services.store.update(key, { index: { digest, destination } });
+      return digest;
+    }
     return await withStore(services, key, task.signal, async (source, tag) => {
       const { index, perPlatform } = await make(source, await line.createLayout(output), {
         spanSize,
