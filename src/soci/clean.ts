@@ -8,6 +8,7 @@ import { mapConcurrently } from './concurrent';
 import { imagesOf } from './discover';
 import { changeFallbackTag } from './fallback-tag';
 import { ANNOTATIONS, SOCI_INDEX_V1, SOCI_INDEX_V2 } from './index';
+import { isMarkTag, markTag } from './mark';
 import { registryStore } from './store';
 
 /** What stands behind the tag of an image when the image with its index is pushed beside it. */
@@ -22,7 +23,7 @@ export type CleanStep =
       readonly subject: Digest;
       readonly indexes: readonly Digest[];
     }
-  /** Delete a manifest: a SOCI index, an image that carries one, or what a `-soci` tag names. */
+  /** Delete a manifest: a SOCI index, an image that carries one, what a `-soci` tag names, or the mark that says that it was made. */
   | {
       readonly kind: 'delete';
       readonly what: 'index' | 'image' | 'tag';
@@ -76,7 +77,8 @@ const REQUESTS = 6;
 /**
  * Looks for what was made for an image in its registry, and says what removing it would do; changes nothing. That is: the SOCI
  * indexes of version 1 that refer to the image, their entries under its fallback tag, and the image with an index of version 2
- * under `TAG-soci`. An image that carries its index under a name of its own stays.
+ * under `TAG-soci`; with them go the marks by which `index --from-list` knows that they were made. An image that carries its
+ * index under a name of its own stays.
  *
  * @throws LensError `registry/…`
  */
@@ -125,6 +127,8 @@ export async function planClean(
       steps.push({ kind: 'delete', what, digest, size, ...(what === 'tag' && { tag: name }) });
     }
   }
+  const unmarked = [...going.map((other) => other.tag), ...(referring.nodes.length > 0 ? [tag] : [])];
+  steps.push(...(await planMarks(client, unmarked, signal)));
   if (own && carriesIndex(own) && !going.includes(own)) {
     const { digest, size } = own.nodes[0]?.descriptor ?? root.descriptor;
     kept.push({ kind: 'manifest', digest, size, why: 'only-copy', tags: [tag] });
@@ -198,13 +202,33 @@ async function planReferrers(
   return { steps: [...perImage.flatMap(({ steps }) => steps), ...deletes], nodes };
 }
 
+/** The marks of these tags: with one of them there, `index --from-list` would take an index for made that is gone. */
+async function planMarks(
+  client: RegistryClient,
+  tags: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<CleanStep[]> {
+  const found = await mapConcurrently(
+    tags.map(markTag),
+    REQUESTS,
+    async (tag, _, each): Promise<CleanStep[]> => {
+      const mark = await client.headManifest(tag, each);
+      return mark ? [{ kind: 'delete', what: 'tag', digest: mark.digest, size: mark.size, tag }] : [];
+    },
+    signal,
+  );
+  return found.flat();
+}
+
 /** What every tag of the repository leads to: the only way to know what is shared. */
 async function readTags(
   client: RegistryClient,
   own: string,
   { signal, onProgress }: CleanOptions,
 ): Promise<Tagged[]> {
-  const listed = (await client.tags(signal)).filter((tag) => !/^sha256-[0-9a-f]{64}$/.test(tag));
+  const listed = (await client.tags(signal)).filter(
+    (tag) => !/^sha256-[0-9a-f]{64}$/.test(tag) && !isMarkTag(tag),
+  );
   const tags = [...new Set([own, ...listed])];
   const known = new Map<Digest, Promise<Node | undefined>>();
   const read = (descriptor: Descriptor, each: AbortSignal) => {

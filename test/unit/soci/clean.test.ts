@@ -9,6 +9,7 @@ import { connectRegistry, fallbackTag, type RegistryClient } from '../../../src/
 import { applyClean, planClean } from '../../../src/soci/clean';
 import { attachLayout, convertLayout, type ConvertResult } from '../../../src/soci/convert';
 import { listIndexes } from '../../../src/soci/discover';
+import { isMarkTag, markOf, putMark } from '../../../src/soci/mark';
 import { pushLayout } from '../../../src/soci/push';
 import { pushReferrers } from '../../../src/soci/referrers';
 import { registryStore } from '../../../src/soci/store';
@@ -134,6 +135,24 @@ test('other referrers stay in the fallback tag', async (t) => {
   assert.deepEqual(
     after.map(({ artifactType }) => artifactType),
     [signature.artifactType],
+  );
+});
+
+test('the marks of what goes go too, so that it can be made anew; those of other tags stay', async (t) => {
+  const { client, manifests } = await pushed(t, true, 'one-layer');
+  const { digest: source } = (await client.getManifest('1.0')).descriptor;
+  const markOfTag = (tag: string) => markOf(tag, { source, options: { format: tag } });
+  const marks = ['1.0', '1.0-soci', '2.0'].map(markOfTag);
+  for (const mark of marks) await putMark(client, mark);
+  const plan = await planClean(client, '1.0');
+  assert.deepEqual(
+    plan.kept.filter(({ tags }) => tags.some(isMarkTag)),
+    [],
+  );
+  await applyClean(client, plan);
+  assert.deepEqual(
+    marks.map(({ tag }) => manifests.has(tag)),
+    [false, false, true],
   );
 });
 
