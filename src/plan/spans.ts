@@ -150,14 +150,22 @@ export function inOrder(
   );
   for (;;) {
     let head: (typeof heads)[number] | undefined;
-    for (const one of heads) if (one.order < (head?.order ?? Infinity)) head = one;
+    let rival = Infinity;
+    for (const one of heads) {
+      if (head !== undefined && one.order >= head.order) rival = Math.min(rival, one.order);
+      else if (one.order < Infinity) [rival, head] = [head?.order ?? Infinity, one];
+    }
     if (head === undefined) return;
-    const { fetches, next: from } = head;
-    let to = from + 1;
-    while (fetches.order[to] === head.order) to++;
-    head.next = to;
-    head.order = fetches.order[to] ?? Infinity;
-    visit(head.layer, fetches, from, to);
+    // A start reads from one layer for a while: until another one's turn comes, nothing has to be compared.
+    const { layer, fetches } = head;
+    while (head.order < rival) {
+      const from = head.next;
+      let to = from + 1;
+      while (fetches.order[to] === head.order) to++;
+      head.next = to;
+      head.order = fetches.order[to] ?? Infinity;
+      visit(layer, fetches, from, to);
+    }
   }
 }
 
