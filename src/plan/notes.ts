@@ -9,11 +9,17 @@ export function planNotes(
   trace: PlanTrace | undefined,
   plain: Forecast,
   lazy: Forecast | undefined,
+  wholeFiles = false,
 ): string[] {
   const result: string[] = [];
   if (trace === undefined) {
     result.push('Without a recorded start only sizes are known: nothing counts as touched.');
   } else {
+    if (wholeFiles) {
+      result.push(
+        'The trace names files, but not which parts of them were read: each counts as read whole. Of the spans that are then forecast, fewer than half were fetched where that was measured; record the start with `soci-lens trace` to know them.',
+      );
+    }
     if (trace.readyMs === null) {
       result.push(
         `The trace does not say when the service was ready; ${formatSeconds(COSTS.unknownStart / 1000)} stand for the application's own time.`,

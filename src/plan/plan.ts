@@ -198,7 +198,7 @@ export function createPlanner(input: PlanInput): Planner {
           : null,
       build: null,
       prefetch: prefetch(choice.spanSize, minLayerSize),
-      notes: planNotes(layers, trace, plain, chosenRow?.lazy),
+      notes: planNotes(layers, trace, plain, chosenRow?.lazy, input.mapping?.wholeFiles),
     };
   }
 

@@ -105,6 +105,7 @@ export class TraceMapper {
   readonly #files: Map<number, FileUse>[];
   readonly #log = new TouchLog();
   readonly #untracedReadyAt: number | undefined;
+  readonly #wholeFiles: boolean;
   readonly #processes = new ProcessLog();
   /** When, and by whom, what the page caches ask for is asked. */
   #asking: Toucher = { t: 0, pid: 0 };
@@ -118,6 +119,7 @@ export class TraceMapper {
   constructor(header: TraceHeader, { layers, config }: TraceTarget) {
     this.#tree = new ImageTree(layers);
     this.#untracedReadyAt = header.untraced_ready;
+    this.#wholeFiles = header.level < 2 && header.mode.startsWith('import:');
     this.#files = layers.map(() => new Map<number, FileUse>());
     const volumes = Object.keys(config.config?.Volumes ?? {});
     this.#outside = [...OUTSIDE, ...(header.excluded_mounts ?? []), ...volumes].map((path) =>
@@ -217,6 +219,7 @@ export class TraceMapper {
       readyAt,
       untracedReadyAt: this.#untracedReadyAt,
       processes: this.#processes.finish(),
+      wholeFiles: this.#wholeFiles,
       ownReadyAt: readyAt === undefined ? undefined : this.#pace.untraced(readyAt),
     };
   }

@@ -58,6 +58,7 @@ export function uniteRuns(mappings: readonly TraceMapping[], atLeast = 1): Unite
       },
       readyAt: median(mappings.map(({ readyAt }) => readyAt)),
       untracedReadyAt: median(mappings.map(({ untracedReadyAt }) => untracedReadyAt)),
+      wholeFiles: mappings.some(({ wholeFiles }) => wholeFiles),
       ownReadyAt: median(mappings.map(({ ownReadyAt }) => ownReadyAt)),
       // The numbers of processes differ from run to run.
       processes: first.processes,

@@ -180,6 +180,8 @@ export interface TraceMapping {
   readonly untracedReadyAt?: number | undefined;
   /** The same without a tracer and from a warm page cache, as the trace's clock tells. */
   readonly ownReadyAt?: number | undefined;
+  /** The trace names files and no ranges of them (an import of such a tool): each counts as read whole. */
+  readonly wholeFiles?: boolean | undefined;
   /** In the order of their beginning, where the trace tells. */
   readonly processes?: readonly TraceProcess[] | undefined;
 }

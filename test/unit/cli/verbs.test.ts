@@ -277,7 +277,9 @@ test('import-trace writes a trace that plan takes, together with a second one', 
     const flags = named.flatMap((name) => ['--trace', name]);
     const run = await runInProcess(['plan', input, ...flags, '--min-layer-size', '0', ...PLATFORM, '--json']);
     assert.equal(run.code, 0, run.stderr);
-    return (JSON.parse(run.stdout) as { trace: { files: number } }).trace.files;
+    const { trace, notes } = JSON.parse(run.stdout) as { trace: { files: number }; notes: string[] };
+    assert.ok(notes.some((note) => note.includes('each counts as read whole')));
+    return trace.files;
   };
   assert.deepEqual([await plan(traces[0] ?? ''), await plan(...traces)], [1, 2]);
 });
