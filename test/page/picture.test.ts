@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 import type { Browser, Locator, Page } from 'playwright-core';
+import { LensError } from '../../src/errors';
 import { comparePictures, createPicture } from '../../src/plan/picture';
 import type { EntryFilter } from '../../src/plan/picture/types';
 import { bundlePage, launchBrowser, openPage } from '../support/browser-page';
@@ -82,8 +83,8 @@ test('with the keyboard alone: which instruction costs the start most, and which
   await reach('.best-mark');
   assert.ok((await focused()).includes(plan.choice.reason), 'the mark on the slider says why');
   await reach('#tab-sizes');
-  await page.keyboard.press('ArrowRight');
-  await page.keyboard.press('ArrowRight');
+  for (let presses = 0; presses < 8 && (await focused()) !== 'Layers'; presses++)
+    await page.keyboard.press('ArrowRight');
   await until(page, `tab === 'layers'`);
   await page.keyboard.press('Tab');
   // The grid takes the focus at its first row; the arrows go through the layers.
@@ -116,6 +117,31 @@ describe('moving about', () => {
     const again = await open({ state: { layer: 1, view: zoomed, tab: 'files' } });
     assert.deepEqual((await kept(again)).view, zoomed);
     assert.equal((await kept(again)).tab, 'files');
+  });
+
+  test('two fingers zoom around what lies between them', async () => {
+    const page = await open();
+    const place = await strip(page).boundingBox();
+    assert.ok(place);
+    const whole = (await kept(page)).view;
+    const session = await page.context().newCDPSession(page);
+    await session.send('Emulation.setTouchEmulationEnabled', { enabled: true, maxTouchPoints: 2 });
+    const middle = place.x + place.width / 4;
+    const fingers = (type: 'touchStart' | 'touchMove' | 'touchEnd', apart: number): Promise<unknown> =>
+      session.send('Input.dispatchTouchEvent', {
+        type,
+        touchPoints:
+          type === 'touchEnd'
+            ? []
+            : [-1, 1].map((side, id) => ({ id, x: middle + (side * apart) / 2, y: place.y + 20 })),
+      });
+    await fingers('touchStart', 40);
+    for (let apart = 60; apart <= 200; apart += 20) await fingers('touchMove', apart);
+    await fingers('touchEnd', 0);
+    await until(page, `view.end - view.start < ${lengthOf(whole) / 3}`);
+    const { view } = await kept(page);
+    const between = view.start + lengthOf(view) / 4;
+    assert.ok(Math.abs(between - whole.end / 4) < whole.end * 0.05, `${between} of ${whole.end}`);
   });
 
   test('dragging pans, with Shift it draws a box and zooms to it; the minimap jumps', async () => {
@@ -225,6 +251,10 @@ test('the menu of a file: by keyboard, with everything that can be done; prefetc
     await page.locator('.menu').waitFor();
     await page.locator('.menu-item', { hasText: label }).click();
   };
+  // The page of the tests is no secure one, which browsers give no clipboard.
+  await page.evaluate(`Object.defineProperty(navigator, 'clipboard', {
+    value: { writeText: (text) => Promise.resolve((globalThis.copied = text)) },
+  })`);
   await map(page).focus();
   await page.keyboard.press('PageDown');
   await page.locator('#detail h3').waitFor();
@@ -238,6 +268,12 @@ test('the menu of a file: by keyboard, with everything that can be done; prefetc
     'Reveal in tree',
     'Add to prefetch',
   ]);
+  await page.keyboard.press('Escape');
+  await choose('Copy path');
+  await holds(page, `document.querySelector('#status').textContent === 'Copied.'`);
+  assert.match(await page.evaluate('copied'), /^\/usr\/lib\/.+\.so$/);
+  await map(page).focus();
+  await page.keyboard.press('Shift+F10');
   await page.keyboard.press('End');
   await page.keyboard.press('Enter');
   await until(page, 'extras.length === 1 && settings.extra.length === 1');
@@ -259,6 +295,59 @@ test('the smallest layer to index moves live, and the best span size is one clic
   await until(page, 'settings.spanSize !== 65536');
   await page.locator('vscode-button', { hasText: 'Back to the recommendation' }).click();
   await until(page, 'settings === null');
+});
+
+test('everything comes back as it was left: tab, zoom, span, scale, colours, settings, files to prefetch', async () => {
+  const page = await open();
+  await page.locator('#map-controls vscode-checkbox').click();
+  await page.locator('#what-if vscode-checkbox').click();
+  await until(page, 'settings?.prefetch === true');
+  await page.locator('.search').fill('part7/file-12287');
+  await page.locator('.hit').first().click();
+  await until(page, 'span !== null && view.end - view.start < 1000000');
+  await tab(page, 'compare');
+  const left = await kept(page);
+  await page.context().close();
+  const again = await open({ state: left });
+  await holds(again, `JSON.stringify(savedState) === ${JSON.stringify(JSON.stringify(left))}`);
+  await again.locator('#detail h3', { hasText: `Span ${left.span} of layer ${left.layer}` }).waitFor();
+  assert.equal(await again.locator('#tab-compare').getAttribute('aria-selected'), 'true');
+  for (const box of ['#map-controls vscode-checkbox', '#what-if vscode-checkbox'])
+    assert.equal(await again.locator(box).getAttribute('aria-checked'), 'true', box);
+});
+
+test('packages and copies are looked for once, shown when they are found, and filter the files', async () => {
+  const input = service();
+  const own = createPicture(input);
+  const owner = { manager: 'dpkg', name: 'libopenblas0', version: '0.3.21' } as const;
+  const claims = input.layers.map(({ scan }, layer) =>
+    new Uint32Array(scan?.entries.length ?? 0).map((_, entry) => Number(layer === 1 && entry > 13_990)),
+  );
+  const asked: string[] = [];
+  const page = await open({
+    picture: () => own,
+    actions: {
+      find: ({ finding }) => {
+        asked.push(finding);
+        if (finding === 'packages') own.learn({ packages: { packages: [owner], claims, notes: [] } });
+        else {
+          const copies = ['srv/one.bin', 'srv/two.bin'].map((path) => ({ layer: 2, path }));
+          own.learn({ duplicates: { bytes: 1e6, groups: 1, dearest: [{ bytes: 1e6, count: 2, copies }] } });
+        }
+        return { done: 'Found.' };
+      },
+    },
+  });
+  await tab(page, 'blame');
+  await page.locator('#blame vscode-option', { hasText: 'Package' }).waitFor({ state: 'attached' });
+  await page.locator('#blame vscode-button', { hasText: 'same content' }).click();
+  await page.locator('#blame vscode-data-grid-row', { hasText: 'the same content 2 times' }).waitFor();
+  await page.locator('#blame vscode-button', { hasText: 'same content' }).waitFor({ state: 'hidden' });
+  await tab(page, 'files');
+  await page.locator('#files vscode-dropdown').nth(3).click();
+  await page.locator('#files vscode-option', { hasText: 'libopenblas0 (dpkg)' }).click();
+  await page.locator('#files .count', { hasText: /^10 files$/ }).waitFor();
+  assert.deepEqual(asked, ['packages', 'duplicates']);
 });
 
 describe('the timeline', () => {
@@ -462,6 +551,38 @@ describe('odd pictures', () => {
     await page.locator('#detail h3', { hasText: 'Span 0 of layer 0' }).waitFor();
     for (let i = 0; i < 6; i++) await page.keyboard.press('Enter');
     await until(page, 'view.end - view.start < 1e9');
+  });
+
+  test('a layer that vanished: opening a file of it says so, and the picture stays', async () => {
+    const page = await open({
+      actions: {
+        openEntry: () => {
+          throw new LensError(
+            'layer/short-read',
+            'The layer is no longer there.',
+            'Inspect the image again.',
+          );
+        },
+      },
+    });
+    await map(page).focus();
+    await page.keyboard.press('PageDown');
+    await page.locator('#detail h3').waitFor();
+    await map(page).focus();
+    await page.keyboard.press('Shift+F10');
+    await page.keyboard.press('Enter');
+    await page.locator('#alert', { hasText: 'no longer there. Inspect the image again.' }).waitFor();
+    assert.equal(await page.locator('#layers [data-key]').count(), plan.layers.length);
+  });
+
+  test('10 000 spans in one layer: the last one is a key away', async () => {
+    const page = await open({
+      picture: () => createPicture(service(), { minLayerSize: 0, spanSizes: [16_384] }),
+      state: { layer: 1 },
+    });
+    await map(page).focus();
+    await page.keyboard.press('End');
+    await page.locator('#detail h3', { hasText: /^Span [1-9]\d{3,} of layer 1$/ }).waitFor();
   });
 
   test('names of 4096 bytes and from right to left keep to their place', async () => {
