@@ -34,6 +34,8 @@ export function activate(context: vscode.ExtensionContext): SociLensApi {
     answers: context.workspaceState,
     signIns: new SignIns(context.secrets, context.globalState),
     line: () => import('./line'),
+    snapshotter: () => import('./snapshotter'),
+    kubernetes: () => import('./kubernetes'),
     folders: {
       cache: context.globalStorageUri.fsPath,
       tracer: path.join(context.extensionPath, 'dist', 'tracer'),
@@ -90,7 +92,7 @@ export function activate(context: vscode.ExtensionContext): SociLensApi {
     actions.redrawOnChange(),
     new DockerfileLenses(store),
     new StartCosts(store),
-    new SnapshotterConfigs(() => import('./snapshotter'), log),
+    new SnapshotterConfigs(services.snapshotter, log),
     new LayerFiles(services, (key) => actions.open(key)).register(),
     new Summaries(actions).register(),
     new TraceEditors(services, actions, maps).register(),

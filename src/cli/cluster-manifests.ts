@@ -1,10 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { LensError, messageOf } from '../errors';
-import { PULL_MODES, renderConfig } from '../cluster/generate';
-import { type ManifestWish, renderManifests } from '../cluster/manifests';
+import { clusterFiles, type ManifestWish } from '../cluster/manifests';
 import { DEFAULT_NODE_SPEC, parseNodeSpec } from '../cluster/nodes';
-import { LATEST_RELEASE } from '../cluster/releases';
 import { defineCommand, EXIT, parseCount, required, typed, UsageError } from './command';
 import { writeResult } from './output';
 
@@ -45,18 +43,13 @@ export const clusterManifestsCommand = defineCommand({
   async run(session, { flags }) {
     const folder = required(flags.output, 'output');
     const node = typed(() => parseNodeSpec(flags.node ?? DEFAULT_NODE_SPEC));
-    const configs = PULL_MODES.filter((mode) => mode !== 'fallback').map((mode) => [
-      mode,
-      renderConfig({ release: LATEST_RELEASE, mode, node, credentials: 'cri' }),
-    ]);
-    const wish: ManifestWish = {
+    const wish: Omit<ManifestWish, 'configs'> = {
       namespace: flags.namespace ?? 'soci',
       installerImage: required(flags['installer-image'], 'installer-image'),
-      configs: Object.fromEntries(configs) as Record<string, string>,
       compare: comparison(flags),
       indexing: await indexing(flags),
     };
-    const files = renderManifests(wish);
+    const files = clusterFiles(wish, node);
     for (const [file, text] of files) await writeResult(path.join(folder, file), text, session.signal);
     const document = { version: 1 as const, folder, files: [...files.keys()] };
     if (flags.json) session.terminal.json(document);

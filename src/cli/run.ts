@@ -2,6 +2,7 @@ import { messageOf, isAbort, LensError } from '../errors';
 import { commandHelp, EXIT, UsageError, type Command, type ExitCode } from './command';
 import { calibrateCommand } from './calibrate';
 import { cleanCommand } from './clean';
+import { clusterCleanCommand } from './cluster-clean';
 import { clusterDoctorCommand } from './cluster-doctor';
 import { clusterManifestsCommand } from './cluster-manifests';
 import { clusterMeasureCommand } from './cluster-measure';
@@ -42,6 +43,7 @@ const COMMANDS: readonly Command[] = [
   clusterDoctorCommand,
   clusterManifestsCommand,
   clusterMeasureCommand,
+  clusterCleanCommand,
 ];
 
 /** Runs one command line to its exit code. Nothing is thrown: every failure becomes a sentence on stderr. */

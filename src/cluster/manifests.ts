@@ -1,6 +1,9 @@
 import { stringify } from 'yaml';
 import { LensError } from '../errors';
+import { PULL_MODES, renderConfig } from './generate';
 import { SNAPSHOTTER_SOCKET } from './lint-general';
+import type { NodeSpec } from './nodes';
+import { LATEST_RELEASE } from './releases';
 
 /** What the manifests are made for. */
 export interface ManifestWish {
@@ -23,6 +26,18 @@ export interface ManifestWish {
         readonly shards: number;
       }
     | undefined;
+}
+
+/** The manifests for nodes of a kind, with the config.toml of each pull mode that is one of its own. */
+export function clusterFiles(
+  wish: Omit<ManifestWish, 'configs'>,
+  node: NodeSpec,
+): ReadonlyMap<string, string> {
+  const configs = PULL_MODES.filter((mode) => mode !== 'fallback').map((mode) => [
+    mode,
+    renderConfig({ release: LATEST_RELEASE, mode, node, credentials: 'cri' }),
+  ]);
+  return renderManifests({ ...wish, configs: Object.fromEntries(configs) as Record<string, string> });
 }
 
 /** The labels by which everything of ours is found again, to be shown and removed. */
@@ -49,7 +64,9 @@ export function renderManifests(wish: ManifestWish): ReadonlyMap<string, string>
       kustomization({
         namespace,
         resources: ['daemonset.yaml', 'runtimeclass.yaml'],
-        configMapGenerator: [{ name: 'soci-installer', files: ['install.sh'] }],
+        configMapGenerator: [
+          { name: 'soci-installer', files: ['install.sh'], options: { labels: MANAGED_BY } },
+        ],
       }),
     ],
   ]);
@@ -82,7 +99,7 @@ export function renderManifests(wish: ManifestWish): ReadonlyMap<string, string>
       kustomization({
         namespace,
         resources: ['job.yaml', 'cronjob.yaml'],
-        configMapGenerator: [{ name: 'soci-images', files: ['images.txt'] }],
+        configMapGenerator: [{ name: 'soci-images', files: ['images.txt'], options: { labels: MANAGED_BY } }],
       }),
     );
   }

@@ -1,5 +1,7 @@
 import type * as vscode from 'vscode';
+import type * as kubernetes from '../kubernetes';
 import type * as line from '../line';
+import type * as snapshotter from '../snapshotter';
 import type { SignIns } from './sign-ins';
 import type { AnalysisStore } from './store';
 import type { Tasks } from './tasks';
@@ -16,6 +18,10 @@ export interface Services {
   readonly answers: vscode.Memento;
   readonly signIns: SignIns;
   readonly line: () => Promise<Line>;
+  /** The snapshotter's config and the files for a cluster. */
+  readonly snapshotter: () => Promise<typeof snapshotter>;
+  /** What asks a cluster. */
+  readonly kubernetes: () => Promise<typeof kubernetes>;
   readonly folders: Folders;
 }
 

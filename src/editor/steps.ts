@@ -60,6 +60,21 @@ export async function pick<T>(
   return shown(box, () => box.selectedItems[0]?.value);
 }
 
+/** Several of a list, none to begin with; undefined when the person leaves. */
+export async function pickMany<T>(
+  place: Place,
+  placeholder: string,
+  items: readonly Choice<T>[],
+): Promise<readonly T[] | undefined> {
+  const box = vscode.window.createQuickPick<Choice<T>>();
+  dress(box, place);
+  box.placeholder = placeholder;
+  box.canSelectMany = true;
+  box.items = items;
+  const chosen = await shown(box, () => box.selectedItems.flatMap(({ value }) => value ?? []));
+  return chosen === BACK ? undefined : chosen;
+}
+
 /** @param problem what is wrong with the text, looked at with each key */
 export async function enter(
   place: Place,
@@ -101,7 +116,10 @@ function dress(
 
 /** Shows a box until it is answered, left, or the way back is taken; an answer that is none keeps it open. */
 function shown<T>(
-  box: vscode.QuickPick<Choice<T>> | vscode.InputBox,
+  box: Pick<
+    vscode.InputBox,
+    'show' | 'hide' | 'dispose' | 'onDidAccept' | 'onDidHide' | 'onDidTriggerButton'
+  >,
   answer: () => T | undefined,
 ): Promise<T | typeof BACK | undefined> {
   return new Promise((resolve) => {

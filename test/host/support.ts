@@ -242,6 +242,8 @@ export function testServices(scratch: string): TestServices {
     signIns: new SignIns(secretStorage(), memento()),
     // The built bundle, as the product loads it.
     line: () => import(path.join(dist, 'line.js')) as Promise<Line>,
+    snapshotter: () => import(path.join(dist, 'snapshotter.js')) as ReturnType<Services['snapshotter']>,
+    kubernetes: () => import(path.join(dist, 'kubernetes.js')) as ReturnType<Services['kubernetes']>,
     folders: {
       cache: scratch,
       tracer: path.join(dist, 'tracer'),

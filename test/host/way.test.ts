@@ -158,6 +158,14 @@ suite('commands, one after another', function () {
     }
   });
 
+  test('diagnose asks the registry what the snapshotter would, and shows each check', async () => {
+    const destination = `docker://${registry.host}/team/way:1.0`;
+    await run('diagnose', { createQuickPick: 'What the registry shows' }, destination);
+    const text = vscode.window.activeTextEditor?.document.getText() ?? '';
+    assert.match(text, /loaded lazily/);
+    assert.match(text, /✓ yes/);
+  });
+
   test('openLayerFile and saveLayerFile find a file by its path, and say when there is none', async () => {
     // The file system is that of the extension itself, which knows its own images only.
     const own = (name: string, answers: Parameters<typeof answering>[0]) =>
@@ -240,6 +248,27 @@ suite('commands, one after another', function () {
     const asked = await run('signIn', { createInputBox: 'no host at all' });
     assert.match(asked.at(-1)?.message ?? '', /is not an image reference/);
     assert.deepEqual(services.signIns.hosts, []);
+  });
+
+  test('cleanUp lists what was made with sizes, and only what is ticked and confirmed goes', async () => {
+    const destination = `docker://${registry.host}/team/v1:1.0`;
+    const survey = async () => {
+      await run('listIndexes', {}, destination);
+      return services.store.get(destination)?.survey?.indexes.length;
+    };
+    const [list] = await run('cleanUp');
+    const rows = (list?.items as vscode.QuickPickItem[]).map(
+      ({ label, description }) => `${label}: ${description}`,
+    );
+    assert.ok(
+      rows.some((row) => /^Scans of layers: [\d.]+ kB|MB/.test(row)),
+      rows.join('\n'),
+    );
+    await run('cleanUp', { createQuickPick: 'team/v1' });
+    assert.equal(await survey(), 1, 'nothing without a yes');
+    const asked = await run('cleanUp', { createQuickPick: 'team/v1', showWarningMessage: 'Remove' });
+    assert.match(asked.at(-1)?.message ?? '', /^1 things are removed/);
+    assert.equal(await survey(), 0);
   });
 
   test('clearCache asks first, and images are read anew afterwards', async () => {

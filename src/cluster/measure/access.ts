@@ -31,15 +31,28 @@ export interface ClusterChoice {
 const NO_CONFIG = { context: 'loaded-context', server: 'http://localhost:8080' };
 
 /**
- * Finds a cluster by the kubeconfig, as `kubectl` does.
+ * The contexts of a kubeconfig with their servers, and which of them is the current one.
  *
- * @throws LensError `cluster/bad-kubeconfig`, `cluster/no-cluster`, `cluster/no-context`
+ * @throws LensError `cluster/bad-kubeconfig`
  */
-export function openCluster({ context, namespace, kubeconfig }: ClusterChoice): Cluster {
+export function listContexts(kubeconfig?: string): {
+  readonly contexts: readonly { readonly name: string; readonly server: string }[];
+  readonly current: string;
+} {
+  const config = readKubeconfig(kubeconfig);
+  const contexts = config.getContexts().map(({ name, cluster }) => ({
+    name,
+    server: config.getCluster(cluster)?.server ?? '',
+  }));
+  return { contexts, current: config.getCurrentContext() };
+}
+
+function readKubeconfig(file: string | undefined): KubeConfig {
   const config = new KubeConfig();
   try {
-    if (kubeconfig === undefined) config.loadFromDefault();
-    else config.loadFromFile(kubeconfig);
+    if (file === undefined) config.loadFromDefault();
+    else config.loadFromFile(file);
+    return config;
   } catch (error) {
     throw new LensError(
       'cluster/bad-kubeconfig',
@@ -48,6 +61,15 @@ export function openCluster({ context, namespace, kubeconfig }: ClusterChoice): 
       { cause: error },
     );
   }
+}
+
+/**
+ * Finds a cluster by the kubeconfig, as `kubectl` does.
+ *
+ * @throws LensError `cluster/bad-kubeconfig`, `cluster/no-cluster`, `cluster/no-context`
+ */
+export function openCluster({ context, namespace, kubeconfig }: ClusterChoice): Cluster {
+  const config = readKubeconfig(kubeconfig);
   if (context !== undefined) {
     const known = config.getContexts().map(({ name }) => name);
     if (!known.includes(context)) {

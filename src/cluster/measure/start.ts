@@ -45,9 +45,7 @@ export async function followStart(
       state.fail(error);
     },
   };
-  const limit = setTimeout(() => {
-    state.fail(state.tooLate(timeout));
-  }, timeout);
+  let limit: NodeJS.Timeout | undefined;
   const abort = () => {
     state.fail(signal.reason);
   };
@@ -98,6 +96,9 @@ export async function followStart(
     ]);
     stops.push(...opened);
     state.begin();
+    limit = setTimeout(() => {
+      state.fail(state.tooLate(timeout));
+    }, timeout);
     await Promise.race([createPod(cluster, pod, signal).then(() => state.end), state.end]);
     return state.result();
   } finally {

@@ -6,6 +6,8 @@ import type { SpanMaps } from '../panel';
 import type { Services } from '../services';
 import type { ImagesTree, Node } from '../tree';
 import type { TracesTree } from '../traces-tree';
+import { cleanUpCommands } from './clean-up';
+import { clusterCommands } from './clusters';
 import { fileCommands } from './files';
 import { imageCommands } from './images';
 import { indexCommands } from './indexes';
@@ -38,6 +40,8 @@ export function commandTable(bench: Bench): CommandTable {
     ...fileCommands(bench),
     ...registryCommands(bench),
     ...viewCommands(bench),
+    ...clusterCommands(bench),
+    ...cleanUpCommands(bench),
   };
 }
 

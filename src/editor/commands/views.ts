@@ -1,9 +1,10 @@
 /** Views, cache, log and help. */
-import { readdir, rm, stat } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { formatBytes } from '../../plan/format';
 import { askedKey, layerOf, uriOf } from './arguments';
+import { sizeOf } from './clean-up';
 import type { Bench, CommandTable } from './table';
 
 export function viewCommands(bench: Bench): CommandTable {
@@ -54,15 +55,4 @@ export function viewCommands(bench: Bench): CommandTable {
       log.show();
     },
   };
-}
-
-/** Bytes of the files below a folder. */
-async function sizeOf(folder: string): Promise<number> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
-  const sizes = await Promise.all(
-    entries
-      .filter((entry) => entry.isFile())
-      .map(async (entry) => (await stat(path.join(entry.parentPath, entry.name))).size),
-  );
-  return sizes.reduce((sum, size) => sum + size, 0);
 }
