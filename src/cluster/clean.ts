@@ -77,22 +77,16 @@ export async function findClusterItems(cluster: Cluster, signal: AbortSignal): P
   const found = await Promise.all(
     kinds.map(async ([kind, list, remove]) => {
       const { items } = await ask(cluster, list, signal);
-      return items.flatMap(({ metadata: { name = '', creationTimestamp, ownerReferences = [] } = {} }) =>
-        ownerReferences.length > 0
-          ? []
-          : [
-              {
-                id: `${kind}/${name}`,
-                created: creationTimestamp,
-                remove: () =>
-                  ask(cluster, () =>
-                    remove(name).catch((error: unknown) => {
-                      if (statusOf(error) !== 404) throw error;
-                    }),
-                  ),
-              },
-            ],
-      );
+      return items.flatMap(({ metadata }) => {
+        const { name, creationTimestamp: created, ownerReferences } = metadata ?? {};
+        if (name === undefined || (ownerReferences?.length ?? 0) > 0) return [];
+        const gone = (error: unknown) => {
+          if (statusOf(error) !== 404) throw error;
+        };
+        return [
+          { id: `${kind}/${name}`, created, remove: () => ask(cluster, () => remove(name).catch(gone)) },
+        ];
+      });
     }),
   );
   return found.flat();
