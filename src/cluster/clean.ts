@@ -78,7 +78,8 @@ export async function findClusterItems(cluster: Cluster, signal: AbortSignal): P
     kinds.map(async ([kind, list, remove]) => {
       const { items } = await ask(cluster, list, signal);
       return items.flatMap(({ metadata }) => {
-        const { name, creationTimestamp: created, ownerReferences } = metadata ?? {};
+        if (!metadata) return [];
+        const { name, creationTimestamp: created, ownerReferences } = metadata;
         if (name === undefined || (ownerReferences?.length ?? 0) > 0) return [];
         const gone = (error: unknown) => {
           if (statusOf(error) !== 404) throw error;
