@@ -26,6 +26,7 @@ const execFile = promisify(execFileCallback);
 const REPOSITORIES = 20;
 const TAGS = 10;
 const SHARDS = 4;
+const KILL_AFTER = 5;
 
 let registry: TestRegistry;
 let names: string[];
@@ -40,8 +41,8 @@ after(() => registry.stop());
 /** Puts 200 images into the registry: each has a layer of its own and one that many share. */
 async function fill(dir: string): Promise<string[]> {
   const shared = await layerOf([{ name: 'runtime', data: new Random(1).bytes(60_000) }]);
-  const names: string[] = [];
-  for (let repository = 0; repository < REPOSITORIES; repository++) {
+  const fillOne = async (_: unknown, repository: number) => {
+    const names: string[] = [];
     const client = connectRegistry(registry.host, `team/app-${repository}`);
     for (let tag = 0; tag < TAGS; tag++) {
       const own = Buffer.from(`image ${repository} ${tag} `.repeat(400));
@@ -51,8 +52,10 @@ async function fill(dir: string): Promise<string[]> {
       names.push(`${registry.host}/team/app-${repository}:${tag}`);
     }
     await client.close();
-  }
-  return names;
+    return names;
+  };
+  // The registry takes them beside each other.
+  return (await Promise.all(Array.from({ length: REPOSITORIES }, fillOne))).flat();
 }
 
 /** An image of Node and the libraries that it loads, as no registry is at hand to pull one from. */
@@ -79,9 +82,13 @@ interface Run {
     { indexed: number; skipped: number; failed: object[]; images: number; listed: number } | undefined;
 }
 
-/** Runs one shard as a pod does. `killAfter` ends it without warning once so many images are done. */
+/**
+ * Runs one shard as a pod does. `killAfter` ends it without warning once so many images are done; it is kept slow then, by
+ * its rate, so that it has most of its images before it at that moment, however late that comes.
+ */
 async function shard(dir: string, list: string, index: number, killAfter = Infinity): Promise<Run> {
-  const flags = ['--span-size', '16k', '--min-layer-size', '0', '--rate', '10000', '--json'];
+  const rate = killAfter === Infinity ? '10000' : '200';
+  const flags = ['--span-size', '16k', '--min-layer-size', '0', '--rate', rate, '--json'];
   const output = 'docker://{host}/{repository}:{tag}-soci';
   const child = spawn(
     process.execPath,
@@ -114,7 +121,7 @@ suite('many images, many machines', { concurrency: false }, () => {
     const list = `docker://${registry.host}/team/*`;
 
     const runs = await Promise.all(
-      [0, 1, 2, 3].map((index) => shard(dir, list, index, index === 2 ? 15 : Infinity)),
+      [0, 1, 2, 3].map((index) => shard(dir, list, index, index === 2 ? KILL_AFTER : Infinity)),
     );
     assert.deepEqual(
       runs.map(({ code }) => code),
@@ -122,7 +129,8 @@ suite('many images, many machines', { concurrency: false }, () => {
       JSON.stringify(runs.map(({ summary }) => summary?.failed)),
     );
     const killed = runs[2]!;
-    assert.ok(killed.said.size >= 14 && killed.said.size < 60, `${killed.said.size} were done`);
+    // The last line may have come in half.
+    assert.ok(killed.said.size >= KILL_AFTER - 1, `${killed.said.size} were done`);
 
     const again = await shard(dir, list, 2);
     assert.equal(again.code, 0);
@@ -139,14 +147,16 @@ suite('many images, many machines', { concurrency: false }, () => {
     );
     assert.deepEqual([...indexed, ...unsaid.map(([name]) => name)].sort(), [...names].sort());
 
-    for (const name of names) {
-      const [, repository = '', tag = ''] = /\/(.*):(\d)$/.exec(name) ?? [];
-      const client = connectRegistry(registry.host, repository);
-      const [image] = await listIndexes(registryStore(client, `${tag}-soci`));
-      await client.close();
-      assert.equal(image?.indexes.length, 1, name);
-      assert.equal(image.indexes[0]?.manifest.layers.length, 2, name);
-    }
+    await Promise.all(
+      names.map(async (name) => {
+        const [, repository = '', tag = ''] = /\/(.*):(\d)$/.exec(name) ?? [];
+        const client = connectRegistry(registry.host, repository);
+        const [image] = await listIndexes(registryStore(client, `${tag}-soci`));
+        await client.close();
+        assert.equal(image?.indexes.length, 1, name);
+        assert.equal(image.indexes[0]?.manifest.layers.length, 2, name);
+      }),
+    );
   });
 
   test('a list of digests is passed over by one HEAD each; a damaged image does not end the others', async (t) => {
