@@ -72,6 +72,11 @@ export class SpanDetails {
     this.#onCome = onCome;
   }
 
+  /** Keeps what was asked for elsewhere. */
+  put(detail: SpanDetail): void {
+    this.#known.set(detail.span, detail);
+  }
+
   get(span: number): SpanDetail | undefined {
     const known = this.#known.get(span);
     if (known === undefined) {

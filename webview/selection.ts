@@ -145,7 +145,10 @@ export class Selection {
       return;
     }
     const answer = await this.#ask('span', { layer, spanSize: overview.spanSize, span });
-    if (this.span === span && this.layer === layer) this.#events.detail(answer);
+    if (this.span !== span || this.layer !== layer) return;
+    // The menu by keyboard offers the files of this span at once.
+    this.#details.put(answer);
+    this.#events.detail(answer);
   }
 
   /** What is known of a span by now; asks for it otherwise and says `changed` when it has come. */
