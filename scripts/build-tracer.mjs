@@ -8,6 +8,7 @@ import { copyFile, mkdir, readFile, readdir, rename, rm } from 'node:fs/promises
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { ensureFromPypi } from './pypi.mjs';
 
 const run = promisify(execFile);
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
@@ -96,26 +97,12 @@ export async function buildTracers({ outDir = path.join(root, 'dist/tracer'), lo
 
 function zig(arch, log) {
   const environment = path.join(root, '.cache', `zig-${ZIG}`);
-  const python = path.join(environment, process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python');
   return {
     id: `zig cc ${ZIG}`,
     async prepare() {
-      if (!existsSync(path.join(environment, 'ready'))) {
-        log(`Fetching zig ${ZIG} from PyPI …`);
-        await rm(environment, { recursive: true, force: true });
-        await run(await findPython(), ['-m', 'venv', environment]);
-        await run(python, [
-          '-m',
-          'pip',
-          'install',
-          '--quiet',
-          '--disable-pip-version-check',
-          `ziglang==${ZIG}`,
-        ]);
-        await mkdir(path.join(environment, 'ready'));
-      }
+      const programs = await ensureFromPypi(environment, `ziglang==${ZIG}`, log);
       return {
-        file: python,
+        file: path.join(programs, 'python'),
         args: ['-m', 'ziglang', 'cc', '-target', `${MACHINES[arch]}-linux-musl`],
         env: {
           ZIG_GLOBAL_CACHE_DIR: path.join(environment, 'cache'),
@@ -124,16 +111,6 @@ function zig(arch, log) {
       };
     },
   };
-}
-
-async function findPython() {
-  for (const name of ['python3', 'python', 'py']) {
-    const found = await run(name, ['-c', 'import sys; assert sys.version_info >= (3, 8)']).catch(
-      () => undefined,
-    );
-    if (found) return name;
-  }
-  throw new Error('no Python 3 is on PATH');
 }
 
 /** musl-gcc for this machine's own kind; Debian's musl brings no kernel headers, so the system's stand behind it. */

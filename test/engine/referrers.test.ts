@@ -17,11 +17,11 @@ import { verifyLayout } from '../../src/soci/verify';
 import { runInProcess } from '../support/cli';
 import { temporaryFolder } from '../support/folders';
 import { goldenImage, scanHere, writeGoldenLayout } from '../support/golden';
-import { lacksGo, type ReferrersRegistry, startReferrersRegistry } from '../support/referrers-registry';
+import { type ReferrersRegistry, startReferrersRegistry } from '../support/referrers-registry';
 
 const IMAGE = 'multi-platform-attestation';
 
-describe('a real registry with the Referrers API', { skip: lacksGo() }, () => {
+describe('a real registry with the Referrers API', () => {
   let registry: ReferrersRegistry;
   before(async () => {
     registry = await startReferrersRegistry();
