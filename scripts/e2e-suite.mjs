@@ -1,6 +1,7 @@
 // The suite that does what a person does, with mouse and keyboard, in a real VS Code with the packed extension: test/e2e.
 import { spawn } from 'node:child_process';
 import { cp, mkdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findBrowser } from './browser.mjs';
@@ -9,7 +10,9 @@ import { ensureHost, installExtension, startServer } from './vscode-host.mjs';
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const work = path.join(root, 'out/e2e');
 const workspace = path.join(work, 'shop');
-const counts = path.join(work, 'report.json');
+
+/** Where no engine answers until a test puts one there. A path of sockets may have 107 bytes. */
+const absentEngine = path.join(tmpdir(), `soci-lens-engine-${process.pid}.sock`);
 
 /**
  * @param options.filters parts of names of test files; none means all
@@ -17,17 +20,30 @@ const counts = path.join(work, 'report.json');
  * @returns `{ passed, failed, skipped, failures: [{ name, error }] }`, or `{ missing }` with what it lacks
  */
 export async function runE2eSuite({ signal, filters = [], dockerHost } = {}) {
-  const chromium = findBrowser();
-  if (!chromium) return { missing: 'no Chromium, Chrome or Edge is installed' };
+  if (!findBrowser()) return { missing: 'no Chromium, Chrome or Edge is installed' };
   if (!dockerHost) return { missing: 'no Docker engine to build and run with' };
   const { bundleTests } = await import('./esbuild.mjs');
-  const { packExtension } = await import('./package.mjs');
-  const { makeSample, samplePaths } = await import('./sample.mjs');
   const bundles = await bundleTests('e2e');
   const files = bundles.filter((file) => filters.length === 0 || filters.some((part) => file.includes(part)));
 
   await rm(work, { recursive: true, force: true });
   await mkdir(path.join(work, 'tmp'), { recursive: true });
+  const { env, stop } = await startVscode(dockerHost);
+  let result;
+  try {
+    result = await run(files, { signal, env });
+  } finally {
+    await stop();
+  }
+  signal?.throwIfAborted();
+  const { failures = [] } = result;
+  return { ...result, failures: failures.map((name) => ({ name, error: 'see above' })) };
+}
+
+/** Installs the packed extension and starts two VS Codes: one with the engine, one that trusts no workspace and finds no engine. */
+async function startVscode(dockerHost) {
+  const { packExtension } = await import('./package.mjs');
+  const { makeSample, samplePaths } = await import('./sample.mjs');
   await ensureHost();
   await makeSample();
   await cp(samplePaths.context, workspace, { recursive: true, filter: (file) => !file.endsWith('.jsonl') });
@@ -41,31 +57,31 @@ export async function runE2eSuite({ signal, filters = [], dockerHost } = {}) {
     'workbench.quickOpen.closeOnFocusLost': false,
     'security.workspace.trust.startupPrompt': 'never',
   };
-  const options = { workspace, extensionsDir, settings, env: { DOCKER_HOST: dockerHost } };
-  const server = await startServer(options);
-  const restricted = await startServer({ ...options, workspaceTrust: true });
-  try {
-    await run(files, signal, {
-      CHROMIUM: chromium,
-      // What tests that were interrupted leave behind goes with the next run.
-      TMPDIR: path.join(work, 'tmp'),
-      SOCI_LENS_URL: server.url,
-      SOCI_LENS_RESTRICTED_URL: restricted.url,
-      SOCI_LENS_LAYOUT: samplePaths.layout,
-      SOCI_LENS_WORKSPACE: workspace,
-      SOCI_LENS_VSIX: vsix,
-      SOCI_LENS_TEST_ENGINE: dockerHost,
-    });
-  } finally {
-    await Promise.all([server.stop(), restricted.stop()]);
-  }
-  signal?.throwIfAborted();
-  const { failures = [], ...result } = JSON.parse(await readFile(counts, 'utf8'));
-  return { ...result, failures: failures.map((name) => ({ name, error: 'see above' })) };
+  const options = { workspace, extensionsDir, settings };
+  const [server, restricted] = await Promise.all([
+    startServer({ ...options, env: { DOCKER_HOST: dockerHost } }),
+    startServer({
+      ...options,
+      workspaceTrust: true,
+      env: { DOCKER_HOST: `unix://${absentEngine}` },
+    }),
+  ]);
+  const stop = () => Promise.all([server.stop(), restricted.stop()]);
+  const env = {
+    SOCI_LENS_URL: server.url,
+    SOCI_LENS_RESTRICTED_URL: restricted.url,
+    SOCI_LENS_ABSENT_ENGINE: absentEngine,
+    SOCI_LENS_LAYOUT: samplePaths.layout,
+    SOCI_LENS_WORKSPACE: workspace,
+    SOCI_LENS_VSIX: vsix,
+    SOCI_LENS_TEST_ENGINE: dockerHost,
+  };
+  return { env, stop };
 }
 
-/** node:test over the bundled files, one after another: they share one VS Code. */
-async function run(files, signal, env) {
+/** node:test over the bundled files, one after another: they share what is started once. Resolves with their counts. */
+async function run(files, { signal, env }) {
+  const counts = path.join(work, 'report.json');
   const reporters = [
     ['spec', 'stdout'],
     [path.join(root, 'scripts/count-reporter.mjs'), counts],
@@ -73,7 +89,13 @@ async function run(files, signal, env) {
   const child = spawn(
     process.execPath,
     ['--enable-source-maps', '--test', '--test-concurrency=1', ...reporters, ...files],
-    { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], detached: true, env: { ...process.env, ...env } },
+    {
+      cwd: root,
+      stdio: ['ignore', 'inherit', 'inherit'],
+      detached: true,
+      // What tests that were interrupted leave behind goes with the next run.
+      env: { ...process.env, CHROMIUM: findBrowser(), TMPDIR: path.join(work, 'tmp'), ...env },
+    },
   );
   const end = () => process.kill(-child.pid, 'SIGTERM');
   signal?.addEventListener('abort', end, { once: true });
@@ -81,6 +103,7 @@ async function run(files, signal, env) {
   await new Promise((resolve) => child.once('close', resolve));
   signal?.removeEventListener('abort', end);
   process.removeListener('exit', end);
+  return JSON.parse(await readFile(counts, 'utf8'));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -1,6 +1,7 @@
 // The suite that runs inside VS Code's own extension host, by @vscode/test-electron: test/host. The VS Code is code-server
 // (vscode-wrapper.mjs); where there is a desktop one, `SOCI_LENS_VSCODE` may name its executable.
 import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { cp, mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +12,10 @@ const self = fileURLToPath(import.meta.url);
 const root = path.resolve(path.dirname(self), '..');
 const work = path.join(root, 'out/host');
 const workspace = path.join(work, 'workspace');
-const report = path.join(work, 'report.json');
+const tests = path.join(root, 'out/test/host');
+
+/** Does nothing but wait for a minute, so it has a VS Code of its own beside that of all others. */
+const IDLE = 'idle.test.js';
 /** The little extension of somebody else that uses ours. */
 const consumer = path.join(work, 'consumer');
 
@@ -24,16 +28,38 @@ export async function runHostSuite({ signal, filters = [], dockerHost = '' } = {
   if (!findBrowser()) return { missing: 'no Chromium, Chrome or Edge is installed' };
   await prepare();
   await ensureHost();
+  const wanted = readdirSync(tests).filter(
+    (file) =>
+      file.endsWith('.test.js') && (filters.length === 0 || filters.some((part) => file.includes(part))),
+  );
+  const parts = [wanted.filter((file) => file !== IDLE), wanted.filter((file) => file === IDLE)];
+  const results = await Promise.all(
+    parts
+      .filter((files) => files.length > 0)
+      .map((files, index) => runPart(`window-${index}`, files, { signal, dockerHost })),
+  );
+  const sum = (key) => results.reduce((total, one) => total + one[key], 0);
+  return {
+    passed: sum('passed'),
+    failed: sum('failed'),
+    skipped: sum('skipped'),
+    failures: results.flatMap(({ failures }) => failures),
+  };
+}
+
+/** Some files of tests in a VS Code of their own. */
+async function runPart(name, files, { signal, dockerHost }) {
+  const report = path.join(work, `${name}.json`);
   await rm(report, { force: true });
   // In a process group of its own, so that the whole run can be ended at once.
-  const child = spawn(process.execPath, [self, '--run'], {
+  const child = spawn(process.execPath, [self, '--run', name], {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
     detached: true,
     env: {
       ...process.env,
       SOCI_LENS_REPORT: report,
-      SOCI_LENS_FILTERS: JSON.stringify(filters),
+      SOCI_LENS_FILES: `^(?:${files.map((file) => file.replaceAll('.', '\\.')).join('|')})$`,
       SOCI_LENS_TEST_ENGINE: dockerHost,
     },
   });
@@ -47,8 +73,8 @@ export async function runHostSuite({ signal, filters = [], dockerHost = '' } = {
   const result = await readFile(report, 'utf8').then(JSON.parse, () => {
     throw new Error(`VS Code ended with exit code ${code} before the tests did.`);
   });
-  for (const name of result.passes) console.log(`✔ ${name}`);
-  for (const { name, error } of result.failures) console.error(`✖ ${name}\n${error}`);
+  for (const passed of result.passes) console.log(`✔ ${passed}`);
+  for (const { name: failed, error } of result.failures) console.error(`✖ ${failed}\n${error}`);
   return result;
 }
 
@@ -69,24 +95,23 @@ async function prepare() {
   await cp(samplePaths.trace, path.join(workspace, 'start.soci-trace.jsonl'));
 }
 
-async function run() {
+async function run(name) {
   const { runTests } = await import('@vscode/test-electron');
   const vscodeExecutablePath = process.env.SOCI_LENS_VSCODE ?? path.join(root, 'scripts/vscode-wrapper.mjs');
-  const scratch = path.join(work, 'vscode');
+  const scratch = path.join(work, name);
   await rm(scratch, { recursive: true, force: true });
   // VS Code takes up what lies in a new folder of extensions.
   const extensions = path.join(scratch, 'extensions');
+  // A folder of its own, since files that come and go in it are news to every window that has it open.
+  const folder = path.join(scratch, 'workspace');
+  await cp(workspace, folder, { recursive: true });
   await cp(consumer, path.join(extensions, 'soci-lens-tests.consumer-0.0.1'), { recursive: true });
   try {
     await runTests({
       vscodeExecutablePath,
       extensionDevelopmentPath: root,
-      extensionTestsPath: path.join(root, 'out/test/host/index.js'),
-      launchArgs: [
-        workspace,
-        `--user-data-dir=${path.join(scratch, 'data')}`,
-        `--extensions-dir=${extensions}`,
-      ],
+      extensionTestsPath: path.join(tests, 'index.js'),
+      launchArgs: [folder, `--user-data-dir=${path.join(scratch, 'data')}`, `--extensions-dir=${extensions}`],
       // An address that nobody answers: a test that needs an engine says so by the setting of the extension.
       extensionTestsEnv: { DOCKER_HOST: 'unix:///nonexistent/docker.sock' },
     });
@@ -96,4 +121,4 @@ async function run() {
 }
 
 if (process.argv[2] === '--prepare') await prepare();
-if (process.argv[2] === '--run') await run();
+if (process.argv[2] === '--run') await run(process.argv[3]);

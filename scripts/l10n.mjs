@@ -1,5 +1,6 @@
-// node scripts/l10n.mjs [LANGUAGE…]: lists the texts of the editor that a bundle of l10n/ does not have, as JSON to translate, and
-// those that it need not have any more. The tests hold the bundles complete.
+// node scripts/l10n.mjs [LANGUAGE…]: lists the texts that a bundle of l10n/ does not have, as JSON to translate, and those that it
+// need not have any more. The editor's own texts are those that it gives to `vscode.l10n.t`; of the rooms below it, the errors and the
+// steps of their progress. The tests hold the bundles to it.
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,37 +9,82 @@ import { globSync } from './glob.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 
-/** The files whose texts people see. */
-const editorFiles = () => [
-  path.join(root, 'src/extension.ts'),
-  ...globSync(path.join(root, 'src/editor'), /\.ts$/),
-];
+/** The rooms whose errors and progress the editor shows. */
+const ROOMS = ['layer', 'registry', 'image', 'trace', 'soci', 'plan', 'optimize'];
 
-/** @returns every text that is given to `vscode.l10n.t`, sorted */
-function editorTexts() {
-  const texts = new Set();
-  for (const file of editorFiles()) {
+/** Calls `visit` with each node of each file. */
+function eachNode(files, visit) {
+  for (const file of files) {
     const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest, true);
-    const visit = (node) => {
-      if (ts.isCallExpression(node) && node.expression.getText(source) === 'vscode.l10n.t') {
-        const [text] = node.arguments;
-        if (!text || !ts.isStringLiteralLike(text))
-          throw new Error(`${file}: vscode.l10n.t takes a text as it is, not ${text?.getText(source)}.`);
-        texts.add(text.text);
-      }
-      ts.forEachChild(node, visit);
+    const walk = (node) => {
+      visit(node, source);
+      ts.forEachChild(node, walk);
     };
-    visit(source);
+    walk(source);
   }
-  return [...texts].sort();
 }
 
-const texts = editorTexts();
+/** @returns every text that is given to `vscode.l10n.t` */
+function editorTexts() {
+  const texts = new Set();
+  const files = [path.join(root, 'src/extension.ts'), ...globSync(path.join(root, 'src/editor'), /\.ts$/)];
+  eachNode(files, (node, source) => {
+    if (!ts.isCallExpression(node) || node.expression.getText(source) !== 'vscode.l10n.t') return;
+    const [text] = node.arguments;
+    if (!text || !ts.isStringLiteralLike(text))
+      throw new Error(
+        `${source.fileName}: vscode.l10n.t takes a text as it is, not ${text?.getText(source)}.`,
+      );
+    texts.add(text.text);
+  });
+  return texts;
+}
+
+/** @returns the messages and advice of every `LensError` of the rooms and what they say beside them, with `{0}` for what is filled in */
+function roomTexts() {
+  const texts = new Set();
+  const files = ROOMS.flatMap((room) => globSync(path.join(root, 'src', room), /\.ts$/));
+  eachNode(files, (node) => {
+    if (ts.isNewExpression(node) && node.expression.getText() === 'LensError') {
+      for (const argument of node.arguments?.slice(1, 3) ?? []) collect(argument, texts);
+    } else if (ts.isPropertyAssignment(node) && node.name.getText() === 'step') {
+      collect(node.initializer, texts);
+    } else if (ts.isVariableDeclaration(node) && /_NOTES$/.test(node.name.getText())) {
+      eachText(node, texts);
+    }
+  });
+  return texts;
+}
+
+/** Every text in a table of texts. */
+function eachText(node, texts) {
+  if (ts.isStringLiteralLike(node)) texts.add(node.text);
+  else ts.forEachChild(node, (child) => eachText(child, texts));
+}
+
+/** The sentences that an expression may come to: both sides of a choice, and a template with its places numbered. */
+function collect(node, texts) {
+  if (ts.isParenthesizedExpression(node)) collect(node.expression, texts);
+  else if (ts.isConditionalExpression(node))
+    [node.whenTrue, node.whenFalse].forEach((one) => collect(one, texts));
+  else if (ts.isStringLiteralLike(node)) texts.add(node.text);
+  else if (ts.isTemplateExpression(node)) {
+    const parts = node.templateSpans.map(({ literal }, place) => `{${place}}${literal.text}`);
+    const text = node.head.text + parts.join('');
+    // A template of nothing but places has nothing to translate.
+    if (/[A-Za-z]{3}/.test(text)) texts.add(text);
+  }
+}
+
+const [editor, rooms] = [editorTexts(), roomTexts()];
 const reports = process.argv.slice(2).map((language) => {
   const file = path.join(root, `l10n/bundle.l10n.${language}.json`);
   const bundle = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};
-  const missing = texts.filter((text) => !(text in bundle));
-  const stale = Object.keys(bundle).filter((text) => !texts.includes(text));
-  return { language, missing, stale };
+  return {
+    language,
+    missing: [...editor].filter((text) => !(text in bundle)).sort(),
+    stale: Object.keys(bundle).filter((text) => !editor.has(text) && !rooms.has(text)),
+    rooms: { all: rooms.size, missing: [...rooms].filter((text) => !(text in bundle)).sort() },
+  };
 });
 console.log(JSON.stringify(reports, undefined, 2));

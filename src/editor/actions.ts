@@ -11,6 +11,7 @@ import type { PanelActions } from './panel';
 import { askForWay, confirmOptimize } from './optimizing';
 import { askForIndex } from './questions';
 import { saveFile } from './save';
+import { translated } from './room-texts';
 import type { Services } from './services';
 import { readSettings } from './settings';
 import type { DockerfileOrigin, Opened } from './store';
@@ -290,7 +291,7 @@ async function confirmIndex(
         ]
       : []),
     ...(reason === null ? [] : [reason]),
-    image.bytesNote,
+    translated(image.bytesNote),
     format === 'v2'
       ? vscode.l10n.t('What the destination holds under this name is replaced.')
       : vscode.l10n.t('The image stays as it is; the index refers to it.'),

@@ -32,11 +32,16 @@ export class EngineWatch implements vscode.Disposable {
   start(): void {
     this.stop();
     const { signal } = (this.#watching = new AbortController());
-    void this.#watch(signal).catch((error: unknown) => {
-      if (signal.aborted) return;
-      this.#services.log.debug(`The engine is not watched: ${messageOf(error)}`);
-      this.#set(undefined);
-    });
+    void this.#watch(signal)
+      .catch((error: unknown) => {
+        if (!signal.aborted) this.#services.log.debug(`The engine is not watched: ${messageOf(error)}`);
+      })
+      .then(async () => {
+        if (signal.aborted) return;
+        // Whether it ended its stream or broke it off: the engine is gone.
+        await vscode.commands.executeCommand('setContext', 'sociLens.hasEngine', false);
+        this.#set(undefined);
+      });
   }
 
   stop(): void {
@@ -50,6 +55,7 @@ export class EngineWatch implements vscode.Disposable {
     this.#changed.dispose();
   }
 
+  /** Resolves when the engine ends its stream of events. */
   async #watch(signal: AbortSignal): Promise<void> {
     const line = await this.#services.line();
     const engine = await connect(this.#services, signal);
@@ -67,9 +73,6 @@ export class EngineWatch implements vscode.Disposable {
         });
       }, DEBOUNCE);
     }
-    // The engine ended the stream: it goes away.
-    await vscode.commands.executeCommand('setContext', 'sociLens.hasEngine', false);
-    this.#set(undefined);
   }
 
   #set(images: readonly EngineImage[] | undefined): void {

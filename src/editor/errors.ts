@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import { isAbort, messageOf, type LensError } from '../errors';
 import type { WireError } from '../protocol';
+import { translated } from './room-texts';
 
 /** What a person can do about an error, as a button. */
 interface Action {
@@ -67,7 +68,8 @@ export function isLensError(error: unknown): error is LensError {
 
 /** Any error in the three fields that notification and page show. */
 export function describe(error: unknown): WireError {
-  if (isLensError(error)) return { code: error.code, message: error.message, advice: error.advice };
+  if (isLensError(error))
+    return { code: error.code, message: translated(error.message), advice: translated(error.advice) };
   if (isAbort(error)) {
     return { code: 'editor/cancelled', message: vscode.l10n.t('The task was cancelled.'), advice: '' };
   }

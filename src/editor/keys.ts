@@ -11,10 +11,12 @@ export function parseKey(key: string): { readonly reference: string; readonly pl
   return reference === undefined ? { reference: key, platform: undefined } : { reference, platform };
 }
 
-/** How an image is shown where there is little room: without the transport that everybody expects. */
+/** How an image is shown where there is little room: without its transport, and a layout or archive without the folders it lies in. */
 export function shortName(key: string): string {
   const { reference, platform } = parseKey(key);
-  const short = reference.replace(/^docker-daemon:|^docker:\/\//, '');
+  const name = reference.replace(/^(?:docker-daemon:|docker:\/\/|oci:|oci-archive:|docker-archive:)/, '');
+  const short =
+    homeOf(reference) === 'layout' ? (name.split(/[\\/]/).findLast((part) => part !== '') ?? name) : name;
   return platform === undefined ? short : `${short} (${platform})`;
 }
 

@@ -54,7 +54,12 @@ export class SpanMaps implements vscode.WebviewPanelSerializer, vscode.Disposabl
     this.#subscriptions = vscode.Disposable.from(
       vscode.window.registerWebviewPanelSerializer(VIEW_TYPE, this),
       services.store.onDidChange((reference) => {
-        for (const { host } of this.#of(reference)) host.tell('changed', {});
+        const isKnown = services.store.get(reference) !== undefined;
+        for (const { host, panel } of this.#of(reference)) {
+          if (isKnown) host.tell('changed', {});
+          // A map of what was removed from the list would only bring it back.
+          else panel.dispose();
+        }
       }),
       services.tasks.onDidProgress(({ reference, progress }) => {
         const { step = null, done = null, total = null } = progress ?? {};

@@ -6,6 +6,7 @@ import { formatBytes } from '../plan/format';
 import { findDockerfiles } from './dockerfiles';
 import { homeOf, sampleKey, shortName } from './keys';
 import { describeAnalysis } from './describe';
+import { translated } from './room-texts';
 import type { Services } from './services';
 import type { Analysis } from './store';
 import { askInSteps, BACK, enter, pick, type Choice, type Place } from './steps';
@@ -31,17 +32,22 @@ export async function pickKnownImage(
     void vscode.window.showInformationMessage(vscode.l10n.t('No image of this kind has been looked at yet.'));
     return undefined;
   }
-  const items = found
-    .map((analysis) => ({
-      label: shortName(analysis.reference),
-      description: describeAnalysis(analysis),
-      value: analysis.reference,
-    }))
-    .reverse();
+  const items = found.map(imageChoice).reverse();
   const chosen = await pick(alone(title), vscode.l10n.t('Image'), items, services.answers.get(LAST_IMAGE));
   if (chosen === undefined || chosen === BACK) return undefined;
   await services.answers.update(LAST_IMAGE, chosen);
   return chosen;
+}
+
+/** An image of the list as one to choose; where a short name leaves its folder away, the whole follows. */
+export function imageChoice(analysis: Analysis): Choice<string> {
+  const { reference } = analysis;
+  return {
+    label: shortName(reference),
+    description: describeAnalysis(analysis),
+    ...(homeOf(reference) === 'layout' && { detail: reference }),
+    value: reference,
+  };
 }
 
 type ImageWay = { readonly key: string } | { readonly ask: 'name' | 'folder' };
@@ -228,6 +234,6 @@ export function problem(check: () => unknown): string | undefined {
     check();
     return undefined;
   } catch (error) {
-    return messageOf(error);
+    return translated(messageOf(error));
   }
 }

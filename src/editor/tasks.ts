@@ -2,6 +2,7 @@ import * as vscode from 'vscode';
 import { isAbort } from '../errors';
 import { formatBytes, formatCount, formatShare } from '../plan/format';
 import type { OnProgress, Progress } from '../progress';
+import { translated } from './room-texts';
 
 /** What a long piece of work gets from its task. */
 export interface Task {
@@ -111,8 +112,9 @@ export class Tasks implements vscode.Disposable {
             if (progress.step === step && now - shown < INTERVAL && progress.done !== progress.total) return;
             step = progress.step;
             shown = now;
-            notification.report({ message: describeProgress(progress, rate.of(progress, now)) });
-            this.#progressed.fire({ reference, progress });
+            const said = { ...progress, step: translated(progress.step) };
+            notification.report({ message: describeProgress(said, rate.of(progress, now)) });
+            this.#progressed.fire({ reference, progress: said });
           };
           return work({ signal: controller.signal, onProgress });
         },

@@ -5,6 +5,7 @@ import { formatBytes, formatCount } from '../plan/format';
 import { describeAnalysis, describeIndex, fileCount, readAtStart } from './describe';
 import { shortName } from './keys';
 import { layerFileUri } from './layer-files';
+import { translated } from './room-texts';
 import type { Opened } from './store';
 import type {
   FileNode,
@@ -123,7 +124,7 @@ function ofImage(node: ImageNode | PlatformNode, { store }: Sources): Dress {
     lines: [
       node.reference,
       description ?? '',
-      ...(opened ? [opened.image.descriptor.digest, opened.image.bytesNote] : []),
+      ...(opened ? [opened.image.descriptor.digest, translated(opened.image.bytesNote)] : []),
       index ? vscode.l10n.t('Index {0} at {1}', index.digest, index.destination) : '',
     ],
   };
@@ -224,7 +225,7 @@ function layerOf(
 }
 
 function problemOf(result: LayerResult): string {
-  if ('error' in result) return result.error.message;
+  if ('error' in result) return translated(result.error.message);
   return 'skipped' in result ? result.skipped : '';
 }
 

@@ -1,9 +1,19 @@
 /** The hands of a person at a VS Code in the browser: what the tests click, type and look at. */
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { Frame, Locator, Page } from 'playwright-core';
 import { repoRoot } from '../support/paths';
+
+/** A colour theme of each kind: its name, the class of the workbench, and what pages are told. Dark is the one that tests begin with. */
+const THEMES = {
+  light: ['Light Modern', 'vs', 'vscode-light'],
+  'hc-dark': ['Dark High Contrast', 'hc-black', 'vscode-high-contrast'],
+  'hc-light': ['Light High Contrast', 'hc-light', 'vscode-high-contrast-light'],
+  dark: ['Dark Modern', 'vs-dark', 'vscode-dark'],
+} as const;
+export type Theme = keyof typeof THEMES;
 
 /** Milliseconds that the workbench may take to come up, and a part of it to follow. */
 const COLD = 60_000;
@@ -85,6 +95,15 @@ export class Workbench {
     return this.page.locator('.quick-input-list .monaco-list-row', { has: name });
   }
 
+  /** Chooses from the quick pick that is open by a part of what a row says, which may be far down. */
+  async pick(text: string): Promise<void> {
+    const row = this.page.locator('.quick-input-list .monaco-list-row', { hasText: text }).first();
+    // The list may still be on its way.
+    await this.page.locator('.quick-input-list .monaco-list-row').first().waitFor();
+    await this.page.locator('.quick-input-widget input').fill(text);
+    await row.click();
+  }
+
   /** Answers the input box that is open. */
   async type(text: string): Promise<void> {
     const input = this.page.locator('.quick-input-widget input');
@@ -131,6 +150,12 @@ export class Workbench {
     }
   }
 
+  /** Opens the walkthrough, or comes back to it. */
+  async openWalkthrough(): Promise<void> {
+    await this.command('SOCI: Open Walkthrough');
+    await this.page.getByText('Get Started with SOCI Lens').first().waitFor();
+  }
+
   /** The steps of the walkthrough that is open, by their marks. */
   steps(state: 'done' | 'open'): Locator {
     const mark = state === 'done' ? 'checked' : 'unchecked';
@@ -140,6 +165,12 @@ export class Workbench {
   /** A row of our view whose label is `text`. */
   item(text: string | RegExp): Locator {
     return this.page.locator('.sidebar .monaco-list-row', { hasText: text });
+  }
+
+  /** Chooses from the context menu of a row. */
+  async menu(item: Locator, entry: RegExp): Promise<void> {
+    await item.click({ button: 'right' });
+    await this.page.getByRole('menuitem', { name: entry }).click();
   }
 
   /** The page inside the panel that is in front. */
@@ -154,12 +185,32 @@ export class Workbench {
     return content;
   }
 
-  /** Chooses a colour theme; `kind` is the class that the workbench then has. */
-  async theme(name: string, kind: 'vs' | 'vs-dark'): Promise<void> {
-    await this.command('Preferences: Color Theme');
-    await this.row('Dark Modern').first().waitFor();
-    await this.type(name);
-    await this.page.locator(`.monaco-workbench.${kind}`).waitFor();
+  /** Chooses a colour theme in its list, as a person does. */
+  async theme(theme: Theme): Promise<void> {
+    const [label, workbench, page] = THEMES[theme];
+    const chosen = this.page.locator(`.monaco-workbench.${workbench}`);
+    if (!(await chosen.isVisible())) {
+      await this.command('Preferences: Color Theme');
+      await this.row('Dark Modern').first().waitFor();
+      await this.type(label);
+      await chosen.waitFor();
+    }
+    for (const frame of this.page.frames()) {
+      if (frame.name() === 'active-frame')
+        await frame.waitForSelector(`body[data-vscode-theme-kind="${page}"]`);
+    }
+  }
+
+  /** Does `look` in each theme, dark at last, and takes a picture for people under `name`. */
+  async inEachTheme(
+    name: string,
+    look: (theme: Theme) => Promise<void> = () => Promise.resolve(),
+  ): Promise<void> {
+    for (const theme of Object.keys(THEMES) as Theme[]) {
+      await this.theme(theme);
+      await look(theme);
+      await this.screenshot(`${name}-${theme}`);
+    }
   }
 
   /** A picture for people; nothing compares it. */
@@ -168,4 +219,45 @@ export class Workbench {
     await mkdir(folder, { recursive: true });
     await this.page.screenshot({ path: path.join(folder, `${name}.png`) });
   }
+
+  /** Takes a picture of a test that failed, and leaves whatever it left open, so that the next one begins as it would have. */
+  async afterTest(context: object): Promise<void> {
+    if (!('passed' in context) || context.passed !== false || !('name' in context)) return;
+    await this.screenshot(`failed ${String(context.name)}`.replace(/\W+/g, '-'));
+    for (let i = 0; i < 3; i++) await this.page.keyboard.press('Escape');
+  }
+
+  /** A window beside this one: of the same browser, VS Code and folder, with an extension host of its own. */
+  async secondWindow(): Promise<Workbench> {
+    const second = new Workbench(await this.page.context().newPage(), this.url, this.workspace);
+    await second.open();
+    return second;
+  }
+}
+
+/** What axe finds wrong inside `selector`, in the window or in a page of ours: rule and element. */
+export async function violations(
+  where: Page | Frame,
+  selector: string,
+  disabled: readonly string[] = [],
+): Promise<string[]> {
+  await where.evaluate(await readFile(createRequire(__filename).resolve('axe-core/axe.min.js'), 'utf8'));
+  const rules = Object.fromEntries(disabled.map((rule) => [rule, { enabled: false }]));
+  return where.evaluate(
+    async ([context, options]) => {
+      const { axe } = globalThis as unknown as {
+        axe: {
+          run(
+            context: string,
+            options: object,
+          ): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }>;
+        };
+      };
+      const found = await axe.run(context, options);
+      return found.violations.flatMap(({ id, nodes }) =>
+        nodes.map(({ html }) => `${id}: ${html.slice(0, 200)}`),
+      );
+    },
+    [selector, { resultTypes: ['violations'], rules }] as const,
+  );
 }

@@ -146,4 +146,28 @@ suite('manifest', () => {
     const sensitive = names.filter((name) => /host|context|path|file|http/i.test(name));
     assert.deepEqual(untrustedWorkspaces.restrictedConfigurations.sort(), sensitive.sort());
   });
+
+  test('gives each setting a scope, numbers their limits, and sizes and times their unit', () => {
+    const { configuration } = manifest()['contributes'] as {
+      configuration: {
+        properties: Record<
+          string,
+          { type: string; scope?: string; minimum?: number; markdownDescription: string }
+        >;
+      }[];
+    };
+    const texts = JSON.parse(
+      fs.readFileSync(path.join(extension().extensionPath, 'package.nls.json'), 'utf8'),
+    ) as Record<string, string>;
+    const settings = configuration.flatMap(({ properties }) => Object.entries(properties));
+    assert.ok(settings.length >= 15);
+    for (const [name, { type, scope, minimum, markdownDescription }] of settings) {
+      assert.ok(['machine', 'machine-overridable', 'resource', 'window'].includes(scope ?? ''), name);
+      if (type === 'integer' || type === 'number') assert.equal(typeof minimum, 'number', name);
+      // VS Code's own copy of the manifest may have the texts in place already.
+      const text = texts[markdownDescription.replace(/^%|%$/g, '')] ?? markdownDescription;
+      if (/size$/i.test(name)) assert.match(text, /bytes/i, name);
+      if (/timeout$/i.test(name)) assert.match(text, /seconds/i, name);
+    }
+  });
 });

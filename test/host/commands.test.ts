@@ -25,7 +25,7 @@ suite('commands without an engine', () => {
     });
     assert.deepEqual(asked, []);
     assert.equal((await until('the panel', () => tabs().length > 0 && tabs())).length, 1);
-    assert.match(tabs()[0] ?? '', /^Span Map: oci:/);
+    assert.match(tabs()[0] ?? '', /^Span Map: sample/);
   });
 
   test('building says that no engine answers, what to do, and offers one action and the log', async () => {

@@ -239,7 +239,7 @@ suite('an image without any engine', () => {
     };
     const working = answering(answers, () => actions.createIndex(sample));
     const listening = services.tasks.onDidProgress(() => {
-      notifications.cancel(`Indexing ${sample}`);
+      notifications.cancel(`Indexing ${path.basename(sample)}`);
     });
     try {
       await assert.rejects(working, { name: 'AbortError' });

@@ -12,11 +12,13 @@ import { makeSmallSample } from '../../src/image/small-sample';
 import { scanLayer } from '../../src/layer/scan';
 import { memoryBytes } from '../../src/layer/bytes';
 import { layerTree } from '../../src/plan/layer-tree';
+import { huge } from '../support/pictures';
 import { pack } from 'tar-stream';
 import { buffer } from 'node:stream/consumers';
 import { Readable } from 'node:stream';
 import {
   answering,
+  busy,
   measured,
   sampleTrace,
   testServices,
@@ -193,20 +195,44 @@ suite('the tree of images', () => {
       opened: { ...known.opened, layers: [{ layer: first.layer, scan }, ...rest] },
     });
     const layer = tree.nodeOf('oci:/big', 0);
-    const started = performance.now();
-    const [big] = await tree.getChildren(layer);
-    assert.equal((await tree.getChildren(big)).length, 1001);
-    const took = performance.now() - started;
-    measured(this, took);
-    assert.ok(took < 200, `${took.toFixed(0)} ms`);
+    const opening = await busy(async () => {
+      const [big] = await tree.getChildren(layer);
+      assert.equal((await tree.getChildren(big)).length, 1001);
+    });
+    measured(this, opening);
+    assert.ok(opening < 200, `${opening.toFixed(0)} ms`);
     const folder = layerTree(scan).folders[0];
     assert.ok(folder);
     for (const order of ['size', 'touched'] as const) {
-      const sorted = performance.now();
-      contentsOf(folder, { entries: scan.entries, touches: known.opened.touches[0] }, order, '');
-      assert.ok(performance.now() - sorted < 200, order);
+      const sorting = await busy(() =>
+        contentsOf(folder, { entries: scan.entries, touches: known.opened?.touches[0] }, order, ''),
+      );
+      assert.ok(sorting < 200, `${order}: ${sorting.toFixed(0)} ms`);
     }
     services.store.forget('oci:/big');
+  });
+
+  test('shows, sorts and filters an image of 500 000 files', async function () {
+    this.timeout(60_000);
+    const known = services.store.get(small)?.opened;
+    const [first] = known?.layers ?? [];
+    assert.ok(known && first);
+    const layers = huge().layers.flatMap(({ scan }) => (scan ? [{ layer: first.layer, scan }] : []));
+    assert.ok(layers.reduce((sum, { scan }) => sum + scan.entries.length, 0) >= 500_000);
+    services.store.update('oci:/huge', { opened: { ...known, layers } });
+    const started = performance.now();
+    let deepest = 0;
+    for (const [index, { scan }] of layers.entries()) {
+      let [node] = await tree.getChildren(tree.nodeOf('oci:/huge', index));
+      for (; node?.kind === 'folder'; [node] = await tree.getChildren(node)) deepest++;
+      const root = layerTree(scan);
+      const touches = known.touches[0];
+      for (const order of ['size', 'touched'] as const)
+        contentsOf(root, { entries: scan.entries, touches }, order, 'file');
+    }
+    measured(this, performance.now() - started);
+    assert.ok(deepest >= layers.length, 'each layer opens down to its files');
+    services.store.forget('oci:/huge');
   });
 });
 

@@ -1,10 +1,10 @@
 /** Looking at images and their starts. */
 import * as vscode from 'vscode';
 import { formatBytes, formatCount, formatSeconds, formatSize } from '../../plan/format';
-import { describeAnalysis } from '../describe';
+import type { SpanSizeRow } from '../../plan/types';
 import { fingerprint } from '../dockerfiles';
 import { sampleKey, shortName } from '../keys';
-import { pickDockerfile, pickImage, pickKnownImage } from '../questions';
+import { imageChoice, pickDockerfile, pickImage, pickKnownImage } from '../questions';
 import { BACK, pick } from '../steps';
 import { summaryUri } from '../summaries';
 import { askedKey, keyOfArgument, stageOf, uriOf } from './arguments';
@@ -52,18 +52,14 @@ export function imageCommands(bench: Bench): CommandTable {
       const items = plan.rows.map((row) => ({
         label: formatSize(row.spanSize),
         description: row.spanSize === plan.choice.spanSize ? vscode.l10n.t('recommended') : '',
-        detail: [
-          vscode.l10n.t('{0} of {1} spans', formatCount(row.touchedSpans), formatCount(row.spans)),
-          formatBytes(row.spanBytes),
-          vscode.l10n.t('{0} requests', formatCount(row.lazy.requests)),
-          vscode.l10n.t('ready after {0}', formatSeconds(row.lazy.totalSeconds)),
-        ].join(' · '),
+        detail: costOf(row),
         value: String(row.spanSize),
       }));
+      const recommended = plan.rows.find(({ spanSize }) => spanSize === plan.choice.spanSize);
       const auto = {
         label: vscode.l10n.t('Follow the recommendation'),
         description: formatSize(plan.choice.spanSize),
-        detail: plan.choice.reason,
+        ...(recommended && { detail: costOf(recommended) }),
         value: 'auto',
       };
       const section = vscode.workspace.getConfiguration('sociLens');
@@ -111,11 +107,7 @@ export function imageCommands(bench: Bench): CommandTable {
       const second = await pick(
         { title, step: 2, of: 2 },
         vscode.l10n.t('Compare {0} with', shortName(first)),
-        others.map((analysis) => ({
-          label: shortName(analysis.reference),
-          description: describeAnalysis(analysis),
-          value: analysis.reference,
-        })),
+        others.map(imageChoice),
       );
       if (second === undefined || second === BACK) return;
       await Promise.all([actions.open(first), actions.open(second)]);
@@ -132,11 +124,7 @@ export function imageCommands(bench: Bench): CommandTable {
       const chosen = await pick(
         { title, step: 1, of: 1 },
         vscode.workspace.asRelativePath(dockerfile),
-        known.map((analysis) => ({
-          label: shortName(analysis.reference),
-          description: describeAnalysis(analysis),
-          value: analysis.reference,
-        })),
+        known.map(imageChoice),
         ofFile[0]?.reference,
       );
       if (chosen === undefined || chosen === BACK) return;
@@ -163,6 +151,16 @@ export function imageCommands(bench: Bench): CommandTable {
       if (key !== undefined) store.forget(key);
     },
   };
+}
+
+/** What a start costs with a span size. */
+function costOf({ touchedSpans, spans, spanBytes, lazy }: SpanSizeRow): string {
+  return [
+    vscode.l10n.t('{0} of {1} spans', formatCount(touchedSpans), formatCount(spans)),
+    formatBytes(spanBytes),
+    vscode.l10n.t('{0} requests', formatCount(lazy.requests)),
+    vscode.l10n.t('ready after {0}', formatSeconds(lazy.totalSeconds)),
+  ].join(' · ');
 }
 
 async function pickedDockerfile(argument: unknown, title: string): Promise<vscode.Uri | undefined> {
