@@ -107,7 +107,6 @@ suite('in another language', () => {
       ...(await run('inspectImage', {}, 'oci:/nowhere/at/all')),
       ...(await run('tuneSpanSize', {})),
       ...(await run('createIndex', { createInputBox: 'docker://not/a/folder' })),
-      ...(await run('createIndex', { createInputBox: 'oci:made', createQuickPick: '⟦' })),
       ...(await run('verifyIndex', {})),
       ...(await run('signIn', { createInputBox: 'no host' })),
       ...(await run('sortFiles', {})),
@@ -115,7 +114,7 @@ suite('in another language', () => {
       ...(await run('clearCache', {})),
       ...(await run('openLayerFile', { createInputBox: '/no/such/file' })),
     ];
-    assert.ok(asked.length >= 10, `${asked.length} questions`);
+    assert.ok(asked.length >= 8, `${asked.length} questions`);
     const { key } = { key: 'docker://registry.example' };
     assert.deepEqual(bare(textsOf(asked), [key]), []);
   });
