@@ -1,7 +1,7 @@
 // `import wasm from './inflate.wasm'` gives the bytes of `./assembly/inflate.ts`, compiled by AssemblyScript and
 // embedded in the bundle: nothing is fetched or evaluated at run time.
 import asc from 'assemblyscript/asc';
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, readdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -51,9 +51,10 @@ export async function compile(entry) {
   });
   if (error || !binary)
     throw new Error(`AssemblyScript cannot compile ${entry}: ${error?.message}\n${stderr.toString()}`);
-  // Several builds may run at once: each writes a file of its own and renames it.
+  // Several bundles may be built at once, in this process and in others: each writes a file of its own and renames it.
+  const unfinished = `${cached}.${randomUUID()}`;
   await mkdir(cache, { recursive: true });
-  await writeFile(`${cached}.${process.pid}`, binary);
-  await rename(`${cached}.${process.pid}`, cached);
+  await writeFile(unfinished, binary);
+  await rename(unfinished, cached);
   return { binary, sources };
 }
