@@ -2,7 +2,13 @@
  * The whole line, from an image to its index in a registry, as one bundle. The editor loads it with the first command that needs it
  * (`await import('../line')`), so that activation stays small; scripts/start.mjs loads the same bundle.
  */
-export { parseDestination, parseReference, type Destination, type Reference } from './image/reference';
+export {
+  formatRegistryName,
+  parseDestination,
+  parseReference,
+  type Destination,
+  type Reference,
+} from './image/reference';
 export {
   connectEngine,
   buildImage,
@@ -52,6 +58,7 @@ export { findSociCli, runSociCli } from './soci/cli-indexer';
 export { attachLayout, convertLayout } from './soci/convert';
 export { verifyLayout } from './soci/verify';
 export { pushLayout } from './soci/push';
+export { findPushed } from './soci/pushed';
 export { listIndexes, indexedLayers, type ImageIndexes } from './soci/discover';
 export { pushReferrers } from './soci/referrers';
 export { registryStore, type BlobStore } from './soci/store';

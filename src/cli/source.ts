@@ -2,12 +2,9 @@ import { inspectEngineImage, type EngineImageDetails } from '../image/engine';
 import { openLayout } from '../image/layout';
 import { BYTES_NOTES } from '../image/open';
 import { formatRegistryName, parseReference, type Destination, type RegistryName } from '../image/reference';
-import type { Digest } from '../oci/types';
-import { imagesOf } from '../soci/discover';
-import { parseManifest } from '../oci/parse';
 import { LensError } from '../errors';
-import type { RegistryClient } from '../registry/client';
-import { registryStore, type BlobStore } from '../soci/store';
+import { findPushed } from '../soci/pushed';
+import type { BlobStore } from '../soci/store';
 import { typed } from './command';
 import { withRegistry, withStore } from './push';
 import type { RegistryFlagValues } from './registry-flags';
@@ -61,8 +58,8 @@ export async function withSource<T>(
 }
 
 /**
- * The engine's image in the repository of the destination: under its tag, or under a digest by which the engine remembers to
- * have pushed or pulled it there. `undefined` where there is no engine, or it has no such image: opening it tells that better.
+ * The engine's image in the repository of the destination. `undefined` where there is no engine, or it has no such image: opening
+ * it tells that better.
  */
 async function findSame(
   session: Session,
@@ -77,31 +74,7 @@ async function findSame(
     if (error instanceof LensError) return undefined;
     throw error;
   }
-  const remembered = image.repoDigests
-    .map(parseReference)
-    .flatMap((one) => (one.transport === 'any' ? [one.registry] : []))
-    .filter(({ host, repository }) => host === destination.host && repository === destination.repository);
-  return withRegistry(session, destination, flags, async (client) => {
-    for (const candidate of [destination, ...remembered])
-      if (await hasImage(client, candidate, image.id)) return candidate;
-    return undefined;
-  });
-}
-
-/** An image ID is the digest of the config in the classic store, and of the manifest or index in containerd's. */
-async function hasImage(
-  client: RegistryClient,
-  { tag = 'latest', digest: pinned }: RegistryName,
-  id: Digest,
-): Promise<boolean> {
-  const name = pinned ?? tag;
-  if (!(await client.headManifest(name))) return false;
-  const store = registryStore(client, name);
-  const root = await store.root();
-  if (root.descriptor.digest === id) return true;
-  for (const { digest } of imagesOf(root)) {
-    const bytes = digest === root.descriptor.digest ? root.bytes : await store.document(digest);
-    if (digest === id || parseManifest(bytes).config.digest === id) return true;
-  }
-  return false;
+  return withRegistry(session, destination, flags, (client) =>
+    findPushed(client, destination, image, session.signal),
+  );
 }

@@ -2,20 +2,19 @@ import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { LensError, messageOf } from '../errors';
 import { formatBytes, formatCount, formatSize } from '../plan/format';
-import type { Best, BuildAdvice, Plan } from '../plan/types';
-import type { IndexOrder } from '../protocol';
+import type { BuildAdvice, Plan } from '../plan/types';
 import { imageName } from './dockerfiles';
 import { isLensError, showError } from './errors';
 import { parseKey, sampleKey, shortName } from './keys';
-import type { PanelActions } from './panel';
+import type { PanelActions, WantedIndex } from './panel';
 import { askForWay, confirmOptimize } from './optimizing';
 import { askForIndex } from './questions';
 import { saveFile } from './save';
-import { translated } from './room-texts';
 import type { Services } from './services';
 import { readSettings } from './settings';
 import type { DockerfileOrigin, Opened } from './store';
 import type { Task } from './tasks';
+import { bytesFor, ownBytes, type IndexedBytes } from './work/bytes';
 import { asBest, asOrdered, wishOf, type Decision } from './work/decide';
 import * as indexes from './work/indexes';
 import * as inspecting from './work/inspect';
@@ -155,8 +154,8 @@ export class Actions implements PanelActions {
     await inspecting.redraw(this.#services, key, { dockerfile });
   }
 
-  /** @param wanted what the panel says: its controls, or the best index for its network and node */
-  async createIndex(key: string, wanted?: IndexOrder | Best): Promise<string | null> {
+  /** @param wanted what the panel says */
+  async createIndex(key: string, wanted?: WantedIndex): Promise<string | null> {
     const made = await this.makeIndex(key, 'any', wanted);
     return made && vscode.l10n.t('{0} holds the image with its index: {1}', made.destination, made.digest);
   }
@@ -165,29 +164,43 @@ export class Actions implements PanelActions {
   async makeIndex(
     key: string,
     to: 'registry' | 'folder' | 'any',
-    wanted?: IndexOrder | Best,
+    wanted?: WantedIndex,
   ): Promise<IndexMade | null> {
     requireTrust(vscode.l10n.t('an index is pushed with your credentials'));
     const opened = await this.open(key);
     const title = to === 'folder' ? vscode.l10n.t('Create Index') : vscode.l10n.t('Create and Push Index');
-    const asked = wanted && (isBest(wanted) ? wanted.prefetch.length > 0 : wanted.prefetch);
+    const asked =
+      wanted &&
+      ('best' in wanted ? (opened.picture.best(wanted.best)?.prefetch.length ?? 0) > 0 : wanted.prefetch);
     const answers = await askForIndex(this.#services, key, { to, title, prefetch: asked });
     if (!answers) return null;
     const { destination } = answers;
-    const decision = await this.#decide(opened, answers.prefetch, wanted);
-    if (!(await confirmIndex(key, opened, decision, destination))) return null;
+    const bytes = await this.#bytesFor(key, opened, destination);
+    // The spans of other bytes are others, so it is decided by those that are indexed.
+    const decision = await this.#decide(bytes.opened, answers.prefetch, wanted);
+    if (!(await confirmIndex(key, bytes, decision, destination))) return null;
     const progress = vscode.l10n.t('Indexing {0}', shortName(key));
     const digest = await this.#services.tasks.run('index', key, progress, (task) =>
-      indexes.createIndex(this.#services, key, opened, destination, decision, task),
+      indexes.createIndex(this.#services, key, bytes, destination, decision, task),
     );
     return { destination, digest };
   }
 
+  /** Only of an image of the engine that goes to a registry there may be two kinds of bytes. */
+  async #bytesFor(key: string, opened: Opened, destination: string): Promise<IndexedBytes> {
+    if (opened.image.source !== 'engine' || !destination.startsWith('docker://'))
+      return ownBytes(key, opened);
+    const title = vscode.l10n.t('Looking for {0} in the registry', shortName(key));
+    return this.#services.tasks.run('index', key, title, (task) =>
+      bytesFor(this.#services, key, opened, destination, task),
+    );
+  }
+
   /** What is neither said on the panel nor set, the recorded start decides; without one, the defaults do. */
-  async #decide(opened: Opened, prefetch: boolean, wanted?: IndexOrder | Best): Promise<Decision> {
+  async #decide(opened: Opened, prefetch: boolean, wanted?: WantedIndex): Promise<Decision> {
     const line = await this.#services.line();
-    if (wanted) return isBest(wanted) ? asBest(line, opened, wanted) : asOrdered(line, opened, wanted);
-    const best = opened.picture.best(null, wishOf(prefetch));
+    if (wanted && !('best' in wanted)) return asOrdered(line, opened, wanted);
+    const best = wanted ? opened.picture.best(wanted.best) : opened.picture.best(null, wishOf(prefetch));
     if (best) return asBest(line, opened, best);
     const { spanSize, minLayerSize } = readSettings();
     const usual = spanSize === 'auto' ? opened.plan.choice.spanSize : spanSize;
@@ -265,7 +278,7 @@ export class Actions implements PanelActions {
 /** Shows what will be made and where, before anything is written. */
 async function confirmIndex(
   key: string,
-  { image, plan }: Opened,
+  { opened: { plan }, note }: IndexedBytes,
   { format, reason, layers, spanSizes, spans, ztocBytes, prefetched }: Decision,
   destination: string,
 ): Promise<boolean> {
@@ -291,7 +304,7 @@ async function confirmIndex(
         ]
       : []),
     ...(reason === null ? [] : [reason]),
-    translated(image.bytesNote),
+    note,
     format === 'v2'
       ? vscode.l10n.t('What the destination holds under this name is replaced.')
       : vscode.l10n.t('The image stays as it is; the index refers to it.'),
@@ -299,10 +312,6 @@ async function confirmIndex(
   const go = destination.startsWith('docker://') ? vscode.l10n.t('Create and Push') : vscode.l10n.t('Create');
   const question = vscode.l10n.t('Create the SOCI index of {0}?', shortName(key));
   return (await vscode.window.showInformationMessage(question, { modal: true, detail }, go)) === go;
-}
-
-function isBest(wanted: IndexOrder | Best): wanted is Best {
-  return 'evidence' in wanted;
 }
 
 export function requireTrust(why: string): void {

@@ -3,8 +3,8 @@ import * as vscode from 'vscode';
 import { isAbort } from '../errors';
 import { pageHtml } from '../plan/page';
 import { pictureHandlers } from '../plan/picture/handlers';
-import type { EntryRef } from '../plan/picture/types';
-import type { Best, BuildAdvice, Plan } from '../plan/types';
+import type { EntryRef, Settings } from '../plan/picture/types';
+import type { BuildAdvice, Plan } from '../plan/types';
 import { serve, type Handlers, type HostEnd, type IndexOrder } from '../protocol';
 import { shortName } from './keys';
 import { describe } from './errors';
@@ -14,12 +14,15 @@ import type { Opened } from './store';
 
 const VIEW_TYPE = 'sociLens.spanMap';
 
+/** An index as the page wants it: by its controls, or the best one for what they say of network and node. */
+export type WantedIndex = IndexOrder | { readonly best: Settings | null };
+
 /** What the page can ask the editor to do. Each resolves with a sentence on what was done, or null when the person cancelled it. */
 export interface PanelActions {
   /** Reads the image unless it is read already. */
   open(reference: string): Promise<Opened>;
   profile(reference: string): Promise<string | null>;
-  createIndex(reference: string, order: IndexOrder | Best): Promise<string | null>;
+  createIndex(reference: string, order: WantedIndex): Promise<string | null>;
   /** What to change in the Dockerfile, for this network and node. */
   adviseBuild(
     reference: string,
@@ -141,10 +144,7 @@ export class SpanMaps implements vscode.WebviewPanelSerializer, vscode.Disposabl
         const { plan } = shown.overview(settings);
         return { best: shown.best(settings), build: await actions.adviseBuild(reference, plan) };
       },
-      createBestIndex: async ({ settings }) => {
-        const best = (await picture()).best(settings);
-        return best ? outcome(actions.createIndex(reference, best)) : { done: null };
-      },
+      createBestIndex: ({ settings }) => outcome(actions.createIndex(reference, { best: settings })),
       find: ({ finding }) => outcome(work.find(reference, finding)),
       comparables: async () => ({ list: await work.comparables(reference) }),
       compare: async (query) => ({ comparison: await work.compare(reference, query) }),

@@ -14,6 +14,7 @@ import type { Line, Services } from '../services';
 import { readSettings } from '../settings';
 import type { Opened, Survey } from '../store';
 import type { Task } from '../tasks';
+import type { IndexedBytes } from './bytes';
 import { registryOptions, withStore } from './reach';
 import { indexBySoci } from './soci-indexer';
 
@@ -26,7 +27,7 @@ import { indexBySoci } from './soci-indexer';
 export async function createIndex(
   services: Services,
   key: string,
-  opened: Opened,
+  { lies, opened }: Pick<IndexedBytes, 'lies' | 'opened'>,
   destination: string,
   decision: Decision,
   task: Task,
@@ -52,7 +53,7 @@ export async function createIndex(
       services.store.update(key, { index: { digest, destination } });
       return digest;
     }
-    return await withStore(services, key, task.signal, async (source, tag) => {
+    return await withStore(services, lies, task.signal, async (source, tag) => {
       const { index, perPlatform } = await make(source, await line.createLayout(output), {
         spanSize,
         minLayerSize,

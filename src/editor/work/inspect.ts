@@ -18,10 +18,28 @@ import type { Task } from '../tasks';
 import { LayerFindings } from './findings';
 import { connect, registryOptions } from './reach';
 
-/** Reads an image: opens it, scans its layers, lays the recorded starts on them if there are any, and draws the picture. */
+/** Reads an image and notes it: opens it, scans its layers, lays the recorded starts on them if there are any, and draws the picture. */
 export async function inspect(services: Services, key: string, task: Task): Promise<Opened> {
+  const known = services.store.get(key);
+  const traces = await traceFiles(services, key);
+  const { opened, used } = await read(services, key, { dockerfile: known?.dockerfile, traces }, task);
+  return keep(services, key, opened, { traces: used });
+}
+
+/**
+ * Reads an image without noting it.
+ *
+ * @param lies the key of where its bytes are
+ * @returns also the recorded starts that it was drawn with: none where they were recorded from another image
+ */
+export async function read(
+  services: Services,
+  lies: string,
+  { dockerfile, traces }: { dockerfile: DockerfileOrigin | undefined; traces: readonly string[] },
+  task: Task,
+): Promise<{ opened: Opened; used: readonly string[] }> {
   const line = await services.line();
-  const { reference, platform } = parseKey(key);
+  const { reference, platform } = parseKey(lies);
   const pool = line.createScanPool();
   const { cacheSize } = readSettings();
   const cache = line.openScanCache(path.join(services.folders.cache, 'scans'), cacheSize);
@@ -41,22 +59,20 @@ export async function inspect(services: Services, key: string, task: Task): Prom
   } finally {
     await pool.close();
   }
-  const known = services.store.get(key);
-  const traces = known?.traces ?? (await existing(traceFile(services, key)));
   const readable = layers.map((result) => ({
     blob: result.layer.blob,
     scan: 'scan' in result ? result.scan : undefined,
   }));
   const findings = new LayerFindings(line.findInThread, readable);
-  const parts = { image, layers, findings, dockerfile: known?.dockerfile };
+  const parts = { image, layers, findings, dockerfile };
   try {
-    return keep(services, key, await draw(services, { ...parts, traces }), { traces });
+    return { opened: await draw(services, { ...parts, traces }), used: traces };
   } catch (error) {
     if (traces.length === 0 || !isLensError(error) || !/^(trace|plan)\/(?!bad-)/.test(error.code))
       throw error;
     // A start that was recorded from another image must not keep anybody from looking at this one.
     services.log.warn(`The recorded start ${traces.join(', ')} is left out: ${error.message}`);
-    return keep(services, key, await draw(services, { ...parts, traces: [] }), { traces: [] });
+    return { opened: await draw(services, { ...parts, traces: [] }), used: [] };
   }
 }
 
@@ -201,6 +217,10 @@ async function readDockerfile({ log }: Services, dockerfile: DockerfileOrigin | 
   }
 }
 
-async function existing(file: string): Promise<readonly string[]> {
+/** The recorded starts of an image: those that were laid on it, else the one that is kept of it. */
+export async function traceFiles(services: Services, key: string): Promise<readonly string[]> {
+  const laid = services.store.get(key)?.traces;
+  if (laid) return laid;
+  const file = traceFile(services, key);
   return (await stat(file).catch(() => undefined))?.isFile() === true ? [file] : [];
 }
