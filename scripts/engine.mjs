@@ -9,8 +9,9 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
-const BRIDGE = 'socilens0';
-const BRIDGE_ADDRESS = '10.213.77.1/24';
+/** Of this process alone: another run on the same machine must not lose its bridge when this one takes its own away. */
+const BRIDGE = `soci${process.pid}`;
+const BRIDGE_ADDRESS = `10.213.${process.pid % 256}.1/24`;
 
 /** @returns `{ host, stop }`, or `{ missing }` with the reason why no engine can run here. */
 export async function startEngine({ signal }) {

@@ -80,8 +80,12 @@ export class Workbench {
 
   /** Runs a command by its title in the palette. */
   async command(title: string): Promise<void> {
-    await this.page.keyboard.press('F1');
     const input = this.page.locator('.quick-input-widget input');
+    // A window that has just come up, or has just come to the front, may not hear the first key.
+    for (let tries = 0; tries === 0 || (tries < 5 && !(await input.isVisible())); tries++) {
+      await this.page.keyboard.press('F1');
+      await input.waitFor({ timeout: 3000 }).catch(() => undefined);
+    }
     await input.waitFor();
     await input.fill(`>${title}`);
     await this.row(title).first().click();
