@@ -82,7 +82,7 @@ try {
         'skopeo push',
         timed('skopeo', [...insecure, `oci:${layout}`, `docker://${host}/bench/skopeo:latest`]).seconds,
       );
-      note('pull', timed(process.execPath, [bench, 'pull', layout, host]).seconds);
+      note('pull', timed(process.execPath, [bench, 'pull', path.join(data, 'own'), host]).seconds);
       note(
         'skopeo pull',
         timed('skopeo', [...insecure, `docker://${host}/bench/skopeo:latest`, `dir:${data}/pulled`]).seconds,

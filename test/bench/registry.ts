@@ -1,6 +1,6 @@
-// Measurements of the registry room: node registry.js push|pull|list LAYOUT HOST → one line of JSON. scripts/bench-registry.mjs runs it.
+// Measurements of the registry room: node registry.js push|pull|list LAYOUT HOST → one line of JSON; `pull` writes the layout. scripts/bench-registry.mjs runs it.
 import { connectRegistry } from '../../src/registry/client';
-import { openLayout } from '../../src/image/layout';
+import { createLayout, openLayout } from '../../src/image/layout';
 import { encodeManifest } from '../../src/oci/json';
 import { OCI_CONFIG, OCI_MANIFEST } from '../../src/oci/media-types';
 import { sha256 } from '../../src/oci/digest';
@@ -20,18 +20,22 @@ async function push(): Promise<object> {
   return { bytes };
 }
 
-/** Every blob once, three at a time as `skopeo copy` has six; digests checked. */
+/** Every blob once into a layout, three at a time as `skopeo copy` has six; digests checked. */
 async function pull(): Promise<object> {
   const client = connectRegistry(host, 'bench/own', noOne);
   const root = await registryStore(client, 'latest').root();
   if (root.kind !== 'manifest') throw new Error('The image to measure with is one manifest.');
+  const target = await createLayout(folder);
   const queue = [root.manifest.config, ...root.manifest.layers];
   let bytes = 0;
   const worker = async () => {
-    for (let blob = queue.shift(); blob; blob = queue.shift())
-      for await (const chunk of client.getBlob(blob)) bytes += chunk.length;
+    for (let blob = queue.shift(); blob; blob = queue.shift()) {
+      await target.addBlob(client.getBlob(blob), blob);
+      bytes += blob.size;
+    }
   };
   await Promise.all([worker(), worker(), worker()]);
+  await target.finish([root.descriptor]);
   await client.close();
   return { bytes };
 }
