@@ -5,11 +5,11 @@ import { Pace } from './pace';
 import { PageCache } from './page-cache';
 import { decodePath } from './paths';
 import { ProcessLog } from './processes';
-import { TouchLog, type LogHeads, type Way } from './touch-log';
+import { TouchLog, type LogFile, type NewTouch, type Way } from './touch-log';
 import { ImageTree } from './tree';
 import type {
+  Coverage,
   StartupTrace,
-  Touch,
   TraceEvent,
   TraceFooter,
   TraceHeader,
@@ -49,7 +49,7 @@ interface FileUse {
   readonly layer: number;
   readonly entry: number;
   readonly size: number;
-  readonly heads: LogHeads;
+  readonly log: LogFile;
   touched: boolean;
   /** When it was first mapped or executed: the date of its pages, which are seen only later. */
   mappedAt: number | undefined;
@@ -57,13 +57,14 @@ interface FileUse {
   hasPages: boolean;
   /** From here on its content is the container's own. */
   replaced: boolean;
-  readonly mappings: Mapping[];
+  /** No two in a row alike: a file that is opened again and again is mapped alike. */
+  mappings: Mapping[] | undefined;
   /** Where the program said that it reads at random, the kernel reads nothing ahead. */
   randomReads: boolean;
   randomPages: boolean;
   /** What a file system that keeps nothing would be asked for; made at the first byte that is touched. */
   cache: PageCache | undefined;
-  asked: LogHeads | undefined;
+  asked: LogFile;
 }
 
 interface Mapping extends Toucher {
@@ -107,7 +108,11 @@ export class TraceMapper {
   readonly #untracedReadyAt: number | undefined;
   readonly #wholeFiles: boolean;
   readonly #processes = new ProcessLog();
-  /** When, and by whom, what the page caches ask for is asked. */
+  /** What the page cache at work asks for, for which file, when, and by whom. */
+  readonly #ask = (start: number, end: number): void => {
+    this.#log.add(this.#asked, 'read', start, end, this.#asking.t, this.#asking.pid);
+  };
+  #asked: LogFile = 0;
   #asking: Toucher = { t: 0, pid: 0 };
   readonly #pace = new Pace();
   /** How the tracer's first versions told readiness: they wrote no last line. */
@@ -156,7 +161,12 @@ export class TraceMapper {
         file.mappedAt ??= event.t;
         const way = ((event.prot ?? 0) & PROT_EXEC) === 0 ? 'page' : 'page of a program';
         const { off, len, t, pid } = event;
-        file.mappings.push({ off, len, way, t, pid, programEnd: off + len });
+        const last = file.mappings?.at(-1);
+        if (last?.off === off && last.len === len && last.way === way) break;
+        const mapping: Mapping = { off, len, way, t, pid, programEnd: off + len };
+        // Made with one element, an array has room for one; most files are mapped once.
+        if (file.mappings) file.mappings.push(mapping);
+        else file.mappings = [mapping];
         break;
       }
       case 'advise': {
@@ -189,39 +199,47 @@ export class TraceMapper {
   }
 
   finish(footer: TraceFooter | undefined): TraceMapping {
-    const touches: Touch[] = [];
-    const requests: Touch[] = [];
+    const touches: NewTouch[] = [];
+    const requests: NewTouch[] = [];
     let files = 0;
-    for (const file of this.#files.flatMap((entries) => [...entries.values()])) {
-      if (!file.hasPages) {
-        for (const one of file.mappings) {
-          if (one.len <= SMALL_MAPPING) this.#touch(file, one.way, one.off, one.len, one);
+    for (const entries of this.#files) {
+      for (const file of entries.values()) {
+        if (!file.hasPages && file.mappings) {
+          for (const one of file.mappings) {
+            if (one.len <= SMALL_MAPPING) this.#touch(file, one.way, one.off, one.len, one);
+          }
         }
+        if (file.touched || file.mappings) files++;
+        this.#log.giveTouches(touches, file.log, file.layer, file.entry);
+        if (file.cache) this.#log.giveTouches(requests, file.asked, file.layer, file.entry);
       }
-      if (file.touched || file.mappings.length > 0) files++;
-      for (const touch of this.#log.touches(file.heads, file.layer, file.entry)) touches.push(touch);
-      if (!file.asked) continue;
-      for (const request of this.#log.touches(file.asked, file.layer, file.entry)) requests.push(request);
     }
-    const paths = [...this.#paths, ...this.#unfollowed];
     const readyAt = footer?.t_ready ?? this.#markedReady;
     return {
       touches: touches.sort((a, b) => a.at - b.at),
       requests: requests.sort((a, b) => a.at - b.at),
       files,
-      coverage: {
-        mapped: paths.filter(([, { state }]) => state === 'mapped').length,
-        excluded: paths.filter(([, { state }]) => state === 'excluded').length,
-        unmapped: paths.flatMap(([path, { state }]) =>
-          state === 'mapped' || state === 'excluded' ? [] : [{ path, reason: state }],
-        ),
-      },
+      coverage: this.#coverage(),
       readyAt,
       untracedReadyAt: this.#untracedReadyAt,
       processes: this.#processes.finish(),
       wholeFiles: this.#wholeFiles,
       ownReadyAt: readyAt === undefined ? undefined : this.#pace.untraced(readyAt),
     };
+  }
+
+  #coverage(): Coverage {
+    let mapped = 0;
+    let excluded = 0;
+    const unmapped: Unmapped[] = [];
+    for (const paths of [this.#paths, this.#unfollowed]) {
+      for (const [path, { state }] of paths) {
+        if (state === 'mapped') mapped++;
+        else if (state === 'excluded') excluded++;
+        else unmapped.push({ path, reason: state });
+      }
+    }
+    return { mapped, excluded, unmapped };
   }
 
   #open(event: PathFields & { op: 'open' }): void {
@@ -258,7 +276,7 @@ export class TraceMapper {
     file.hasPages = true;
     const t = Math.min(file.mappedAt ?? event.t, event.t);
     for (const [off, len] of event.r) {
-      const program = file.mappings.find(
+      const program = file.mappings?.find(
         (one) => one.way === 'page of a program' && one.off < off + len && off < one.off + one.len,
       );
       const ofProgram =
@@ -316,17 +334,17 @@ export class TraceMapper {
             layer,
             entry,
             size,
-            heads: this.#log.newHeads(),
+            log: this.#log.newFile(),
             touched: false,
             mappedAt: undefined,
             executed: false,
             hasPages: false,
             replaced: false,
-            mappings: [],
+            mappings: undefined,
             randomReads: false,
             randomPages: false,
             cache: undefined,
-            asked: undefined,
+            asked: 0,
           };
           this.#files[layer]?.set(entry, file);
         }
@@ -349,16 +367,18 @@ export class TraceMapper {
     const end = len < 0 ? file.size : Math.min(off + len, file.size);
     if (end <= start && way !== 'open') return;
     file.touched = true;
-    this.#log.add(file.heads, way, start, end, by.t, by.pid);
-    if (end > start) this.#ask(file, way, start, end, len < 0, by);
+    this.#log.add(file.log, way, start, end, by.t, by.pid);
+    if (end > start) this.#readThrough(file, way, start, end, len < 0, by);
   }
 
   /** What this touch makes the kernel ask a file system for. */
-  #ask(file: FileUse, way: Way, start: number, end: number, whole: boolean, by: Toucher): void {
-    const asked = (file.asked ??= this.#log.newHeads());
-    const cache = (file.cache ??= new PageCache(file.size, (from, to) => {
-      this.#log.add(asked, 'read', from, to, this.#asking.t, this.#asking.pid);
-    }));
+  #readThrough(file: FileUse, way: Way, start: number, end: number, whole: boolean, by: Toucher): void {
+    if (!file.cache) {
+      file.cache = new PageCache(file.size, this.#ask);
+      file.asked = this.#log.newFile();
+    }
+    const { cache } = file;
+    this.#asked = file.asked;
     this.#asking = by;
     if (way === 'exec') cache.read(KERNEL, start, start + 1);
     else if (way === 'page' || way === 'page of a program') {

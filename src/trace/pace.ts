@@ -17,20 +17,23 @@ const COLD = 3;
  */
 const COLD_READ = 60;
 
+/** What a process did last, where that was a read. */
+interface Doing {
+  read: (TraceEvent & { op: 'read' }) | undefined;
+}
+
 /** Takes the events of a start in their order. */
 export class Pace {
   #events = 0;
   #waits: number[] = [];
-  readonly #reading = new Map<number, { path: string; t: number }>();
+  readonly #processes = new Map<number, Doing>();
 
   add(event: TraceEvent): void {
     this.#events++;
-    if (event.op === 'read') {
-      this.#reading.set(event.pid, { path: event.path, t: event.t });
-      return;
-    }
-    const read = this.#reading.get(event.pid);
-    this.#reading.delete(event.pid);
+    let doing = this.#processes.get(event.pid);
+    if (!doing) this.#processes.set(event.pid, (doing = { read: undefined }));
+    const { read } = doing;
+    doing.read = event.op === 'read' ? event : undefined;
     if (read && event.op === 'mmap' && event.path === read.path) this.#waits.push(event.t - read.t);
   }
 

@@ -35,9 +35,9 @@ interface Stream {
 export class PageCache {
   readonly #pages: number;
   /** Few at a time; a list, since a start opens very many files. */
-  #streams: Stream[] = [];
+  #streams: Stream[] | undefined;
   /** Of each page, as far as any was looked at. */
-  readonly #state: number[] = [];
+  #state = new Uint8Array(0);
 
   constructor(
     private readonly size: number,
@@ -48,7 +48,8 @@ export class PageCache {
 
   /** Forgets how this opened file was read: its number is given to another. */
   close(handle: number): void {
-    if (this.#streams.length > 0) this.#streams = this.#streams.filter((one) => one.handle !== handle);
+    const at = this.#streams?.findIndex((one) => one.handle === handle) ?? -1;
+    if (at >= 0) this.#streams?.splice(at, 1);
   }
 
   /** Reads the bytes `[start, end)` through an opened file (`filemap_read`). */
@@ -107,9 +108,11 @@ export class PageCache {
   }
 
   #stream(handle: number): Stream {
-    for (const one of this.#streams) if (one.handle === handle) return one;
+    const known = this.#streams?.find((one) => one.handle === handle);
+    if (known) return known;
     const stream = { handle, start: 0, size: 0, ahead: 0, last: -2 };
-    this.#streams.push(stream);
+    if (this.#streams) this.#streams.push(stream);
+    else this.#streams = [stream];
     return stream;
   }
 
@@ -119,7 +122,9 @@ export class PageCache {
     if (page === 0 || count > WINDOW || isNext) {
       const size = firstWindow(count);
       const ahead = size > count ? size - count : size >> 1;
-      Object.assign(stream, { start: page, size, ahead });
+      stream.start = page;
+      stream.size = size;
+      stream.ahead = ahead;
     } else {
       // What a stream of reads would have left behind in the cache.
       let known = 0;
@@ -129,7 +134,9 @@ export class PageCache {
         return;
       }
       if (known === page) known *= 2;
-      Object.assign(stream, { start: page, size: Math.min(known + count, WINDOW), ahead: 1 });
+      stream.start = page;
+      stream.size = Math.min(known + count, WINDOW);
+      stream.ahead = 1;
     }
     this.#bring(stream.start, stream.size, stream.ahead);
     // A window that is smaller than the read leaves the rest to the next round.
@@ -154,6 +161,16 @@ export class PageCache {
     this.#bring(stream.start, stream.size, stream.ahead);
   }
 
+  /** The state with room for so many pages. */
+  #upTo(end: number): Uint8Array {
+    if (end > this.#state.length) {
+      const before = this.#state;
+      this.#state = new Uint8Array(Math.min(this.#pages, Math.max(end, before.length * 2)));
+      this.#state.set(before);
+    }
+    return this.#state;
+  }
+
   #is(page: number, flag: number): boolean {
     return ((this.#state[page] ?? 0) & flag) !== 0;
   }
@@ -161,8 +178,7 @@ export class PageCache {
   /** Asks for those of `count` pages that are missing, and sets the mark `ahead` pages before their end. */
   #bring(from: number, count: number, ahead: number): void {
     const end = Math.min(this.#pages, from + count);
-    const state = this.#state;
-    while (state.length < end) state.push(0);
+    const state = this.#upTo(end);
     const mark = ahead > 0 ? from + count - ahead : -1;
     let missing = -1;
     for (let page = from; page <= end; page++) {

@@ -5,6 +5,9 @@ import type { Touch, TouchKind } from './types';
 export const WAYS = ['open', 'exec', 'read', 'page of a program', 'page', 'copy-up'] as const;
 export type Way = (typeof WAYS)[number];
 
+/** A touch that may still grow. */
+export type NewTouch = { -readonly [Key in keyof Touch]: Touch[Key] };
+
 const KINDS: Record<Way, TouchKind> = {
   open: 'open',
   read: 'read',
@@ -14,8 +17,10 @@ const KINDS: Record<Way, TouchKind> = {
   'copy-up': 'copy-up',
 };
 
-/** Where the newest range of each way stands in the log; −1 for none. One for each file. */
-export type LogHeads = number[];
+const SLOTS: ReadonlyMap<Way, number> = new Map(WAYS.map((way, slot) => [way, slot]));
+
+/** A file's place in the log. */
+export type LogFile = number;
 
 export class TouchLog {
   #start = new Float64Array(1024);
@@ -25,19 +30,31 @@ export class TouchLog {
   /** The range of the same file and way before this one. */
   #before = new Int32Array(1024);
   #length = 0;
+  /** By file, then by way: where the newest range stands; −1 for none. */
+  #newest = new Int32Array(1024 * WAYS.length).fill(-1);
+  #files = 0;
 
-  newHeads(): LogHeads {
-    return new Array<number>(WAYS.length).fill(-1);
+  newFile(): LogFile {
+    const file = this.#files++;
+    const needed = this.#files * WAYS.length;
+    if (needed > this.#newest.length) {
+      const before = this.#newest;
+      this.#newest = new Int32Array(before.length * 2).fill(-1, before.length);
+      this.#newest.set(before);
+    }
+    return file;
   }
 
   /** Adds `[start, end)` bytes; a range that continues the newest one of its kind makes that one longer. */
-  add(heads: LogHeads, way: Way, start: number, end: number, at: number, pid: number): void {
-    const slot = WAYS.indexOf(way);
-    const newest = heads[slot] ?? -1;
-    const reached = this.#end[newest];
-    if (reached !== undefined && start >= (this.#start[newest] ?? 0) && start <= reached) {
-      this.#end[newest] = Math.max(reached, end);
-      return;
+  add(file: LogFile, way: Way, start: number, end: number, at: number, pid: number): void {
+    const head = file * WAYS.length + (SLOTS.get(way) ?? 0);
+    const newest = this.#newest[head] ?? -1;
+    if (newest >= 0) {
+      const reached = this.#end[newest] ?? 0;
+      if (start >= (this.#start[newest] ?? 0) && start <= reached) {
+        if (end > reached) this.#end[newest] = end;
+        return;
+      }
     }
     if (this.#length === this.#start.length) this.#grow();
     const index = this.#length++;
@@ -46,16 +63,20 @@ export class TouchLog {
     this.#at[index] = at;
     this.#pid[index] = pid;
     this.#before[index] = newest;
-    heads[slot] = index;
+    this.#newest[head] = index;
   }
 
-  /** The ranges of one file, those of a way that meet made one with the time of the first. */
-  touches(heads: LogHeads, layer: number, entry: number): Touch[] {
-    const touches: { -readonly [Key in keyof Touch]: Touch[Key] }[] = [];
-    WAYS.forEach((way, slot) => {
-      if ((heads[slot] ?? -1) < 0) return;
-      const order: number[] = [];
-      for (let index = heads[slot] ?? -1; index >= 0; index = this.#before[index] ?? -1) order.push(index);
+  /** Adds the ranges of one file to `touches`, those of a way that meet made one with the time of the first. */
+  giveTouches(touches: NewTouch[], file: LogFile, layer: number, entry: number): void {
+    const order: number[] = [];
+    for (let slot = 0; slot < WAYS.length; slot++) {
+      let newest = this.#newest[file * WAYS.length + slot] ?? -1;
+      if (newest < 0) continue;
+      const way = WAYS[slot] ?? 'open';
+      const kind = KINDS[way];
+      const executable = way === 'page of a program';
+      order.length = 0;
+      for (; newest >= 0; newest = this.#before[newest] ?? -1) order.push(newest);
       if (order.length > 1) order.sort((a, b) => (this.#start[a] ?? 0) - (this.#start[b] ?? 0));
       const first = touches.length;
       for (const index of order) {
@@ -65,15 +86,13 @@ export class TouchLog {
         const pid = this.#pid[index] ?? 0;
         const last = touches.length > first ? touches.at(-1) : undefined;
         if (last && start <= last.end) {
-          last.end = Math.max(last.end, end);
+          if (end > last.end) last.end = end;
           if (at < last.at) Object.assign(last, { at, pid });
         } else {
-          const executable = way === 'page of a program';
-          touches.push({ layer, entry, start, end, at, pid, kind: KINDS[way], executable });
+          touches.push({ layer, entry, start, end, at, pid, kind, executable });
         }
       }
-    });
-    return touches;
+    }
   }
 
   #grow(): void {

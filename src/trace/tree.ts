@@ -51,6 +51,8 @@ export class ImageTree {
 
   /** Follows a path from the root; with `follow` false a link at its end is what is found. */
   resolve(path: string, follow = true): Found {
+    const straight = this.#straight(path);
+    if (straight) return this.#file(straight.layer, straight.entry);
     const way = this.#walk(path, follow);
     if (typeof way === 'string') return { found: way };
     const { node } = way.at(-1) ?? { node: this.#root };
@@ -62,6 +64,18 @@ export class ImageTree {
   real(path: string): string | undefined {
     const way = this.#walk(path, true);
     return typeof way === 'string' ? undefined : `/${way.map(({ name }) => name).join('/')}`;
+  }
+
+  /** The file of an absolute path that has no links and no `.`, `..` or empty step on its way: nearly every one. */
+  #straight(path: string): Node | undefined {
+    if (!path.startsWith('/')) return undefined;
+    let node: Node | undefined = this.#root;
+    for (let from = 1; node && from > 0;) {
+      const slash = path.indexOf('/', from);
+      node = node.children?.get(path.slice(from, slash < 0 ? undefined : slash));
+      from = slash + 1;
+    }
+    return node?.kind === 'file' ? node : undefined;
   }
 
   /** The steps to what a path means, below the root. */
