@@ -14,6 +14,12 @@ const REASONS = {
   'not-a-file': 'not a regular file',
 } as const;
 
+/** How much of a trace was found in the image, in a sentence. */
+export function describeCoverage({ mapped, excluded, unmapped }: PlanTrace): string {
+  const all = mapped + excluded + unmapped;
+  return `Of the ${formatCount(all)} paths of the trace ${formatCount(mapped)} lead into the image, ${formatCount(excluded)} are not the image's (mounts, /proc and the like), and ${formatCount(unmapped)} lead to no file of it.`;
+}
+
 /** @throws LensError `plan/foreign-trace` with a report of what was found */
 export function planTrace({ files, readyAt, coverage }: TraceMapping): PlanTrace {
   const { mapped, excluded, unmapped } = coverage;

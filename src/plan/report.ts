@@ -1,4 +1,5 @@
 /** The plan and its picture as one HTML file that needs nothing else: to mail, to keep with a build, to print. */
+import { describeCoverage } from './coverage';
 import { formatBytes, formatCount, formatSeconds, formatShare, formatSize } from './format';
 import type { Picture } from './picture';
 import { cellPaths, escapeXml as escapeHtml, MAP_COLORS, round } from './picture/svg';
@@ -56,7 +57,7 @@ ${blameSection(picture.blame({ spanSize: plan.choice.spanSize, minLayerSize: pla
 ${files(plan, picture)}
 <h2>Notes</h2>
 <ul>${[...plan.notes, assumptions(plan)].map((note) => `<li>${escapeHtml(note)}</li>`).join('')}</ul>
-${unmapped(plan)}
+${coverage(plan)}
 </main>
 </body>
 </html>
@@ -198,13 +199,15 @@ function files({ trace }: Plan, picture: Picture): string {
   }`;
 }
 
-/** Paths of the trace that led nowhere, so that a wrong image shows at once. */
-function unmapped({ trace }: Plan): string {
-  if (trace === null || trace.examples.length === 0) return '';
+/** What became of the trace's paths, so that a wrong image shows at once. */
+function coverage({ trace }: Plan): string {
+  if (trace === null) return '';
   const lines = trace.examples.map(
     ({ path, reason }) => `<li><bdi>${escapeHtml(shorten(path))}</bdi>: ${escapeHtml(reason)}</li>`,
   );
-  return `<h2>Paths that lead to no file of the image: ${formatCount(trace.unmapped)}</h2><ul>${lines.join('')}</ul>`;
+  const more = trace.unmapped - trace.examples.length;
+  if (more > 0) lines.push(`<li class="faint">… and ${formatCount(more)} more</li>`);
+  return `<h2>Coverage of the trace</h2><p>${escapeHtml(describeCoverage(trace))}</p>${lines.length > 0 ? `<ul>${lines.join('')}</ul>` : ''}`;
 }
 
 function variables(colors: (typeof MAP_COLORS)['light' | 'dark'], line: string, pull: string): string {

@@ -282,6 +282,8 @@ test('import-trace writes a trace that plan takes, together with a second one', 
     return trace.files;
   };
   assert.deepEqual([await plan(traces[0] ?? ''), await plan(...traces)], [1, 2]);
+  const told = await runInProcess(['plan', input, '--trace', traces[0] ?? '', ...PLATFORM]);
+  assert.match(told.stdout, /Of the 1 paths of the trace 1 lead into the image, 0 are not the image's/);
 });
 
 suite('interrupt', () => {

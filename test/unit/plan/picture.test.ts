@@ -236,6 +236,17 @@ describe('the report', () => {
     assert.match(html, row);
   });
 
+  test('says what became of the trace’s paths', () => {
+    const input = service();
+    const coverage = input.mapping?.coverage;
+    assert.ok(coverage);
+    const found = `${formatCount(coverage.mapped)} lead into the image, 12 are not the image&#39;s`;
+    const html = reportOf(input);
+    assert.ok(html.includes(found), found);
+    assert.ok(html.includes('and 1 lead to no file of it.'));
+    assert.ok(html.includes('<bdi>/tmp/cache</bdi>: not in the image'));
+  });
+
   test('names from the image never become markup', () => {
     const html = reportOf(hostile());
     assert.doesNotMatch(html, /<img|<script|onerror="/i);
