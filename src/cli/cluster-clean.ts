@@ -1,6 +1,5 @@
 import { defineCommand, EXIT, UsageError } from './command';
 import { CLUSTER_FLAGS } from './cluster-flags';
-import { confirm } from './confirm';
 
 export const clusterCleanCommand = defineCommand({
   name: 'cluster clean',
@@ -33,8 +32,7 @@ export const clusterCleanCommand = defineCommand({
     else terminal.info(text);
     let removed = false;
     if (!isDry && chosen.length > 0) {
-      const asker = { input: process.stdin, output: process.stderr };
-      removed = (flags.yes ?? false) || (await confirm('Remove all of this?', '--yes', asker, signal));
+      removed = (flags.yes ?? false) || (await terminal.confirm('Remove all of this?', '--yes', signal));
       if (removed) for (const item of chosen) await item.remove();
       terminal.info(removed ? 'Removed.' : 'Nothing was done.');
     }

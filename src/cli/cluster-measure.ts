@@ -1,9 +1,8 @@
-import { type LocalWish, measureLocally } from '../cluster/measure/local';
+import { describeLocalMeasure, type LocalWish, measureLocally } from '../cluster/measure/local';
 import { measureNotes, measureTable, summarize } from '../cluster/measure/summary';
 import type { Measurement } from '../cluster/measure/types';
 import type { MeasureWish } from '../cluster/measure/plan';
 import { defineCommand, type FlagValues, EXIT, parseCount, required, UsageError } from './command';
-import { confirm } from './confirm';
 import { CLUSTER_FLAGS } from './cluster-flags';
 import type { Session } from './session';
 import { formatTable } from './terminal';
@@ -73,7 +72,8 @@ interface Found {
 }
 
 /** Undefined when the person did not want it. */
-async function measureThere({ terminal, signal }: Session, flags: Flags): Promise<Found | undefined> {
+async function measureThere(session: Session, flags: Flags): Promise<Found | undefined> {
+  const { signal } = session;
   const wish: MeasureWish = {
     ...common(flags),
     clear:
@@ -91,31 +91,42 @@ async function measureThere({ terminal, signal }: Session, flags: Flags): Promis
   const cluster = openCluster(flags);
   const { context, server, namespace } = cluster;
   const plan = await planMeasure(cluster, wish, signal);
-  const diff = describeMeasurePlan(cluster, plan);
-  if (flags['dry-run']) {
-    terminal.result(diff);
-    return undefined;
-  }
-  terminal.info(diff);
-  if (!flags.yes) {
-    const question = `Do this in ${context} at ${server}?`;
-    if (!(await confirm(question, '--yes', { input: process.stdin, output: process.stderr }, signal))) {
-      terminal.info('Nothing was done.');
-      return undefined;
-    }
-  }
-  const measurement = await runMeasure(cluster, plan, { signal, onProgress: terminal.progress });
+  const question = `Do this in ${context} at ${server}?`;
+  if (!(await agree(session, flags, describeMeasurePlan(cluster, plan), question))) return undefined;
+  const measurement = await runMeasure(cluster, plan, { signal, onProgress: session.terminal.progress });
   return { measurement, where: { context, server, namespace } };
 }
 
-async function measureHere({ terminal, signal }: Session, flags: Flags): Promise<Found> {
+/** Undefined when the person did not want it. */
+async function measureHere(session: Session, flags: Flags): Promise<Found | undefined> {
+  const { terminal, signal } = session;
   const wish: LocalWish = {
     ...common(flags),
     socket: flags['containerd-socket'] ?? SOCKET,
     plainHttp: flags['plain-http'] ?? false,
   };
+  if (!(await agree(session, flags, describeLocalMeasure(wish), 'Do this on this machine?')))
+    return undefined;
   const measurement = await measureLocally(wish, { signal, onProgress: terminal.progress });
   return { measurement, where: { socket: wish.socket } };
+}
+
+/** Shows what would be done, and asks, unless the flags have said it. */
+async function agree(
+  { terminal, signal }: Session,
+  flags: Flags,
+  what: string,
+  question: string,
+): Promise<boolean> {
+  if (flags['dry-run']) {
+    terminal.result(what);
+    return false;
+  }
+  terminal.info(what);
+  if (flags.yes) return true;
+  const agreed = await terminal.confirm(question, '--yes', signal);
+  if (!agreed) terminal.info('Nothing was done.');
+  return agreed;
 }
 
 function common(flags: Flags): Pick<MeasureWish, 'plain' | 'indexed' | 'port' | 'rounds' | 'timeout'> {

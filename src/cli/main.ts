@@ -19,6 +19,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 // A run that ends without a verdict has failed.
 process.exitCode = EXIT.failed;
-void runCli(process.argv.slice(2), new Terminal(process.stdout, process.stderr), stop.signal).then((code) => {
+const terminal = new Terminal(process.stdout, process.stderr, process.stdin);
+void runCli(process.argv.slice(2), terminal, stop.signal).then((code) => {
   process.exitCode = code;
 });

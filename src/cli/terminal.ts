@@ -1,6 +1,8 @@
 import { once } from 'node:events';
+import { createInterface } from 'node:readline/promises';
 import { formatBytes, formatCount } from '../plan/format';
 import type { OnProgress, Progress } from '../progress';
+import { UsageError } from './command';
 
 export type LogLevel = 'error' | 'info' | 'debug';
 
@@ -20,6 +22,7 @@ export class Terminal {
   constructor(
     private readonly stdout: NodeJS.WritableStream,
     private readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number },
+    private readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean },
     private level: LogLevel = 'info',
   ) {}
 
@@ -71,6 +74,24 @@ export class Terminal {
     const text = progressLine(progress).slice(0, (this.stderr.columns ?? 80) - 1);
     this.stderr.write(`\r${text}\x1b[K`);
   };
+
+  /**
+   * Asks before something is changed; only `y` or `yes` is a yes.
+   *
+   * @param flag that says yes without being asked
+   * @throws UsageError where nobody can be asked: then the flag has to say it
+   */
+  async confirm(question: string, flag: string, signal: AbortSignal): Promise<boolean> {
+    if (this.stdin.isTTY !== true)
+      throw new UsageError(`Nobody can be asked here; look at it with --dry-run, then give ${flag}.`);
+    this.clear();
+    const lines = createInterface({ input: this.stdin, output: this.stderr });
+    try {
+      return /^y(?:es)?$/i.test((await lines.question(`${question} [y/N] `, { signal })).trim());
+    } finally {
+      lines.close();
+    }
+  }
 
   /** Takes the bar away. */
   clear(): void {

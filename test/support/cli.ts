@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import path from 'node:path';
-import { Writable } from 'node:stream';
+import { PassThrough, Writable } from 'node:stream';
 import { runCli } from '../../src/cli/run';
 import { Terminal } from '../../src/cli/terminal';
 import { repoRoot } from './paths';
@@ -25,15 +25,17 @@ class Sink extends Writable {
   }
 }
 
-/** Runs a command line inside this process. */
+/** Runs a command line inside this process. `types` is what a person types at a terminal; without it there is nobody. */
 export async function runInProcess(
   argv: readonly string[],
-  options: { readonly signal?: AbortSignal; readonly isTTY?: boolean } = {},
+  options: { readonly signal?: AbortSignal; readonly isTTY?: boolean; readonly types?: string } = {},
 ): Promise<CliRun> {
   const [stdout, stderr] = [new Sink(), new Sink(options.isTTY)];
+  const stdin = Object.assign(new PassThrough(), { isTTY: options.types !== undefined });
+  stdin.end(options.types);
   const code = await runCli(
     argv,
-    new Terminal(stdout, stderr),
+    new Terminal(stdout, stderr, stdin),
     options.signal ?? new AbortController().signal,
     path.join(repoRoot, 'dist/layer-worker.js'),
   );

@@ -4,7 +4,7 @@ import type { OnProgress } from '../../progress';
 import { ask, type Cluster, createPod, statusOf } from './access';
 import { clearingPod, MEASURE_LABEL, type ClearWish, type MeasurePlan } from './plan';
 import { followStart } from './start';
-import type { FailedStart, Measurement, Start } from './types';
+import { type FailedStart, type Measurement, type Start, STAGES } from './types';
 
 /** Milliseconds between two looks whether a pod is gone or done. */
 const LOOK = 100;
@@ -67,7 +67,7 @@ export async function runMeasure(
     const error = failed.find((one) => one.variant === variant)?.error;
     if (error && !starts.some((one) => one.variant === variant)) throw error;
   }
-  return { starts, failed, asksReady: wish.port !== undefined };
+  return { starts, failed, asksReady: wish.port !== undefined, figures: ['pull', ...STAGES] };
 }
 
 async function clearImages(

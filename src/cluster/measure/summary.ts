@@ -1,5 +1,5 @@
 import type { Variant } from '../manifests';
-import { type Measurement, STAGES, type Stage, type Start } from './types';
+import type { Figure, Measurement, Start } from './types';
 
 /** Middle and spread of one figure over the rounds, in milliseconds. */
 export interface Spread {
@@ -11,8 +11,7 @@ export interface Spread {
 }
 
 export interface MeasureRow {
-  /** `pull` is what the node says that pulling took; the others are when a step was seen, from the order to start. */
-  readonly figure: 'pull' | Stage;
+  readonly figure: Figure;
   readonly without: Spread | undefined;
   readonly with: Spread | undefined;
 }
@@ -20,16 +19,18 @@ export interface MeasureRow {
 /** Clocks further apart than this are told of, in milliseconds. */
 const SKEW = 3000;
 
-export function summarize({ starts }: Measurement): MeasureRow[] {
-  const row = (figure: MeasureRow['figure'], of: (start: Start) => number | undefined): MeasureRow => {
+export function summarize({ starts, figures }: Measurement): MeasureRow[] {
+  return figures.map((figure) => {
     const spread = (variant: Variant) =>
-      spreadOf(starts.filter((start) => start.variant === variant).flatMap((start) => of(start) ?? []));
+      spreadOf(
+        starts.filter((start) => start.variant === variant).flatMap((start) => at(start, figure) ?? []),
+      );
     return { figure, without: spread('without'), with: spread('with') };
-  };
-  return [
-    row('pull', ({ pullTook }) => pullTook),
-    ...STAGES.map((stage) => row(stage, ({ seen }) => seen[stage])),
-  ];
+  });
+}
+
+function at({ pullTook, seen }: Start, figure: Figure): number | undefined {
+  return figure === 'pull' ? pullTook : seen[figure];
 }
 
 function spreadOf(values: readonly number[]): Spread | undefined {
@@ -42,7 +43,7 @@ function spreadOf(values: readonly number[]): Spread | undefined {
   return { median, least, most, count: sorted.length };
 }
 
-const FIGURES: Readonly<Record<MeasureRow['figure'], string>> = {
+const FIGURES: Readonly<Record<Figure, string>> = {
   pull: 'Pulling, as the node says',
   scheduled: 'Scheduled',
   pulling: 'Pulling begins',
@@ -71,7 +72,7 @@ function cell(spread: Spread | undefined): string {
 
 /** What has to be known to read the table right. */
 export function measureNotes(measurement: Measurement): string[] {
-  const { starts, failed, asksReady } = measurement;
+  const { starts, failed, asksReady, figures } = measurement;
   const notes = [
     asksReady
       ? '"Pulled" is not "ready": a lazy pull is done when it has barely begun, and the rest travels while the service starts. Compare "Ready".'
@@ -84,7 +85,9 @@ export function measureNotes(measurement: Measurement): string[] {
     const by = `${(Math.abs(ahead) / 1000).toFixed(0)} s ${ahead > 0 ? 'ahead of' : 'behind'}`;
     notes.push(`The clock of ${node} is ${by} this machine's; the times above are all by this machine's.`);
   }
-  const silent = starts.filter(({ seen }) => STAGES.some((stage) => seen[stage] === undefined));
+  const silent = starts.filter(({ seen }) =>
+    figures.some((figure) => figure !== 'pull' && seen[figure] === undefined),
+  );
   if (silent.length > 0)
     notes.push(
       `${silent.length} of ${starts.length} starts have steps that no event told of: clusters drop events under load and forget old ones. "Ready" comes from the pod itself.`,

@@ -5,6 +5,9 @@ import type { Variant } from '../manifests';
 export const STAGES = ['scheduled', 'pulling', 'pulled', 'created', 'started', 'ready'] as const;
 export type Stage = (typeof STAGES)[number];
 
+/** `pull` is what the node says that pulling took; the others are when a step was seen, from the order to start. */
+export type Figure = 'pull' | Stage;
+
 /** One start of one variant. */
 export interface Start {
   readonly variant: Variant;
@@ -37,4 +40,6 @@ export interface Measurement {
   readonly failed: readonly FailedStart[];
   /** Whether the pods say themselves when they are ready; else running counts as ready. */
   readonly asksReady: boolean;
+  /** What this way of measuring can tell. */
+  readonly figures: readonly Figure[];
 }

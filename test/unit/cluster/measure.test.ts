@@ -382,6 +382,21 @@ suite('cluster measure', together, () => {
     assert.deepEqual(there.kubelet.images, []);
   });
 
+  test('what is typed at the question decides: anything but y and yes leaves the cluster as it is', async (t) => {
+    const there = await testCluster(t);
+    for (const types of ['n\n', '\n', 'yesterday\n']) {
+      const { code, stdout, stderr } = await runInProcess(flags(there.file), { types });
+      assert.equal(code, 0, stderr);
+      assert.match(stderr, /Do this in test at http:\S+\? \[y\/N\] .*Nothing was done\.\n$/s);
+      assert.equal(stdout, '');
+      assert.deepEqual(there.kubelet.images, []);
+    }
+    const { code, stdout, stderr } = await runInProcess(flags(there.file), { types: 'Y\n' });
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(there.kubelet.images, [PLAIN, INDEXED]);
+    assert.match(stdout, /^Ready /m);
+  });
+
   test('with --yes, one document of it', async (t) => {
     const there = await testCluster(t);
     const { code, stdout, stderr } = await runInProcess([...flags(there.file), '--yes', '--json']);
@@ -397,7 +412,7 @@ suite('cluster measure', together, () => {
 
   test('a local measure without containerd says so', async () => {
     const { code, stderr } = await runInProcess([
-      ...['cluster', 'measure', '--local', '--plain', PLAIN, '--indexed', INDEXED],
+      ...['cluster', 'measure', '--local', '--yes', '--plain', PLAIN, '--indexed', INDEXED],
       ...['--containerd-socket', '/nonexistent/containerd.sock'],
     ]);
     assert.equal(code, 1);
