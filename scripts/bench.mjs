@@ -1,5 +1,6 @@
 // npm run bench [-- --layer FILE.tar.gz …] [--runs N] [--grow]: how fast the layer engine is, as ratios to what else runs on
-// this machine at the same time: Node's own gunzip, and `igzip -dc` (Debian's isal) where it is installed. Without --layer,
+// this machine at the same time: Node's own gunzip, and `igzip -dc` (Debian's isal) where it is installed; and how fast the
+// forecasts are in the extreme case, as ratios to sorting 500 000 numbers. Without --layer,
 // the layer is a gzip of node_modules. --grow adds generated layers of 0.1 to 20 GB and one of 500 000 entries.
 import { build } from 'esbuild';
 import { spawnSync } from 'node:child_process';
@@ -25,7 +26,7 @@ const bench = path.join(out, 'layer.js');
 const worker = path.join(out, 'layer-worker.js');
 await build({
   absWorkingDir: root,
-  entryPoints: ['test/bench/layer.ts'],
+  entryPoints: ['test/bench/layer.ts', 'test/bench/plan.ts'],
   outdir: out,
   bundle: true,
   platform: 'node',
@@ -89,6 +90,28 @@ console.log(
   `${os.cpus()[0].model}, ${os.availableParallelism()} cores, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}, commit ${commit}; load ${os.loadavg()[0].toFixed(1)} at the start; median of ${runs} interleaved runs\n`,
 );
 
+/** Forecasts of 500 000 files and of 127 layers; what the processor did, not what the clock says. */
+function forecasting() {
+  const results = Array.from({ length: runs }, () => {
+    const { stdout } = spawnSync(process.execPath, [path.join(out, 'plan.js')], { encoding: 'utf8' });
+    return JSON.parse(stdout);
+  });
+  const of = (key) => median(results.map((result) => result[key]));
+  const row = (label, key) => [
+    label,
+    of(key).toFixed(1),
+    s(median(results.map((result) => result[key] / result.reference))),
+  ];
+  console.log(`forecasts: 500000 files, ${results[0].events} reads, 12 span sizes; results ${results[0].results}\n`);
+  table([
+    ['', 'processor ms', 'to sorting 500 000 numbers'],
+    row('sorting 500 000 numbers', 'reference'),
+    row('all of it anew, with 5 smallest layers', 'first'),
+    row('one step of the what-if controls', 'step'),
+    row('the best index of 127 layers', 'best'),
+  ]);
+}
+
 /** The layer's plain tar compressed as an engine's is, alone and indexed on the way, in turns. */
 function compressing(file) {
   const tar = path.join(out, 'layer.tar');
@@ -110,6 +133,7 @@ function compressing(file) {
   }
 }
 
+forecasting();
 for (const file of values.layer ?? [await ownLayer()]) {
   const names = ['gunzip', 'digests', 'scan', 'pool', 'scan-diff'];
   const results = Object.fromEntries([...names, 'igzip'].map((name) => [name, []]));

@@ -30,6 +30,8 @@ export class EntryTable implements TarEntries {
   readonly columns: EntryColumns;
   readonly #bytes: Buffer;
   readonly #view: DataView;
+  /** The time that was written last: files that belong together mostly have the same. */
+  #time = { seconds: NaN, nanoseconds: NaN, text: '' };
 
   constructor(columns: EntryColumns) {
     this.columns = columns;
@@ -90,11 +92,17 @@ export class EntryTable implements TarEntries {
       gid,
       uname,
       gname,
-      modTime: formatTime(seconds, nanoseconds),
+      modTime: this.#modTime(seconds, nanoseconds),
       devMajor,
       devMinor,
       pax,
     };
+  }
+
+  #modTime(seconds: number, nanoseconds: number): string {
+    if (seconds !== this.#time.seconds || nanoseconds !== this.#time.nanoseconds)
+      this.#time = { seconds, nanoseconds, text: formatTime(seconds, nanoseconds) };
+    return this.#time.text;
   }
 
   #reader(index: number): RecordReader {

@@ -79,11 +79,18 @@ function imageRules({ layers, input, touches }: AdviceQuestion): Rule[] {
   return rules;
 }
 
+/** A start touches up to 100 000 files, and every step of a what-if asks again. */
+const jvmKnown = new WeakMap<LayerTouches, boolean>();
+
 function runsJvm(
   entries: { readonly name: (index: number) => string } | undefined,
   touched: LayerTouches | undefined,
 ): boolean {
-  return touched?.entries.some((entry) => entries?.name(entry).endsWith('/libjvm.so')) ?? false;
+  if (entries === undefined || touched === undefined) return false;
+  const runs =
+    jvmKnown.get(touched) ?? touched.entries.some((entry) => entries.name(entry).endsWith('/libjvm.so'));
+  jvmKnown.set(touched, runs);
+  return runs;
 }
 
 function lazyRules({ modes, spans }: AdviceQuestion): Rule[] {

@@ -2,7 +2,7 @@
 import type { SpanTable } from '../layer/types';
 import { COSTS } from './costs';
 import type { IndexedLayer } from './forecast';
-import { spanCosts } from './sequence';
+import { spanColumns } from './span-columns';
 import type { Wire } from './wire';
 
 /**
@@ -11,11 +11,13 @@ import type { Wire } from './wire';
  */
 export class Background {
   #step: number;
-  readonly #layers: readonly (Uint8Array | undefined)[];
+  /** 1 for each span that is there; the spans of a layer begin at its base. */
+  readonly #present: Uint8Array;
+  readonly #base: Uint32Array;
   /** Whose turn it is, first. */
   readonly #queue: { readonly layer: number; readonly table: SpanTable; next: number }[];
-  /** Milliseconds at which a span that this fetcher asked for was there, by `layer:span`. */
-  readonly #there = new Map<string, number>();
+  /** Milliseconds at which a span that this fetcher asked for was there. */
+  readonly #there = new Map<number, number>();
 
   constructor(
     mounted: number,
@@ -23,7 +25,13 @@ export class Background {
     private readonly wire: Wire,
   ) {
     this.#step = mounted + COSTS.backgroundSilence;
-    this.#layers = indexed.map((one) => one && new Uint8Array(one.fetches.table.length));
+    this.#base = new Uint32Array(indexed.length);
+    let spans = 0;
+    indexed.forEach((one, layer) => {
+      this.#base[layer] = spans;
+      spans += one?.fetches.table.length ?? 0;
+    });
+    this.#present = new Uint8Array(spans);
     this.#queue = indexed.flatMap((one, layer) =>
       one && one.fetches.table.length > 0 ? [{ layer, table: one.fetches.table, next: 0 }] : [],
     );
@@ -35,24 +43,24 @@ export class Background {
    */
   fetched(layer: number, span: number, at: number): number | undefined {
     while (this.#step <= at && this.#queue.length > 0) this.#advance();
-    const present = this.#layers[layer];
-    if (present?.[span] !== 1) {
-      if (present) present[span] = 1;
+    const place = (this.#base[layer] ?? 0) + span;
+    if (this.#present[place] !== 1) {
+      this.#present[place] = 1;
       return undefined;
     }
-    return Math.max(at, this.#there.get(`${layer}:${span}`) ?? at);
+    return Math.max(at, this.#there.get(place) ?? at);
   }
 
   #advance(): void {
     const turn = this.#queue.shift();
     if (turn === undefined) return;
     const { layer, table, next } = turn;
-    const present = this.#layers[layer];
+    const place = (this.#base[layer] ?? 0) + next;
     // A span that is there already takes its step all the same.
-    if (present && present[next] !== 1) {
-      present[next] = 1;
-      const bytes = spanCosts(table).bytes[next] ?? 0;
-      this.#there.set(`${layer}:${next}`, this.wire.get(this.#step, bytes, COSTS.intakeBytesPerSecond));
+    if (this.#present[place] !== 1) {
+      this.#present[place] = 1;
+      const bytes = spanColumns(table).bytes[next] ?? 0;
+      this.#there.set(place, this.wire.get(this.#step, bytes, COSTS.intakeBytesPerSecond));
     }
     this.#step += COSTS.backgroundStep;
     if (++turn.next < table.length) this.#queue.push(turn);

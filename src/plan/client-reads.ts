@@ -1,5 +1,5 @@
 /** What containerd's client reads of the image before the start: a trace from inside the container cannot know it. */
-import type { LayerScan } from '../layer/types';
+import type { LayerScan, TarEntries } from '../layer/types';
 import type { Touch } from '../trace/types';
 
 /** Read to find the user and the groups of the process, also where the image names them by number (docs/model.md). */
@@ -10,22 +10,29 @@ const READ_BY_CLIENT = ['passwd', 'group'];
  * place is passed over.
  */
 export function clientReads(scans: readonly (LayerScan | undefined)[]): Touch[] {
-  return READ_BY_CLIENT.flatMap((name): Touch[] => {
-    const hidden = new Set([`etc/.wh.${name}`, 'etc/.wh..wh..opq', '.wh.etc']);
-    for (let layer = scans.length - 1; layer >= 0; layer--) {
-      const entries = scans[layer]?.entries;
-      let hides = false;
-      for (let entry = (entries?.length ?? 0) - 1; entries && entry >= 0; entry--) {
-        const path = entries.name(entry).replace(/^\.?\//, '');
-        if (path === `etc/${name}`) {
-          if (entries.type(entry) !== 'reg') return [];
-          const end = entries.size(entry);
-          return [{ layer, entry, start: 0, end, at: 0, pid: 0, kind: 'read', executable: false }];
-        }
-        hides ||= hidden.has(path);
-      }
-      if (hides) return [];
+  const topmost = new Map<string, Touch | undefined>();
+  const missing = (): boolean => topmost.size < READ_BY_CLIENT.length;
+  for (let layer = scans.length - 1; layer >= 0 && missing(); layer--) {
+    const entries = scans[layer]?.entries;
+    /** What the layer hides of the layers below it. */
+    const hidden = new Set<string>();
+    for (let entry = (entries?.length ?? 0) - 1; entries && entry >= 0 && missing(); entry--) {
+      const [, whole, name = ''] = IN_ETC.exec(entries.name(entry)) ?? [];
+      if (whole !== undefined) READ_BY_CLIENT.forEach((one) => hidden.add(one));
+      else if (name.startsWith('.wh.')) hidden.add(name.slice(4));
+      else if (name && !topmost.has(name)) topmost.set(name, readOf(layer, entry, entries));
     }
-    return [];
-  });
+    for (const name of hidden) if (!topmost.has(name)) topmost.set(name, undefined);
+  }
+  return READ_BY_CLIENT.flatMap((name) => topmost.get(name) ?? []);
+}
+
+/** `/etc` hidden as a whole, or one of the files and what hides it. */
+const IN_ETC = /^(?:\.?\/)?(?:(etc\/\.wh\.\.wh\.\.opq|\.wh\.etc)|etc\/((?:\.wh\.)?(?:passwd|group)))$/;
+
+/** The whole file; nothing where a link or a folder has its place. */
+function readOf(layer: number, entry: number, entries: TarEntries): Touch | undefined {
+  if (entries.type(entry) !== 'reg') return undefined;
+  const end = entries.size(entry);
+  return { layer, entry, start: 0, end, at: 0, pid: 0, kind: 'read', executable: false };
 }

@@ -79,6 +79,7 @@ export function createEvaluator(
 
   const sequences = recent((start: LaidStart, variant: Variant) => sequenceOf(fetchesOf(start, variant)));
   const lists = recent((_: LaidStart, variant: Variant) => selected(variant));
+  const parts = recent((start: LaidStart, variant: Variant) => forecastLayers(start, variant));
   const keyOf = ({ spanSizes }: Variant): string => spanSizes.join();
 
   function sequence(start: LaidStart, variant: Variant): Sequence {
@@ -144,9 +145,11 @@ export function createEvaluator(
       { network, node, parallel },
       mode = variant.prefetch === 'none' ? 'lazy' : 'lazy-prefetch',
     ) {
-      const each = starts.map((start) => {
+      const each = starts.map((start, run) => {
+        const listed = typeof variant.prefetch === 'string' ? variant.prefetch : undefined;
+        const key = `${run} ${listed} ${variant.prefetchUntil} ${keyOf(variant)}`;
         const input: ForecastInput = {
-          layers: forecastLayers(start, variant),
+          layers: listed ? parts(key, start, variant) : forecastLayers(start, variant),
           start: start.start,
           sequence: sequence(start, variant),
           network,
@@ -172,7 +175,7 @@ export function createEvaluator(
 }
 
 /** Ways to index that are asked for again while a person moves a slider, or while networks are compared. */
-const REMEMBERED = 48;
+const REMEMBERED = 128;
 
 /** Remembers the answers that were asked for last. */
 function recent<A extends readonly unknown[], T>(find: (...args: A) => T): (key: string, ...args: A) => T {

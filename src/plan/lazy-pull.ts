@@ -3,8 +3,9 @@ import { Background } from './background';
 import { COSTS, ROUND_TRIPS } from './costs';
 import type { ForecastInput, IndexedLayer, Outcome } from './forecast';
 import { Processors } from './processors';
-import { sequenceOf, spanCosts } from './sequence';
-import type { SpanCosts } from './sequence';
+import { sequenceOf } from './sequence';
+import { Soonest } from './soonest';
+import { spanColumns } from './span-columns';
 import { unpackAlone } from './whole-pull';
 import { Wire } from './wire';
 
@@ -65,39 +66,35 @@ function resolveLayers(
     .flatMap(({ indexed, files }, layer) => (indexed ? [{ layer, indexed, files }] : []))
     .sort((a, b) => a.indexed.ztocBytes - b.indexed.ztocBytes);
   const done = new Map<number, number>();
-  const queues: {
-    free: number;
-    layer: number;
-    costs: SpanCosts;
-    spans: readonly number[];
-    next: { at: number };
-  }[] = [];
+  /** The list of each worker; the workers of a layer share one. */
+  const lists: { layer: number; spans: readonly number[]; next: number; bytes: Float64Array; work: Float64Array }[] = [];
+  const free: number[] = [];
   let inserted = at;
   for (const { layer, indexed, files } of order) {
     inserted += files * COSTS.insertFile;
     done.set(layer, inserted);
     if (!prefetch) continue;
     const spans = indexed.prefetch;
-    const next = { at: 0 };
-    for (let worker = 0; worker < Math.min(node.workers ?? node.cores, spans.length); worker++)
-      queues.push({ free: inserted, layer, costs: spanCosts(indexed.fetches.table), spans, next });
+    const list = { layer, spans, next: 0, ...spanColumns(indexed.fetches.table) };
+    for (let worker = 0; worker < Math.min(node.workers ?? node.cores, spans.length); worker++) {
+      lists.push(list);
+      free.push(inserted);
+    }
   }
   // The worker that is free first takes its layer's next span.
-  while (queues.length > 0) {
-    let first = 0;
-    for (let i = 1; i < queues.length; i++)
-      if ((queues[i]?.free ?? 0) < (queues[first]?.free ?? 0)) first = i;
-    const worker = queues[first];
-    const span = worker?.spans[worker.next.at];
-    if (worker === undefined || span === undefined) {
-      queues.splice(first, 1);
+  const workers = new Soonest(Float64Array.from(free));
+  for (let worker = workers.first; worker >= 0; worker = workers.first) {
+    const list = lists[worker];
+    const span = list?.spans[list.next];
+    if (list === undefined || span === undefined) {
+      workers.delay(Infinity);
       continue;
     }
-    worker.next.at++;
-    const { bytes, work } = worker.costs;
-    const there = wire.get(worker.free, bytes[span] ?? 0, COSTS.intakeBytesPerSecond);
-    worker.free = processors.work(there, (work[span] ?? 0) * COSTS.prefetchSlowdown);
-    done.set(worker.layer, Math.max(done.get(worker.layer) ?? 0, worker.free));
+    list.next++;
+    const there = wire.get(workers.time, list.bytes[span] ?? 0, COSTS.intakeBytesPerSecond);
+    const end = processors.work(there, (list.work[span] ?? 0) * COSTS.prefetchSlowdown);
+    workers.delay(end);
+    done.set(list.layer, Math.max(done.get(list.layer) ?? 0, end));
   }
   const late: number[] = [];
   let last = at;
@@ -124,11 +121,12 @@ function replay(
   let opened = 0;
   indexed.forEach((layer, index) => (opened += layer ? (layers[index]?.opened ?? 0) : 0));
   const think = start.ownMs + opened * COSTS.fuseFile;
+  // A layer that was mounted too late is there whole.
   const parts = indexed.map(
     (layer) =>
       layer && {
-        ...layer.fetches,
-        work: spanCosts(layer.fetches.table).work,
+        fetches: layer.fetches,
+        work: spanColumns(layer.fetches.table).work,
         prefetched: prefetch ? marked(layer) : undefined,
       },
   );
@@ -138,14 +136,14 @@ function replay(
   let begin = started;
   for (let at = 0; at < sequence.layer.length; at++) {
     const layer = sequence.layer[at] ?? 0;
-    // A layer that was mounted too late is there whole.
     const part = parts[layer];
     if (part === undefined) continue;
+    const { fetches } = part;
     const fetch = sequence.fetch[at] ?? 0;
-    const span = part.span[fetch] ?? 0;
+    const span = fetches.span[fetch] ?? 0;
     if (sequence.begins[at] === 1) {
       // Without a clock all of the own time comes at the end.
-      const share = start.readyAt ? Math.min(1, (part.first[span] ?? 0) / start.readyAt) : 0;
+      const share = start.readyAt ? Math.min(1, (fetches.first[span] ?? 0) / start.readyAt) : 0;
       if (share * think > thought) {
         now += share * think - thought;
         thought = share * think;
@@ -153,12 +151,12 @@ function replay(
       begin = now;
     }
     if (part.prefetched?.[span] === 1) {
-      now = Math.max(now, begin + ((part.inflated[fetch] ?? 0) / MIB) * COSTS.readBackMib);
+      now = Math.max(now, begin + ((fetches.inflated[fetch] ?? 0) / MIB) * COSTS.readBackMib);
       continue;
     }
     const there =
       background.fetched(layer, span, begin) ??
-      wire.get(begin, part.bytes[fetch] ?? 0, COSTS.intakeBytesPerSecond);
+      wire.get(begin, fetches.bytes[fetch] ?? 0, COSTS.intakeBytesPerSecond);
     now = Math.max(now, processors.work(there, part.work[span] ?? 0));
   }
   return now + Math.max(0, think - thought);

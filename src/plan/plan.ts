@@ -129,8 +129,10 @@ export function createPlanner(input: PlanInput): Planner {
       spans += fetches.table.length;
       usedBytes += united.touches[layer]?.bytes ?? 0;
       touchedSpans += fetches.span.length;
-      for (const bytes of fetches.bytes) spanBytes += bytes;
-      for (const bytes of fetches.inflated) inflatedBytes += bytes;
+      for (let i = 0; i < fetches.span.length; i++) {
+        spanBytes += fetches.bytes[i] ?? 0;
+        inflatedBytes += fetches.inflated[i] ?? 0;
+      }
     });
     return {
       spanSize,

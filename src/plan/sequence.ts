@@ -2,12 +2,8 @@
  * The fetches of a start over all layers in the order in which it makes them: worked out once, since each question about
  * another network or node walks through them again.
  */
-import type { SpanTable } from '../layer/types';
-import { COSTS } from './costs';
-import { inOrder, lengthOf } from './spans';
+import { inOrder } from './spans';
 import type { LayerFetches } from './spans';
-
-const MIB = 1024 * 1024;
 
 export interface Sequence {
   /** Requests that wait for one another. */
@@ -38,33 +34,4 @@ export function sequenceOf(layers: readonly (LayerFetches | undefined)[]): Seque
     }
   });
   return { ...sequence, requests };
-}
-
-/** Per span of a layer, whatever the start touches. */
-export interface SpanCosts {
-  /** Bytes as they travel. */
-  readonly bytes: Float64Array;
-  /** Milliseconds of a processor for inflating, checking and storing it. */
-  readonly work: Float64Array;
-}
-
-const known = new WeakMap<SpanTable, SpanCosts>();
-
-export function spanCosts(table: SpanTable): SpanCosts {
-  const before = known.get(table);
-  if (before) return before;
-  const costs = { bytes: new Float64Array(table.length), work: new Float64Array(table.length) };
-  for (let span = 0; span < table.length; span++) {
-    costs.bytes[span] = lengthOf(table.compressed(span));
-    costs.work[span] = spanWork(lengthOf(table.uncompressed(span)), table.compression);
-  }
-  known.set(table, costs);
-  return costs;
-}
-
-/** Milliseconds of a processor for inflating, checking and storing one span. */
-export function spanWork(inflated: number, compression: 'gzip' | 'tar'): number {
-  const mib = inflated / MIB;
-  const inflate = compression === 'gzip' ? COSTS.inflateMib * mib : 0;
-  return inflate + COSTS.storeMib * mib * Math.min(1, mib / COSTS.storeLargeMib) ** COSTS.storeGrowth;
 }

@@ -9,9 +9,10 @@
  * - All spans of one request are fetched in parallel, one GET each; everything else waits for what came before.
  * - What the kernel reads ahead is among the requests already (trace/page-cache.ts); opening, listing and stat fetch nothing.
  */
-import type { ByteRange } from '../layer/bytes';
 import type { LayerScan, SpanTable } from '../layer/types';
 import type { Touch } from '../trace/types';
+import { Soonest } from './soonest';
+import { spanColumns } from './span-columns';
 import type { SpanRuns } from './types';
 
 const PAGE = 4096;
@@ -46,7 +47,8 @@ export function startReads(touches: readonly Touch[], scans: readonly (LayerScan
     at: new Float64Array(touches.length),
     byLayer: scans.map((): number[] => []),
   };
-  const checked = scans.map(() => new Set<number>());
+  /** By layer: 1 for each entry whose header was checked. */
+  const checked = scans.map((scan) => new Uint8Array(scan?.entries.length ?? 0));
   for (const touch of touches) {
     const entries = scans[touch.layer]?.entries;
     const seen = checked[touch.layer];
@@ -63,8 +65,8 @@ export function startReads(touches: readonly Touch[], scans: readonly (LayerScan
     reads.end[at] = data + Math.min(size, lastPage);
     reads.at[at] = touch.at;
     reads.header[at] = start;
-    if (!seen.has(touch.entry)) {
-      seen.add(touch.entry);
+    if (seen[touch.entry] !== 1) {
+      seen[touch.entry] = 1;
       reads.header[at] = entries.headerOffset(touch.entry);
     }
   }
@@ -89,49 +91,53 @@ const REQUESTS_PER_READ = 2 ** 20;
 
 /** Lays the reads of layer `layer` on its spans. */
 export function layerFetches(reads: StartReads, layer: number, table: SpanTable): LayerFetches {
-  const first = new Float64Array(table.length).fill(Infinity);
-  const spans: number[] = [];
-  const orders: number[] = [];
+  const { start: starts, end: ends, bytes, inflated } = spanColumns(table);
+  const { length } = table;
+  const first = new Float64Array(length).fill(Infinity);
+  const spans = new Uint32Array(length);
+  const orders = new Float64Array(length);
+  let count = 0;
+  let last = 0;
+  /** The span of a byte: mostly that of the byte before. */
+  function spanAt(offset: number): number {
+    const inLast = offset >= (starts[last] ?? 0) && (last + 1 === length || offset < (starts[last + 1] ?? 0));
+    return inLast ? last : (last = table.at(offset));
+  }
   /** Fetches what is missing of the spans `from` … `to`, all at once. */
   function fetch(from: number, to: number, at: number, order: number): void {
     for (let span = from; span <= to; span++) {
       if (first[span] !== Infinity) continue;
       first[span] = at;
-      spans.push(span);
-      orders.push(order);
+      spans[count] = span;
+      orders[count++] = order;
     }
   }
-  for (const i of table.length === 0 ? [] : (reads.byLayer[layer] ?? [])) {
-    const [header = 0, start = 0, end = 0, at = 0] = [
-      reads.header[i],
-      reads.start[i],
-      reads.end[i],
-      reads.at[i],
-    ];
+  for (const i of length === 0 ? [] : (reads.byLayer[layer] ?? [])) {
+    const header = reads.header[i] ?? 0;
+    const start = reads.start[i] ?? 0;
+    const end = reads.end[i] ?? 0;
+    const at = reads.at[i] ?? 0;
     let order = i * REQUESTS_PER_READ;
-    if (header < start) fetch(table.at(header), table.at(reads.data[i] ?? 0), at, order);
+    if (header < start) fetch(spanAt(header), spanAt(reads.data[i] ?? 0), at, order);
     for (let piece = start; piece < end;) {
       const next = Math.min(piece + FUSE_READ, end);
-      const from = table.at(piece);
-      const to = table.at(next);
+      const from = spanAt(piece);
+      const to = spanAt(next);
       fetch(from, to, at, ++order);
       // Nothing new comes before the request that reaches the end of this span: leap to it.
-      const skipped = to > from ? 0 : Math.floor((table.uncompressed(to).end - next) / FUSE_READ);
+      const skipped = to > from ? 0 : Math.floor(((ends[to] ?? 0) - next) / FUSE_READ);
       piece = next + Math.max(0, skipped) * FUSE_READ;
     }
   }
+  const span = spans.slice(0, count);
   return {
     table,
     first,
-    span: Uint32Array.from(spans),
-    bytes: Float64Array.from(spans, (span) => lengthOf(table.compressed(span))),
-    inflated: Float64Array.from(spans, (span) => lengthOf(table.uncompressed(span))),
-    order: Float64Array.from(orders),
+    span,
+    bytes: Float64Array.from(span, (one) => bytes[one] ?? 0),
+    inflated: Float64Array.from(span, (one) => inflated[one] ?? 0),
+    order: orders.slice(0, count),
   };
-}
-
-export function lengthOf({ start, end }: ByteRange): number {
-  return end - start;
 }
 
 /**
@@ -143,29 +149,17 @@ export function inOrder(
   layers: readonly (LayerFetches | undefined)[],
   visit: (layer: number, fetches: LayerFetches, from: number, to: number) => void,
 ): void {
-  const heads = layers.flatMap((fetches, layer) =>
-    fetches && fetches.span.length > 0
-      ? [{ layer, fetches, next: 0, order: fetches.order[0] ?? Infinity }]
-      : [],
-  );
-  for (;;) {
-    let head: (typeof heads)[number] | undefined;
-    let rival = Infinity;
-    for (const one of heads) {
-      if (head !== undefined && one.order >= head.order) rival = Math.min(rival, one.order);
-      else if (one.order < Infinity) [rival, head] = [head?.order ?? Infinity, one];
-    }
-    if (head === undefined) return;
-    // A start reads from one layer for a while: until another one's turn comes, nothing has to be compared.
-    const { layer, fetches } = head;
-    while (head.order < rival) {
-      const from = head.next;
-      let to = from + 1;
-      while (fetches.order[to] === head.order) to++;
-      head.next = to;
-      head.order = fetches.order[to] ?? Infinity;
-      visit(layer, fetches, from, to);
-    }
+  const next = new Uint32Array(layers.length);
+  const heads = new Soonest(Float64Array.from(layers, (fetches) => fetches?.order[0] ?? Infinity));
+  for (let layer = heads.first; layer >= 0; layer = heads.first) {
+    const fetches = layers[layer];
+    if (fetches === undefined) return;
+    const from = next[layer] ?? 0;
+    let to = from + 1;
+    while (fetches.order[to] === fetches.order[from]) to++;
+    next[layer] = to;
+    heads.delay(fetches.order[to] ?? Infinity);
+    visit(layer, fetches, from, to);
   }
 }
 

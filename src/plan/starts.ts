@@ -33,7 +33,8 @@ export function layStart(
   scans: readonly (LayerScan | undefined)[],
   tables: SpanTables,
 ): LaidStart {
-  const withClient = (touches: readonly Touch[]) => (mapping ? [...clientReads(scans), ...touches] : []);
+  const client = mapping ? clientReads(scans) : [];
+  const withClient = (touches: readonly Touch[]): Touch[] => [...client, ...touches];
   const touches = withClient(mapping?.touches ?? []);
   const reads = startReads(withClient(mapping?.requests ?? mapping?.touches ?? []), scans);
   return {

@@ -18,6 +18,8 @@ export class Wire {
   bytes = 0;
   #linkFree = 0;
   readonly #connections: Connection[] = [];
+  /** Of all connections one with the largest window. */
+  #widest: Connection | undefined;
   readonly #rtt: number;
   readonly #answer: number;
   readonly #setup: number;
@@ -49,22 +51,25 @@ export class Wire {
       this.#linkFree = Math.max(at + this.#answer, this.#linkFree) + bytes / rate;
       return this.#linkFree;
     }
-    const [connection, ready] = this.#connect(at);
-    const begin = Math.max(ready + this.#answer, this.#linkFree);
+    const connection = this.#connect(at);
+    const begin = Math.max(Math.max(at, connection.free) + this.#answer, this.#linkFree);
     // While TCP waits for answers others may use the link: only the bytes themselves take it.
     this.#linkFree = begin + bytes / rate;
     connection.free = this.#linkFree + this.#slowStart(connection, bytes, rate);
+    if (connection.window > (this.#widest?.window ?? 0)) this.#widest = connection;
     return connection.free;
   }
 
   /** The idle connection that is fastest, or a new one. */
-  #connect(at: number): [connection: Connection, ready: number] {
+  #connect(at: number): Connection {
+    // Mostly it is the widest of all, and no other has to be looked at.
+    if (this.#widest && this.#widest.free <= at) return this.#widest;
     let best: Connection | undefined;
     for (const one of this.#connections) if (one.free <= at && one.window > (best?.window ?? 0)) best = one;
-    if (best) return [best, at];
-    const fresh = { free: 0, window: FIRST_WINDOW };
+    if (best) return best;
+    const fresh = { free: at + this.#setup, window: FIRST_WINDOW };
     this.#connections.push(fresh);
-    return [fresh, at + this.#setup];
+    return fresh;
   }
 
   /** Milliseconds spent waiting for answers until the window holds what the link carries in a round trip. */

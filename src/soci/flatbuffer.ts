@@ -77,14 +77,16 @@ export class Measure implements FlatBuilder<{ readonly length: number }> {
   endObject(): number {
     this.add(4);
     const table = this.size;
-    const vtable = this.fields.subarray(0, this.fieldCount);
-    vtable.forEach((at, slot) => {
-      if (at !== 0) vtable[slot] = table - at;
-    });
-    let used = this.fieldCount;
-    while (used > 0 && vtable[used - 1] === 0) used--;
-    if (!this.vtables.some((other) => startsWith(vtable, other, used))) {
-      this.vtables.push(vtable.slice(0, used));
+    const { fields } = this;
+    let used = 0;
+    for (let slot = 0; slot < this.fieldCount; slot++) {
+      const at = fields[slot] ?? 0;
+      if (at === 0) continue;
+      fields[slot] = table - at;
+      used = slot + 1;
+    }
+    if (!this.vtables.some((other) => startsWith(fields, other, used))) {
+      this.vtables.push(fields.slice(0, used));
       // Two bytes for each field, for the vtable's own size and for the table's.
       this.size += 2 * (used + 2);
     }

@@ -154,8 +154,8 @@ export const manyLayers = (): PlanInput =>
     true,
   );
 
-/** 500 000 files; some 10 000 spans at 256 KiB. */
-export const huge = (): PlanInput =>
+/** 500 000 files, a share of which the start reads; some 10 000 spans at 256 KiB. */
+export const huge = (read = 0.04): PlanInput =>
   imageOf(
     'huge:latest',
     Array.from({ length: 5 }, (_, layer) => ({
@@ -163,7 +163,7 @@ export const huge = (): PlanInput =>
       files: 100_000,
       size: 5000,
       folder: `srv/part${layer}`,
-      read: 0.04,
+      read,
     })),
     true,
   );

@@ -1,4 +1,5 @@
-import type { Boundaries, EntryType, LayerScan, TarEntries, TarEntry } from '../../src/layer/types';
+import { EntryTable, EntryWriter, type RawEntry, type Slice } from '../../src/layer/entries';
+import type { Boundaries, EntryType, LayerScan, TarEntries } from '../../src/layer/types';
 
 /** One entry of a made-up layer. `offset` is given where the layer is a real one's model. */
 export interface FakeEntry {
@@ -15,45 +16,49 @@ const padded = (size: number): number => Math.ceil(size / BLOCK) * BLOCK;
 
 /** Entries as a scan gives them, from names and sizes; data lie one after the other, each behind a block of header. */
 export function fakeEntries(list: readonly FakeEntry[]): TarEntries {
-  const headerOffsets = new Float64Array(list.length);
-  const offsets = new Float64Array(list.length);
+  const writer = new EntryWriter();
+  const name = { bytes: empty, from: 0, to: 0 };
+  const linkname = { bytes: empty, from: 0, to: 0 };
+  const raw: RawEntry = { ...OWNED_BY_ROOT, name, linkname };
   let reached = 0;
-  list.forEach((entry, index) => {
-    headerOffsets[index] = reached;
-    offsets[index] = entry.offset ?? reached + BLOCK;
-    reached = offsets[index] + ((entry.type ?? 'reg') === 'reg' ? padded(entry.size ?? 0) : 0);
-  });
-  const at = (index: number): FakeEntry => {
-    const entry = list[index];
-    if (entry === undefined) throw new RangeError(`There is no entry ${index}.`);
-    return entry;
-  };
-  return {
-    length: list.length,
-    name: (index) => at(index).name,
-    type: (index) => at(index).type ?? 'reg',
-    size: (index) => at(index).size ?? 0,
-    headerOffset: (index) => headerOffsets[index] ?? 0,
-    offset: (index) => offsets[index] ?? 0,
-    get: (index): TarEntry => ({
-      name: new TextEncoder().encode(at(index).name),
-      type: at(index).type ?? 'reg',
-      headerOffset: headerOffsets[index] ?? 0,
-      offset: offsets[index] ?? 0,
-      size: at(index).size ?? 0,
-      linkname: new TextEncoder().encode(at(index).linkname ?? ''),
-      mode: 0o644n,
-      uid: 0,
-      gid: 0,
-      uname: empty,
-      gname: empty,
-      modTime: '2026-01-01T00:00:00Z',
-      devMajor: 0n,
-      devMinor: 0n,
-      pax: [],
-    }),
-  };
+  for (const entry of list) {
+    raw.type = entry.type ?? 'reg';
+    raw.headerOffset = reached;
+    raw.offset = entry.offset ?? reached + BLOCK;
+    raw.size = entry.size ?? 0;
+    put(name, entry.name);
+    put(linkname, entry.linkname ?? '');
+    writer.add(raw);
+    reached = raw.offset + (raw.type === 'reg' ? padded(raw.size) : 0);
+  }
+  return new EntryTable(writer.finish());
 }
+
+function put(slice: Slice, text: string): void {
+  slice.bytes = Buffer.from(text);
+  slice.to = slice.bytes.length;
+}
+
+const NOTHING: Slice = { bytes: empty, from: 0, to: 0 };
+const OWNED_BY_ROOT: RawEntry = {
+  type: 'reg',
+  headerOffset: 0,
+  offset: 0,
+  size: 0,
+  prefix: NOTHING,
+  name: NOTHING,
+  linkname: NOTHING,
+  uname: NOTHING,
+  gname: NOTHING,
+  mode: 0o644,
+  uid: 0,
+  gid: 0,
+  seconds: Date.UTC(2026, 0, 1) / 1000,
+  nanoseconds: 0,
+  devMajor: 0,
+  devMinor: 0,
+  pax: undefined,
+};
 
 export interface FakeLayer {
   readonly digest?: string;
