@@ -14,7 +14,7 @@ const rooms = {
   trace: ['image', 'layer'],
   soci: ['image', 'layer', 'registry'],
   plan: ['layer', 'trace', 'soci'],
-  optimize: ['image', 'layer', 'trace', 'plan'],
+  optimize: ['image', 'layer', 'trace', 'plan', 'soci'],
   gate: ['plan'],
   cluster: ['registry', 'soci'],
   cli: ['layer', 'registry', 'image', 'trace', 'soci', 'plan', 'optimize', 'cluster', 'gate'],

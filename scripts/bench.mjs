@@ -102,7 +102,9 @@ function forecasting() {
     of(key).toFixed(1),
     s(median(results.map((result) => result[key] / result.reference))),
   ];
-  console.log(`forecasts: 500000 files, ${results[0].events} reads, 12 span sizes; results ${results[0].results}\n`);
+  console.log(
+    `forecasts: 500000 files, ${results[0].events} reads, 12 span sizes; results ${results[0].results}\n`,
+  );
   table([
     ['', 'processor ms', 'to sorting 500 000 numbers'],
     row('sorting 500 000 numbers', 'reference'),

@@ -1,16 +1,16 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { createLayout, openLayout } from '../image/layout';
+import { openLayout } from '../image/layout';
 import { parseDestination } from '../image/reference';
+import type { Image } from '../image/types';
 import { adviseBuild, wonBy } from '../optimize/advice';
 import { forecastWays, type Candidate, type WayForecast, type Ways } from '../optimize/forecast';
-import { makeOptimized, type MadeImage } from '../optimize/make';
+import { withOptimized } from '../optimize/indexed';
+import type { MadeImage } from '../optimize/make';
 import { OPTIMIZE_WAYS, type OptimizeWay } from '../optimize/types';
 import { formatBytes, formatCount, formatSeconds } from '../plan/format';
 import { DEFAULT_NETWORK, parseNetwork } from '../plan/network';
 import { DEFAULT_NODE } from '../plan/node';
 import type { BuildAdvice } from '../plan/types';
-import { convertLayout } from '../soci/convert';
 import { DEFAULT_MIN_LAYER_SIZE } from '../soci/layers';
 import { defineCommand, EXIT, parseBytes, required, typed, UsageError } from './command';
 import { DOCKERFILE_FLAG, readSteps } from './instruction';
@@ -100,31 +100,17 @@ export const optimizeCommand = defineCommand({
       return EXIT.done;
     }
 
-    await mkdir(session.cacheDir, { recursive: true });
-    const work = await mkdtemp(path.join(session.cacheDir, 'optimize-'));
-    try {
-      const made = await makeOptimized(image, input, found.best, {
-        folder: path.join(work, 'image'),
-        circumstances,
-        minLayerSize,
-        scan: (one) => session.scan(one),
-        signal,
-        onProgress: terminal.progress,
-      });
-      const folder = destination.transport === 'oci' ? destination.path : path.join(work, 'indexed');
-      const { index, perPlatform } = await convertLayout(
-        await openLayout(path.join(work, 'image')),
-        await createLayout(folder),
-        {
-          spanSize: made.spanSize,
-          minLayerSize,
-          prefetchSpans: made.prefetchSpans,
-          platforms: 'all',
-          scan: session.scanLayer,
-          signal,
-          onProgress: terminal.progress,
-        },
-      );
+    const options = {
+      scratch: path.join(session.cacheDir, 'made'),
+      output: destination.transport === 'oci' ? destination.path : undefined,
+      circumstances,
+      minLayerSize,
+      scan: (one: Image) => session.scan(one),
+      scanLayer: session.scanLayer,
+      signal,
+      onProgress: terminal.progress,
+    };
+    return withOptimized(image, input, found.best, options, async ({ made, index, perPlatform, folder }) => {
       if (destination.transport === 'docker')
         await pushTo(session, await openLayout(folder), destination.registry, flags);
       const { same, paths, compared } = made.comparison;
@@ -141,9 +127,7 @@ export const optimizeCommand = defineCommand({
       if (flags.json) terminal.json(whole);
       else terminal.result(describeMade(output ?? '', index.digest, found.best, made));
       return EXIT.done;
-    } finally {
-      await rm(work, { recursive: true, force: true });
-    }
+    });
   },
 });
 

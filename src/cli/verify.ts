@@ -1,10 +1,10 @@
 import { formatPlatform, parsePlatform } from '../oci/platform';
+import { checkOrigin, type OriginReport } from '../optimize/stale';
 import { formatCount } from '../plan/format';
 import { verifyLayout, type VerifyReport } from '../soci/verify';
 import { defineCommand, EXIT, parseCount, typed } from './command';
 import { withStore } from './push';
 import { REGISTRY_FLAGS } from './registry-flags';
-import { checkOrigin, type OriginReport } from './stale';
 
 export const verifyCommand = defineCommand({
   name: 'verify',
@@ -38,7 +38,11 @@ export const verifyCommand = defineCommand({
       });
       const found: OriginReport[] = [];
       for (const one of verified.platforms) {
-        const origin = await checkOrigin(session, store, one, flags.source);
+        const origin = await checkOrigin(store, one, {
+          source: flags.source,
+          open: (place, of) => session.open(place, of),
+          signal: session.signal,
+        });
         if (origin) found.push(origin);
       }
       return { report: verified, origins: found };
@@ -68,6 +72,9 @@ function describe(reference: string, report: VerifyReport, origins: readonly Ori
     ];
   });
   const verdict = report.ok ? 'The index holds.' : 'The index does not hold.';
-  const sources = origins.map(({ state, message }) => `${state === 'stale' ? 'stale: ' : ''}${message}`);
+  const sources = origins.map(
+    ({ state, place, message }) =>
+      `${state === 'stale' ? 'stale: ' : ''}${message}${place === undefined ? ' Name it by --source.' : ''}`,
+  );
   return [...lines, ...report.problems, ...sources, `${reference}: ${verdict}`].join('\n');
 }

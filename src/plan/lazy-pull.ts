@@ -67,7 +67,13 @@ function resolveLayers(
     .sort((a, b) => a.indexed.ztocBytes - b.indexed.ztocBytes);
   const done = new Map<number, number>();
   /** The list of each worker; the workers of a layer share one. */
-  const lists: { layer: number; spans: readonly number[]; next: number; bytes: Float64Array; work: Float64Array }[] = [];
+  const lists: {
+    layer: number;
+    spans: readonly number[];
+    next: number;
+    bytes: Float64Array;
+    work: Float64Array;
+  }[] = [];
   const free: number[] = [];
   let inserted = at;
   for (const { layer, indexed, files } of order) {

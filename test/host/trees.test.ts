@@ -135,10 +135,11 @@ suite('the tree of images', () => {
     assert.equal(tree.getTreeItem(index).contextValue, 'index');
     assert.match(String(tree.getTreeItem(index).description), /^1 layer · 512 KiB · .* of ztocs$/);
     const { verify } = await import('../../src/editor/work/indexes');
-    const report = await services.tasks.run('verify', output, 'Verifying', (task) =>
+    const { report, origins } = await services.tasks.run('verify', output, 'Verifying', (task) =>
       verify(services, output, task),
     );
     assert.equal(report.ok, true, JSON.stringify(report));
+    assert.deepEqual(origins, []);
     assert.match(String(tree.getTreeItem(index).description), /verified$/);
   });
 

@@ -1,5 +1,6 @@
 /** Every command by its own name, as palette, lens and tree call it: with a real registry, and without any engine. */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,6 +9,7 @@ import * as vscode from 'vscode';
 import { Actions } from '../../src/editor/actions';
 import { commandTable, type Bench, type CommandTable } from '../../src/editor/commands/table';
 import { EngineWatch } from '../../src/editor/engine-watch';
+import { isLensError } from '../../src/editor/errors';
 import { sampleKey } from '../../src/editor/keys';
 import { TracesTree } from '../../src/editor/traces-tree';
 import type { ImagesTree, Node } from '../../src/editor/tree';
@@ -131,6 +133,53 @@ suite('commands, one after another', function () {
     const [item] = listed[0]?.items as vscode.QuickPickItem[];
     assert.match(item?.description ?? '', /^5 layers · .* · verified$/);
     assert.equal(await vscode.env.clipboard.readText(), item?.detail);
+  });
+
+  test('verifyIndex tells when an optimized image is stale, and when its source is what it was', async () => {
+    const name = 'team/way';
+    const place = `docker://${registry.host}/${name}:1.0`;
+    const url = `http://${registry.host}/v2/${name}/manifests`;
+    type Described = { digest: string; size: number; mediaType: string };
+    const read = async (tag: string): Promise<Record<string, unknown>> =>
+      (await (await fetch(`${url}/${tag}`, { headers: { accept: '*/*' } })).json()) as Record<
+        string,
+        unknown
+      >;
+    const write = async (tag: (digest: string) => string, content: object, mediaType: string) => {
+      const body = JSON.stringify(content);
+      const digest = `sha256:${createHash('sha256').update(body).digest('hex')}`;
+      const headers = { 'content-type': mediaType };
+      const answer = await fetch(`${url}/${tag(digest)}`, { method: 'PUT', headers, body });
+      assert.equal(answer.status, 201, await answer.text());
+      return { digest, size: Buffer.byteLength(body) };
+    };
+    const index = (await read('1.0')) as { mediaType: string; manifests: Described[] };
+    const [image, ...others] = index.manifests;
+    assert.ok(image);
+    /** The image with the mark of an optimized one, as the tag `optimized`. */
+    const optimizedFrom = async (digest: string): Promise<void> => {
+      const manifest = (await read(image.digest)) as { annotations?: object };
+      const annotations = {
+        ...manifest.annotations,
+        'soci-lens.optimized.way': 'start-layer',
+        'soci-lens.optimized.from': digest,
+        'soci-lens.optimized.from-reference': place,
+      };
+      const made = await write((own) => own, { ...manifest, annotations }, image.mediaType);
+      const manifests = [{ ...image, ...made }, ...others];
+      await write(() => 'optimized', { ...index, manifests }, index.mediaType);
+    };
+    const verify = () => run('verifyIndex', {}, `docker://${registry.host}/${name}:optimized`);
+
+    await optimizedFrom(image.digest);
+    assert.match((await verify())[0]?.message ?? '', /holds: 5 layers/);
+    await optimizedFrom(`sha256:${'0'.repeat(64)}`);
+    await assert.rejects(verify(), (error: Error) => {
+      assert.ok(isLensError(error));
+      assert.equal(error.code, 'editor/image-stale');
+      assert.ok(error.message.includes(place), error.message);
+      return true;
+    });
   });
 
   test('createAndPushIndex makes an index of version 1 that refers to the image it pushes with it', async () => {

@@ -103,7 +103,9 @@ export function indexCommands(bench: Bench): CommandTable {
       const key = await keptImage(argument, vscode.l10n.t('Verify Index'));
       if (key === undefined) return;
       const progress = vscode.l10n.t('Verifying {0}', shortName(key));
-      const report = await tasks.run('verify', key, progress, (task) => verify(services, key, task));
+      const { report, origins } = await tasks.run('verify', key, progress, (task) =>
+        verify(services, key, task),
+      );
       const layers = report.platforms.flatMap((platform) => platform.layers);
       const problems = [
         ...report.problems,
@@ -116,6 +118,19 @@ export function indexCommands(bench: Bench): CommandTable {
           'editor/index-wrong',
           vscode.l10n.t('The index of {0} does not hold: {1}', shortName(key), first ?? ''),
           vscode.l10n.t('Create and push it again; the log lists every problem.'),
+        );
+      }
+      const stale = origins.find(({ state }) => state === 'stale');
+      if (stale) {
+        services.log.warn(`${key}: ${stale.message}`);
+        throw new LensError(
+          'editor/image-stale',
+          vscode.l10n.t(
+            'The index of {0} holds, but the image is stale: {1} is another image now than the one it was optimized from.',
+            shortName(key),
+            stale.place ?? '',
+          ),
+          vscode.l10n.t('Optimize that image anew; the log has both digests.'),
         );
       }
       const spans = layers.reduce((sum, { checkedSpans }) => sum + checkedSpans, 0);

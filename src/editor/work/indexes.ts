@@ -5,7 +5,9 @@ import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { LensError } from '../../errors';
 import type { RegistryName } from '../../image/reference';
+import type { Image } from '../../image/types';
 import { formatPlatform } from '../../oci/platform';
+import type { OriginReport } from '../../optimize/stale';
 import type { BlobStore } from '../../soci/store';
 import type { VerifyReport } from '../../soci/verify';
 import { homeOf, parseKey } from '../keys';
@@ -164,20 +166,40 @@ export async function survey(services: Services, key: string, signal: AbortSigna
   return found;
 }
 
+/** What came of checking an image's indexes; `origins` tells of an optimized image whether it is stale. */
+export interface Verified {
+  readonly report: VerifyReport;
+  readonly origins: readonly OriginReport[];
+}
+
 /** Checks every index of an image against the image, each span by an independent decoder, and notes the outcome. */
-export async function verify(services: Services, key: string, task: Task): Promise<VerifyReport> {
+export async function verify(services: Services, key: string, task: Task): Promise<Verified> {
   const line = await services.line();
   const pool = line.createScanPool();
   try {
-    const report = await withStore(services, key, task.signal, (store, tag) =>
-      line.verifyLayout(store, {
+    const verified = await withStore(services, key, task.signal, async (store, tag): Promise<Verified> => {
+      const report = await line.verifyLayout(store, {
         ...(tag !== undefined && { reference: tag }),
         scan: (layer, blob, compression, options) =>
           pool.scan(blob, compression, { ...options, expectedDigest: layer.digest }),
         inflate: (span, signal) => pool.inflate(span, signal),
         ...task,
-      }),
-    );
+      });
+      const origins: OriginReport[] = [];
+      for (const one of report.platforms) {
+        const open = (reference: string, platform?: string): Promise<Image> =>
+          line.openImage(reference, {
+            cacheDir: path.join(services.folders.cache, 'images'),
+            registry: registryOptions(services, line),
+            platform: platform === undefined ? undefined : line.parsePlatform(platform),
+            ...task,
+          });
+        const origin = await line.checkOrigin(store, one, { open, signal: task.signal });
+        if (origin) origins.push(origin);
+      }
+      return { report, origins };
+    });
+    const { report } = verified;
     const { platforms, indexes } = await survey(services, key, task.signal);
     const verdict = new Map(
       report.platforms.map(({ sociIndex, problems, layers }) => [
@@ -189,14 +211,12 @@ export async function verify(services: Services, key: string, task: Task): Promi
       survey: {
         platforms,
         indexes: indexes.map((index) => {
-          const verified = verdict.get(index.digest);
-          return verified === undefined
-            ? index
-            : { ...index, verified: verified && report.problems.length === 0 };
+          const holds = verdict.get(index.digest);
+          return holds === undefined ? index : { ...index, verified: holds && report.problems.length === 0 };
         }),
       },
     });
-    return report;
+    return verified;
   } finally {
     await pool.close();
   }

@@ -1,8 +1,8 @@
 /** Making an image better for its start, with its index. */
-import { randomUUID } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
 import * as path from 'node:path';
+import type { Image } from '../../image/types';
 import type { Candidate } from '../../optimize/forecast';
+import type { ScanLayer } from '../../soci/layers';
 import type { Services } from '../services';
 import { readSettings } from '../settings';
 import type { Opened } from '../store';
@@ -25,44 +25,35 @@ export async function optimize(
 ): Promise<string> {
   const line = await services.line();
   const target = readDestination(line, destination);
-  const scratch = path.join(services.folders.cache, 'made', randomUUID());
-  const output = target.transport === 'oci' ? path.resolve(target.path) : path.join(scratch, 'indexed');
   const pool = line.createScanPool();
+  const cache = line.openScanCache(path.join(services.folders.cache, 'scans'), readSettings().cacheSize);
   try {
-    await mkdir(scratch, { recursive: true });
-    const cache = line.openScanCache(path.join(services.folders.cache, 'scans'), readSettings().cacheSize);
-    const made = await line.makeOptimized(image, input, candidate, {
-      folder: path.join(scratch, 'image'),
+    const options = {
+      scratch: path.join(services.folders.cache, 'made'),
+      output: target.transport === 'oci' ? path.resolve(target.path) : undefined,
       circumstances: { network: plan.network, node: plan.node },
       minLayerSize: plan.minLayerSize,
-      scan: (one) => line.scanImage(one, { pool, cache, ...task }),
-      ...task,
-    });
-    const layout = await line.openLayout(path.join(scratch, 'image'));
-    const { index } = await line.convertLayout(layout, await line.createLayout(output), {
-      spanSize: made.spanSize,
-      minLayerSize: plan.minLayerSize,
-      prefetchSpans: made.prefetchSpans,
-      platforms: 'all',
-      scan: (layer, blob, compression, options) =>
-        pool.scan(blob, compression, { ...options, expectedDigest: layer.digest }),
+      scan: (one: Image) => line.scanImage(one, { pool, cache, ...task }),
+      scanLayer: ((layer, blob, compression, options) =>
+        pool.scan(blob, compression, { ...options, expectedDigest: layer.digest })) satisfies ScanLayer,
       onLine: (text: string) => {
         services.log.info(text);
       },
       ...task,
-    });
-    if (target.transport === 'docker') {
-      const { host, repository, tag } = target.registry;
-      const client = line.connectRegistry(host, repository, registryOptions(services, line));
-      try {
-        await line.pushLayout(await line.openLayout(output), client, tag ?? 'latest', task);
-      } finally {
-        await client.close();
+    };
+    return await line.withOptimized(image, input, candidate, options, async ({ index, folder }) => {
+      if (target.transport === 'docker') {
+        const { host, repository, tag } = target.registry;
+        const client = line.connectRegistry(host, repository, registryOptions(services, line));
+        try {
+          await line.pushLayout(await line.openLayout(folder), client, tag ?? 'latest', task);
+        } finally {
+          await client.close();
+        }
       }
-    }
-    return index.digest;
+      return index.digest;
+    });
   } finally {
     await pool.close();
-    await rm(scratch, { recursive: true, force: true });
   }
 }

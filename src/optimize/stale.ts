@@ -1,16 +1,26 @@
 import { LensError } from '../errors';
-import { readOrigin, type Origin } from '../optimize/origin';
+import type { Image } from '../image/types';
 import { parseManifest } from '../oci/parse';
 import { formatPlatform } from '../oci/platform';
-import type { PlatformReport } from '../soci/verify';
 import type { BlobStore } from '../soci/store';
-import type { Session } from './session';
+import type { PlatformReport } from '../soci/verify';
+import { readOrigin, type Origin } from './origin';
 
 /** Whether the image that an optimized one was made of is still the one that its name means. */
 export interface OriginReport extends Origin {
   readonly state: 'current' | 'stale' | 'unknown';
+  /** Where it was looked up; undefined where nobody says. */
+  readonly place: string | undefined;
   /** A sentence. */
   readonly message: string;
+}
+
+export interface OriginOptions {
+  /** Where the source is to be had, where that is known better than by the image itself. */
+  readonly source?: string | undefined;
+  /** Opens an image by its reference and platform (`OS/ARCH`). */
+  readonly open: (reference: string, platform?: string) => Promise<Pick<Image, 'descriptor'>>;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -18,10 +28,9 @@ export interface OriginReport extends Origin {
  * an image that is as it was built.
  */
 export async function checkOrigin(
-  session: Session,
   store: BlobStore,
-  { manifest, platform }: PlatformReport,
-  source: string | undefined,
+  { manifest, platform }: Pick<PlatformReport, 'manifest' | 'platform'>,
+  { source, open, signal }: OriginOptions,
 ): Promise<OriginReport | undefined> {
   const origin = await store.document(manifest).then(
     (bytes) => readOrigin(parseManifest(bytes).annotations),
@@ -33,25 +42,26 @@ export async function checkOrigin(
   );
   if (!origin) return undefined;
   const place = source ?? origin.reference;
+  const known = { ...origin, place };
   if (place === undefined) {
     return {
-      ...origin,
+      ...known,
       state: 'unknown',
-      message: `It was optimized from ${origin.manifest}; name that image by --source to see whether it is still the newest.`,
+      message: `It was optimized from ${origin.manifest}, and does not say where that image is: whether it is still the newest cannot be seen.`,
     };
   }
   try {
-    const { descriptor } = await session.open(place, platform && formatPlatform(platform));
+    const { descriptor } = await open(place, platform && formatPlatform(platform));
     return descriptor.digest === origin.manifest
-      ? { ...origin, state: 'current', message: `It is made of what ${place} is now.` }
+      ? { ...known, state: 'current', message: `It is made of what ${place} is now.` }
       : {
-          ...origin,
+          ...known,
           state: 'stale',
           message: `It was optimized from ${origin.manifest}, and ${place} is ${descriptor.digest} now: optimize it anew.`,
         };
   } catch (error) {
-    session.signal.throwIfAborted();
+    signal?.throwIfAborted();
     if (!(error instanceof LensError)) throw error;
-    return { ...origin, state: 'unknown', message: `Its source cannot be looked up: ${error.message}` };
+    return { ...known, state: 'unknown', message: `Its source cannot be looked up: ${error.message}` };
   }
 }
