@@ -139,9 +139,10 @@ suite('commands, one after another', function () {
     const name = 'team/way';
     const place = `docker://${registry.host}/${name}:1.0`;
     const url = `http://${registry.host}/v2/${name}/manifests`;
+    const OCI_TYPES = ['index', 'manifest'].map((type) => `application/vnd.oci.image.${type}.v1+json`).join();
     type Described = { digest: string; size: number; mediaType: string };
     const read = async (tag: string): Promise<Record<string, unknown>> =>
-      (await (await fetch(`${url}/${tag}`, { headers: { accept: '*/*' } })).json()) as Record<
+      (await (await fetch(`${url}/${tag}`, { headers: { accept: OCI_TYPES } })).json()) as Record<
         string,
         unknown
       >;
@@ -166,7 +167,9 @@ suite('commands, one after another', function () {
         'soci-lens.optimized.from-reference': place,
       };
       const made = await write((own) => own, { ...manifest, annotations }, image.mediaType);
-      const manifests = [{ ...image, ...made }, ...others];
+      // The SOCI index is listed as that of the image under its new digest.
+      const listed = JSON.stringify(others).replaceAll(image.digest, made.digest);
+      const manifests = [{ ...image, ...made }, ...(JSON.parse(listed) as Described[])];
       await write(() => 'optimized', { ...index, manifests }, index.mediaType);
     };
     const verify = () => run('verifyIndex', {}, `docker://${registry.host}/${name}:optimized`);

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { describe, test } from 'node:test';
+import { gunzipSync } from 'node:zlib';
 import { findDuplicates } from '../../../../src/plan/blame/duplicates';
 import { ownerOf } from '../../../../src/plan/blame/owners';
 import { findOwners } from '../../../../src/plan/blame/packages';
 import { layerOf, type TestFile, type TestLayer } from '../../../support/images';
+import { fixture } from '../../../support/paths';
 
 /** The package of each file, `name version`, by the path in the archive. */
 async function ownersOf(layers: readonly TestLayer[]): Promise<Record<string, string>> {
@@ -47,6 +50,28 @@ describe('packages', () => {
       'usr/bin/bash': 'dpkg bash 5.2-15',
       'usr/lib/libc.so': 'dpkg libc6 2.36',
     });
+  });
+
+  test('rpm: what rpm 4.18 itself wrote when it installed two packages, one of them over several pages', async () => {
+    const text = await readFile(fixture('packages', 'rpmdb.sqlite.gz.base64'), 'latin1');
+    const many = ['a', 'b', 'c'].flatMap((folder) =>
+      Array.from({ length: 60 }, (_, i) => `opt/many/${folder}/file-${i + 1}`),
+    );
+    const tiny = ['usr/bin/tiny', 'usr/share/soci-tiny/data', 'usr/share/soci-tiny/more'];
+    const database: TestFile = {
+      name: 'var/lib/rpm/rpmdb.sqlite',
+      data: gunzipSync(Buffer.from(text, 'base64')),
+    };
+    const layers = [
+      await layerOf([database, ...[...many, ...tiny, 'usr/bin/other'].map((path) => file(path))]),
+    ];
+    assert.deepEqual(
+      await ownersOf(layers),
+      Object.fromEntries([
+        ...many.map((path) => [path, 'rpm soci-many 2.0-1']),
+        ...tiny.map((path) => [path, 'rpm soci-tiny 1.2-3']),
+      ]),
+    );
   });
 
   test('dpkg in distroless images: a paragraph and a list of digests per package', async () => {
