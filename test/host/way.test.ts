@@ -140,7 +140,11 @@ suite('commands, one after another', function () {
     const place = `docker://${registry.host}/${name}:1.0`;
     const url = `http://${registry.host}/v2/${name}/manifests`;
     const OCI_TYPES = ['index', 'manifest'].map((type) => `application/vnd.oci.image.${type}.v1+json`).join();
-    type Described = { digest: string; size: number; mediaType: string };
+    interface Described {
+      digest: string;
+      size: number;
+      mediaType: string;
+    }
     const read = async (tag: string): Promise<Record<string, unknown>> =>
       (await (await fetch(`${url}/${tag}`, { headers: { accept: OCI_TYPES } })).json()) as Record<
         string,
