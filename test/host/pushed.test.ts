@@ -77,7 +77,7 @@ suite('an image that the registry has already', function () {
     assert.deepEqual(layers, theirs);
     assert.deepEqual(indexed, [1]);
     const task = { signal: AbortSignal.timeout(30_000), onProgress: () => undefined };
-    const report = await verify(services, `docker://${registry.host}/team/app:1.0`, task);
+    const { report } = await verify(services, `docker://${registry.host}/team/app:1.0`, task);
     assert.equal(report.ok, true, JSON.stringify(report.problems));
   });
 
