@@ -1,8 +1,9 @@
 import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { LensError, messageOf } from '../errors';
-import { formatBytes, formatCount, formatSize } from '../plan/format';
+import { formatBytes, formatCount } from '../plan/format';
 import type { BuildAdvice, Plan } from '../plan/types';
+import { spanRange } from './describe';
 import { imageName } from './dockerfiles';
 import { isLensError, showError } from './errors';
 import { parseKey, sampleKey, shortName } from './keys';
@@ -283,7 +284,6 @@ async function confirmIndex(
   destination: string,
 ): Promise<boolean> {
   const size = plan.layers.reduce((sum, layer) => sum + layer.size, 0);
-  const sizes = [...new Set([spanSizes[0] ?? 0, spanSizes.at(-1) ?? 0])].map(formatSize).join(' – ');
   const detail = [
     vscode.l10n.t('To: {0}', destination),
     vscode.l10n.t('Image: {0} layers, {1}', formatCount(plan.layers.length), formatBytes(size)),
@@ -291,7 +291,7 @@ async function confirmIndex(
       'Index ({0}): {1} of them in spans of {2}; {3} spans, {4} of ztocs',
       format,
       formatCount(layers),
-      sizes,
+      spanRange(spanSizes),
       formatCount(spans),
       formatBytes(ztocBytes),
     ),

@@ -40,17 +40,22 @@ export function describeAnalysis({ facts, index, survey }: Analysis): string {
   ].join(' · ');
 }
 
-/** `v2 · 4 layers · 4 MiB · 1.2 MB of ztocs · verified` */
+/** `4 layers · 512 KiB – 4 MiB · 1.2 MB of ztocs · verified` */
 export function describeIndex({ platform, layers, spanSizes, ztocBytes, verified }: IndexFacts): string {
   return [
     ...(platform === undefined ? [] : [platform]),
     layers === 1 ? vscode.l10n.t('1 layer') : vscode.l10n.t('{0} layers', formatCount(layers)),
-    ...spanSizes.map(formatSize),
+    ...(spanSizes.length === 0 ? [] : [spanRange(spanSizes)]),
     vscode.l10n.t('{0} of ztocs', formatBytes(ztocBytes)),
     ...(verified === undefined
       ? []
       : [verified ? vscode.l10n.t('verified') : vscode.l10n.t('does not hold')]),
   ].join(' · ');
+}
+
+/** `4 MiB`, or `512 KiB – 4 MiB` where the layers differ. */
+export function spanRange(sizes: readonly number[]): string {
+  return [...new Set([Math.min(...sizes), Math.max(...sizes)])].map(formatSize).join(' – ');
 }
 
 export function fileCount(count: number): string {

@@ -133,7 +133,7 @@ suite('the tree of images', () => {
     assert.match(tree.getTreeItem(image!).contextValue ?? '', /-indexed$/);
     const index = await find('SOCI index v2', image);
     assert.equal(tree.getTreeItem(index).contextValue, 'index');
-    assert.match(String(tree.getTreeItem(index).description), /^1 layer · 512 KiB · .* of ztocs$/);
+    assert.match(String(tree.getTreeItem(index).description), /^5 layers · 512 KiB – 8 MiB · .* of ztocs$/);
     const { verify } = await import('../../src/editor/work/indexes');
     const { report, origins } = await services.tasks.run('verify', output, 'Verifying', (task) =>
       verify(services, output, task),
