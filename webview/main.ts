@@ -311,7 +311,8 @@ function start(): void {
     tables.showTouched(cells);
     draw();
     byId('page').setAttribute('aria-busy', 'false');
-    if (selection.span !== null) await selection.showSpan();
+    // A span that was kept waits for the whole picture: until then there may be no such span.
+    if (selection.span !== null && next.pending === 0) await selection.showSpan();
   }
 
   let partTimer = 0;
@@ -328,6 +329,7 @@ function start(): void {
     if (tab === 'advice') {
       const about = overview;
       advice.show(about);
+      if (about.pending > 0) return;
       const found = await host.ask('recommend', { settings });
       if (about === overview) advice.show(about, found);
     }
@@ -335,7 +337,7 @@ function start(): void {
     if (tab === 'compare') compare.show(overview);
     if (tab !== 'blame' && tab !== 'files') return;
     const { packages } = await showBlame(overview);
-    if (packages !== null || askedForPackages) return;
+    if (packages !== null || askedForPackages || overview.pending > 0) return;
     askedForPackages = true;
     await find('packages');
   }
@@ -357,7 +359,7 @@ function start(): void {
   function save(): void {
     if (overview === undefined) return;
     const { reference } = overview.plan.image;
-    const { layer, view, span, axis } = selection;
+    const { keptLayer: layer, view, span, axis } = selection;
     vscode.setState({ reference, settings, extras, layer, view, span, axis, tab, byTime });
   }
 

@@ -33,6 +33,8 @@ export class Selection {
   readonly #events: SelectionEvents;
   #overview: Overview | undefined;
   #details: SpanDetails;
+  /** The layer is the page's choice from a picture that still grows: the whole may show a better one. */
+  #awaits = false;
   #timer = 0;
   #stopFlight = (): void => undefined;
   axis: Axis;
@@ -49,6 +51,11 @@ export class Selection {
     this.#details = this.#newDetails();
   }
 
+  /** The layer to come back to; none while it is not the person's choice nor that of the whole picture. */
+  get keptLayer(): number {
+    return this.#awaits ? -1 : this.layer;
+  }
+
   get current(): PlanLayer | undefined {
     return this.#overview?.plan.layers[this.layer];
   }
@@ -57,10 +64,16 @@ export class Selection {
   use(overview: Overview, fresh: boolean): void {
     const changed = fresh || this.#overview?.spanSize !== overview.spanSize;
     this.#overview = overview;
-    if (this.current === undefined) this.layer = mostTouched(overview);
+    const growing = overview.pending > 0;
+    if (this.current === undefined || this.#awaits) {
+      this.layer = mostTouched(overview);
+      this.view = { start: 0, end: this.#length() };
+      this.#awaits = growing;
+    }
     if (changed) this.#details = this.#newDetails();
     const length = this.#length();
-    if (this.view.end > length || this.view.end <= 1) this.view = { start: 0, end: length };
+    // What is kept of a layer may only fit once that is read.
+    if ((this.view.end > length && !growing) || this.view.end <= 1) this.view = { start: 0, end: length };
   }
 
   setAxis(axis: Axis): void {
@@ -157,6 +170,7 @@ export class Selection {
   }
 
   #look(view: View): void {
+    this.#awaits = false;
     this.view = view;
     this.#events.changed();
     window.clearTimeout(this.#timer);
@@ -167,6 +181,7 @@ export class Selection {
   }
 
   #enter(layer: number): void {
+    this.#awaits = false;
     this.layer = layer;
     this.span = null;
     this.strip = this.files = undefined;

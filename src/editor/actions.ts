@@ -2,6 +2,7 @@ import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { LensError, messageOf } from '../errors';
 import { formatBytes, formatCount } from '../plan/format';
+import type { Picture } from '../plan/picture';
 import type { BuildAdvice, Plan } from '../plan/types';
 import { spanRange } from './describe';
 import { imageName } from './dockerfiles';
@@ -52,6 +53,26 @@ export class Actions implements PanelActions {
     return this.#services.store.get(key)?.opened ?? this.inspect(key, signal);
   }
 
+  /** As much of the picture of an image as there is, reading it first if need be: it grows while its layers are read. */
+  async picture(key: string): Promise<Picture> {
+    const { store } = this.#services;
+    const known = store.picture(key);
+    if (known) return known;
+    return new Promise((resolve, reject) => {
+      const growing = store.onDidGrow(() => {
+        const grown = store.picture(key);
+        if (grown) resolve(grown);
+      });
+      this.open(key)
+        .then(({ picture }) => {
+          resolve(picture);
+        }, reject)
+        .finally(() => {
+          growing.dispose();
+        });
+    });
+  }
+
   async inspect(key: string, signal?: AbortSignal): Promise<Opened> {
     const title = vscode.l10n.t('Inspecting {0}', shortName(key));
     const look = async (task: Task) => {
@@ -72,7 +93,7 @@ export class Actions implements PanelActions {
 
   /**
    * @param target the stage to build; undefined for the last one
-   * @returns how the image that was built is known
+   * @returns how the image that was built is known; it is still to be read
    */
   async build(dockerfile: vscode.Uri, target?: string): Promise<string> {
     requireTrust(vscode.l10n.t('building runs what the Dockerfile says'));
@@ -83,9 +104,7 @@ export class Actions implements PanelActions {
       // The engine reads the file, so what is typed has to be there.
       await vscode.workspace.save(dockerfile);
       await inspecting.build(this.#services, dockerfile, target, key, task);
-      await inspecting.inspect(this.#services, key, task);
     });
-    this.#analysed.fire(key);
     return key;
   }
 

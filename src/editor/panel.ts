@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import * as vscode from 'vscode';
 import { isAbort } from '../errors';
 import { pageHtml } from '../plan/page';
+import type { Picture } from '../plan/picture';
 import { pictureHandlers } from '../plan/picture/handlers';
 import type { EntryRef, Settings } from '../plan/picture/types';
 import type { BuildAdvice, Plan } from '../plan/types';
@@ -21,6 +22,8 @@ export type WantedIndex = IndexOrder | { readonly best: Settings | null };
 export interface PanelActions {
   /** Reads the image unless it is read already. */
   open(reference: string): Promise<Opened>;
+  /** What there is of its picture by now. */
+  picture(reference: string): Promise<Picture>;
   profile(reference: string): Promise<string | null>;
   createIndex(reference: string, order: WantedIndex): Promise<string | null>;
   /** What to change in the Dockerfile, for this network and node. */
@@ -64,6 +67,9 @@ export class SpanMaps implements vscode.WebviewPanelSerializer, vscode.Disposabl
           else panel.dispose();
         }
       }),
+      services.store.onDidGrow((reference) => {
+        for (const { host } of this.#of(reference)) host.tell('changed', {});
+      }),
       services.tasks.onDidProgress(({ reference, progress }) => {
         const { step = null, done = null, total = null } = progress ?? {};
         for (const { host } of this.#of(reference)) host.tell('progress', { step, done, total });
@@ -71,14 +77,30 @@ export class SpanMaps implements vscode.WebviewPanelSerializer, vscode.Disposabl
     );
   }
 
-  show(reference: string): void {
+  /** @returns the panel, where none was open before */
+  show(reference: string): vscode.WebviewPanel | undefined {
     const [shown] = this.#of(reference);
     if (shown) {
       shown.panel.reveal();
-      return;
+      return undefined;
     }
     const panel = vscode.window.createWebviewPanel(VIEW_TYPE, '', vscode.ViewColumn.Active);
     this.fill(panel, reference);
+    return panel;
+  }
+
+  /**
+   * Shows the image while it is being read, so that its picture grows before the person's eyes. A panel that was opened for it goes
+   * again where nothing comes of it: what failed is said by who began the work, and a cancelled task says nothing.
+   */
+  async showGrowing(reference: string, work: Promise<unknown>): Promise<void> {
+    const panel = this.show(reference);
+    try {
+      await work;
+    } catch (error) {
+      panel?.dispose();
+      throw error;
+    }
   }
 
   /** The image whose span map is in front, if one is. */
@@ -116,7 +138,10 @@ export class SpanMaps implements vscode.WebviewPanelSerializer, vscode.Disposabl
     const map: SpanMap = { reference, panel, host };
     this.#maps.add(map);
     panel.webview.onDidReceiveMessage((message: unknown) => host.receive(message));
-    panel.onDidDispose(() => this.#maps.delete(map));
+    panel.onDidDispose(() => {
+      this.#maps.delete(map);
+      if (this.#of(reference).length === 0) this.#services.store.dropGrowing(reference);
+    });
     panel.webview.html = pageHtml({
       script: this.#resource(panel, 'spanMap.js'),
       style: this.#resource(panel, 'spanMap.css'),
@@ -138,7 +163,7 @@ export class SpanMaps implements vscode.WebviewPanelSerializer, vscode.Disposabl
     const work = this.#work;
     const picture = async () => (await actions.open(reference)).picture;
     return {
-      ...pictureHandlers(picture),
+      ...pictureHandlers(() => actions.picture(reference)),
       recommend: async ({ settings }) => {
         const shown = await picture();
         const { plan } = shown.overview(settings);

@@ -122,9 +122,13 @@ export class AnalysisStore implements vscode.Disposable {
   readonly #memento: vscode.Memento;
   readonly #analyses = new Map<string, Analysis>();
   readonly #changed = new vscode.EventEmitter<string>();
+  readonly #growing = new Map<string, Picture>();
+  readonly #grew = new vscode.EventEmitter<string>();
   #choices: Readonly<Record<string, string>>;
   /** Fires with the reference of the image that changed, came or went. */
   readonly onDidChange = this.#changed.event;
+  /** Fires with the reference of an image of which there is more to see, though it is not read to its end. */
+  readonly onDidGrow = this.#grew.event;
 
   constructor(memento: vscode.Memento) {
     this.#memento = memento;
@@ -138,6 +142,22 @@ export class AnalysisStore implements vscode.Disposable {
 
   get(reference: string): Analysis | undefined {
     return this.#analyses.get(reference);
+  }
+
+  /** What there is to see of an image: the whole, or as many layers as have been read; undefined before the first. */
+  picture(reference: string): Picture | undefined {
+    return this.#analyses.get(reference)?.opened?.picture ?? this.#growing.get(reference);
+  }
+
+  /** Takes in what is known of an image before it is read to its end. Nothing but its map shows it. */
+  grow(reference: string, picture: Picture): void {
+    this.#growing.set(reference, picture);
+    this.#grew.fire(reference);
+  }
+
+  /** Nobody looks at it any more. */
+  dropGrowing(reference: string): void {
+    this.#growing.delete(reference);
   }
 
   /** The images of one stage of a Dockerfile, the one that the person chose or that came last first. */
@@ -158,6 +178,7 @@ export class AnalysisStore implements vscode.Disposable {
 
   /** Drops what was read of every image, so that it is read anew when it is wanted. */
   close(): void {
+    this.#growing.clear();
     for (const [reference, analysis] of this.#analyses) {
       this.#analyses.set(reference, { ...analysis, opened: undefined });
       this.#changed.fire(reference);
@@ -168,12 +189,14 @@ export class AnalysisStore implements vscode.Disposable {
   update(reference: string, change: Omit<Analysis, 'reference'>): Analysis {
     const analysis = { ...this.#analyses.get(reference), ...change, reference };
     this.#analyses.set(reference, analysis);
+    if (analysis.opened) this.dropGrowing(reference);
     this.#changed.fire(reference);
     this.#save();
     return analysis;
   }
 
   forget(reference: string): void {
+    this.dropGrowing(reference);
     if (!this.#analyses.delete(reference)) return;
     this.#changed.fire(reference);
     this.#save();
@@ -181,6 +204,7 @@ export class AnalysisStore implements vscode.Disposable {
 
   dispose(): void {
     this.#changed.dispose();
+    this.#grew.dispose();
   }
 
   #save(): void {

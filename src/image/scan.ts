@@ -44,6 +44,8 @@ export interface ScanOptions {
   readonly cache?: ScanStore | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: OnProgress | undefined;
+  /** Called with what became of each layer as soon as it is known, in any order. */
+  readonly onLayer?: ((result: LayerResult, index: number) => void) | undefined;
 }
 
 /**
@@ -52,7 +54,7 @@ export interface ScanOptions {
  */
 export async function scanImage(
   image: Image,
-  { pool, cache, signal, onProgress }: ScanOptions,
+  { pool, cache, signal, onProgress, onLayer }: ScanOptions,
 ): Promise<LayerResult[]> {
   const distinct = new Map(image.layers.map((layer) => [layer.descriptor.digest, layer]));
   const total = [...distinct.values()].reduce((sum, layer) => sum + layer.descriptor.size, 0);
@@ -96,10 +98,15 @@ export async function scanImage(
 
   const scans = new Map([...distinct].map(([digest, layer]) => [digest, scanLayer(layer)] as const));
   return Promise.all(
-    image.layers.map(async (layer): Promise<LayerResult> => {
-      const result = await scans.get(layer.descriptor.digest);
-      if (result instanceof LensError) return { layer, error: result };
-      return typeof result === 'object' ? { layer, scan: result } : { layer, skipped: result ?? '' };
+    image.layers.map(async (layer, index): Promise<LayerResult> => {
+      const result = resultOf(layer, await scans.get(layer.descriptor.digest));
+      onLayer?.(result, index);
+      return result;
     }),
   );
+}
+
+function resultOf(layer: ImageLayer, found: LayerScan | string | LensError | undefined): LayerResult {
+  if (found instanceof LensError) return { layer, error: found };
+  return typeof found === 'object' ? { layer, scan: found } : { layer, skipped: found ?? '' };
 }

@@ -42,6 +42,8 @@ export interface PlanInput {
   readonly layers: readonly PlanInputLayer[];
   /** Missing without a trace; of several starts what any of them touched. */
   readonly mapping?: TraceMapping | undefined;
+  /** Why a recorded start that there is is not among these, in a sentence or two. */
+  readonly traceProblem?: string | undefined;
   /** Each of several starts, so that a choice holds for all of them. */
   readonly runs?: readonly TraceMapping[] | undefined;
 }
@@ -200,7 +202,12 @@ export function createPlanner(input: PlanInput): Planner {
           : null,
       build: null,
       prefetch: prefetch(choice.spanSize, minLayerSize),
-      notes: planNotes(layers, trace, plain, chosenRow?.lazy, input.mapping?.wholeFiles),
+      notes: [
+        ...(input.traceProblem === undefined
+          ? []
+          : [`The recorded start is left out: ${input.traceProblem}`]),
+        ...planNotes(layers, trace, plain, chosenRow?.lazy, input.mapping?.wholeFiles),
+      ],
     };
   }
 

@@ -75,6 +75,7 @@ suite('an engine that dies in the middle', function () {
 
     await proxy.revive();
     assert.equal(await actions.build(dockerfile), reference);
+    await actions.inspect(reference);
     const [home] = await tree.getChildren();
     assert.equal((await tree.getChildren(home)).length, 1);
   });

@@ -38,7 +38,14 @@ suite('commands, one after another', function () {
       services,
       actions,
       images,
-      maps: { active: undefined, show: (one: string) => shown.push(one) } as unknown as Bench['maps'], // Panels have tests of their own.
+      maps: {
+        active: undefined,
+        show: (one: string) => shown.push(one),
+        async showGrowing(one: string, work: Promise<unknown>) {
+          shown.push(one);
+          await work;
+        },
+      } as unknown as Bench['maps'], // Panels have tests of their own.
       imagesView: { visible: false, reveal: (node) => Promise.resolve(void revealed.push(node)) },
       traces: new TracesTree(services),
       engine: new EngineWatch(services),

@@ -58,6 +58,30 @@ async function announced(page: Page, act: () => Promise<void>): Promise<string> 
   throw new Error(`Nothing was announced after "${before}".`);
 }
 
+/** What axe finds in a part of the page: rule, place and reason. */
+function violations(page: Page, part: string): Promise<unknown> {
+  return page.evaluate(`axe.run(${part}).then(({ violations }) =>
+    violations.map(({ id, nodes }) => id + ': ' + nodes.map((node) => node.target.join(' ') + ' ' + (node.any[0]?.message ?? '')).join('; ')))`);
+}
+
+/** What stands in each panel under the map once it is there. */
+const CONTENT = {
+  sizes: '#sizes [data-key]',
+  advice: '#advice .best-index',
+  timeline: 'canvas.timeline',
+  layers: '#layers [data-key]',
+  files: '#files .window > .virtual-row',
+  blame: '#blame [data-key]',
+  compare: '#compare vscode-dropdown',
+} as const;
+type Tab = keyof typeof CONTENT;
+const TABS = Object.keys(CONTENT) as Tab[]; // It has exactly these keys, by its type.
+
+async function lookAt(page: Page, tab: Tab): Promise<void> {
+  await page.locator(`#tab-${tab}`).click();
+  await page.locator(CONTENT[tab]).first().waitFor();
+}
+
 /** How many pixels of the strip have about the colour of touched spans. */
 function touchedPixels(page: Page): Promise<number> {
   return page.evaluate(`(() => {
@@ -88,6 +112,14 @@ describe('with a recorded start', () => {
     const best = page.locator(`#sizes [data-key="${plan.choice.spanSize}"]`);
     assert.equal(await best.getAttribute('aria-selected'), 'true');
     assert.match((await best.textContent()) ?? '', /best/);
+  });
+
+  test('in a panel of 900 pixels no header of the span sizes is cut', async () => {
+    const page = await open(picture, { width: 900 });
+    const cut: unknown =
+      await page.evaluate(`[...document.querySelectorAll('#sizes [cell-type=columnheader]')]
+      .filter((cell) => cell.scrollWidth > cell.clientWidth).map((cell) => cell.textContent)`);
+    assert.deepEqual(cut, []);
   });
 
   test('the layer table says which instruction costs the start most', async () => {
@@ -279,11 +311,14 @@ test('an image that grows: layers come as they are scanned, then a trace', async
   opened = await openPage(browser, bundle, { picture: pictures });
   const { page, host } = opened;
   await page.locator('.state', { hasText: 'Reading layers, 4 to go' }).waitFor();
+  assert.equal(await page.locator('#notes').isVisible(), false, 'nothing is said of what is not known yet');
   assert.equal(await page.locator('vscode-button', { hasText: 'Create index' }).getAttribute('disabled'), '');
   scanned = whole.layers.length;
   host.tell('changed', {});
   await page.locator('#figures', { hasText: 'Spans fetched' }).waitFor();
   await page.locator('.state:empty').waitFor({ state: 'attached' });
+  // Nobody chose a layer meanwhile, so it is that which the start reads most from.
+  await page.locator('#layers [data-key="1"][aria-selected="true"]').waitFor({ state: 'attached' });
 });
 
 test('an older answer never overwrites a newer one', async () => {
@@ -334,6 +369,13 @@ describe('odd images', () => {
     assert.equal(await touchedPixels(page), 0);
   });
 
+  test('a damaged trace: the sizes stand, and the notes say what is wrong with it', async () => {
+    const traceProblem = 'start.soci-trace.jsonl is not a trace of ours: line 3 is cut. Record it again.';
+    const page = await open(createPicture({ ...untraced(), traceProblem }));
+    await page.locator('#notes li', { hasText: `left out: ${traceProblem}` }).waitFor();
+    assert.match((await page.locator('#figures').textContent()) ?? '', /Not recorded/);
+  });
+
   test('127 layers: the selected one is scrolled into view', async () => {
     const page = await open(createPicture(manyLayers()));
     await page.locator('#map .map-box').focus();
@@ -358,9 +400,11 @@ describe('themes', () => {
       await page.keyboard.press('PageDown');
       await page.locator('#detail h3').waitFor();
       await page.evaluate(axeSource);
-      const violations: unknown = await page.evaluate(`axe.run().then(({ violations }) =>
-        violations.map(({ id, nodes }) => id + ': ' + nodes.map((node) => node.target.join(' ') + ' ' + (node.any[0]?.message ?? '')).join('; ')))`);
-      assert.deepEqual(violations, []);
+      assert.deepEqual(await violations(page, 'document'), []);
+      for (const tab of TABS) {
+        await lookAt(page, tab);
+        assert.deepEqual(await violations(page, "document.querySelector('#parts')"), [], tab);
+      }
       await page.screenshot({ path: path.join(screenshots, `map-${theme}.png`), fullPage: true });
       await page.context().close();
       const wide = await open(many, { theme });
@@ -368,18 +412,23 @@ describe('themes', () => {
     });
   }
 
-  test('forced colours, a narrow panel, and twice the size: nothing is cut off', async () => {
+  test('forced colours, a narrow panel, two and four times the size: no tab overflows sideways', async () => {
     for (const [name, options] of Object.entries({
       forced: { forcedColors: 'active' as const },
       narrow: { width: 400 },
       double: { width: 640, height: 450, scale: 2 },
+      // 1280 pixels at 400 %: WCAG 2.1, 1.4.10.
+      quadruple: { width: 320, height: 256, scale: 4 },
     })) {
       const page = await open(small, options);
       await page.screenshot({ path: path.join(screenshots, `map-${name}.png`), fullPage: true });
-      const overflow: unknown = await page.evaluate(
-        'document.documentElement.scrollWidth - document.documentElement.clientWidth',
-      );
-      assert.equal(overflow, 0, name);
+      for (const tab of TABS) {
+        await lookAt(page, tab);
+        const overflow: unknown = await page.evaluate(
+          'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+        );
+        assert.equal(overflow, 0, `${name}, ${tab}`);
+      }
       await page.context().close();
     }
   });

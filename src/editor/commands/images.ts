@@ -18,14 +18,15 @@ export function imageCommands(bench: Bench): CommandTable {
   return {
     async buildAndInspect(argument) {
       const dockerfile = await pickedDockerfile(argument, vscode.l10n.t('Build and Inspect Image'));
-      if (dockerfile) maps.show(await actions.build(dockerfile, stageOf(argument)?.target));
+      if (!dockerfile) return;
+      const key = await actions.build(dockerfile, stageOf(argument)?.target);
+      await maps.showGrowing(key, actions.inspect(key));
     },
     async inspectImage(argument) {
       const key = keyOfArgument(argument) ?? (await pickImage(services, vscode.l10n.t('Inspect Image')));
       if (key === undefined) return;
-      if (key === sampleKey(services.folders)) await actions.openSample();
-      else await actions.inspect(key);
-      maps.show(key);
+      if (key === sampleKey(services.folders)) maps.show(await actions.openSample());
+      else await maps.showGrowing(key, actions.inspect(key));
     },
     async openSample() {
       maps.show(await actions.openSample());
@@ -41,8 +42,7 @@ export function imageCommands(bench: Bench): CommandTable {
     async showSpanMap(argument) {
       const key = await askedKey(bench, argument, vscode.l10n.t('Show Span Map'));
       if (key === undefined) return;
-      await actions.open(key);
-      maps.show(key);
+      await maps.showGrowing(key, actions.open(key));
     },
     async tuneSpanSize(argument) {
       const title = vscode.l10n.t('Tune Span Size');

@@ -2,12 +2,12 @@
 import { readFile, stat } from 'node:fs/promises';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
-import { messageOf } from '../../errors';
-import type { LayerResult } from '../../image/scan';
+import { isAbort, messageOf } from '../../errors';
+import type { LayerResult, ScanOptions } from '../../image/scan';
 import type { Image } from '../../image/types';
 import { formatPlatform } from '../../oci/platform';
 import type { Picture } from '../../plan/picture';
-import type { PlanInput, PlanOptions } from '../../plan/plan';
+import type { PlanInput, PlanInputLayer, PlanOptions } from '../../plan/plan';
 import { fingerprint } from '../dockerfiles';
 import { isLensError } from '../errors';
 import { parseKey, shortName } from '../keys';
@@ -22,7 +22,11 @@ import { connect, registryOptions } from './reach';
 export async function inspect(services: Services, key: string, task: Task): Promise<Opened> {
   const known = services.store.get(key);
   const traces = await traceFiles(services, key);
-  const { opened, used } = await read(services, key, { dockerfile: known?.dockerfile, traces }, task);
+  const about = { dockerfile: known?.dockerfile, traces };
+  const { opened, used } = await read(services, key, about, task, (picture) => {
+    // A picture that is whole stays until the new one is.
+    if (!services.store.get(key)?.opened) services.store.grow(key, picture);
+  });
   return keep(services, key, opened, { traces: used });
 }
 
@@ -30,6 +34,7 @@ export async function inspect(services: Services, key: string, task: Task): Prom
  * Reads an image without noting it.
  *
  * @param lies the key of where its bytes are
+ * @param onGrow called with what there is to see whenever a layer has been scanned: all layers stand in it from the beginning
  * @returns also the recorded starts that it was drawn with: none where they were recorded from another image
  */
 export async function read(
@@ -37,6 +42,7 @@ export async function read(
   lies: string,
   { dockerfile, traces }: { dockerfile: DockerfileOrigin | undefined; traces: readonly string[] },
   task: Task,
+  onGrow: (picture: Picture) => void = () => undefined,
 ): Promise<{ opened: Opened; used: readonly string[] }> {
   const line = await services.line();
   const { reference, platform } = parseKey(lies);
@@ -55,7 +61,7 @@ export async function read(
       indexing: { pool, cache },
       ...task,
     });
-    layers = await line.scanImage(image, { pool, cache, ...task });
+    layers = await scanLayers(services, image, dockerfile, { pool, cache, ...task }, onGrow);
   } finally {
     await pool.close();
   }
@@ -68,11 +74,44 @@ export async function read(
   try {
     return { opened: await draw(services, { ...parts, traces }), used: traces };
   } catch (error) {
-    if (traces.length === 0 || !isLensError(error) || !/^(trace|plan)\/(?!bad-)/.test(error.code))
+    if (traces.length === 0 || !isLensError(error) || !/^(trace\/|plan\/foreign-trace$)/.test(error.code))
       throw error;
-    // A start that was recorded from another image must not keep anybody from looking at this one.
+    // A start that is damaged, or was recorded from another image, must not keep anybody from looking at this one.
     services.log.warn(`The recorded start ${traces.join(', ')} is left out: ${error.message}`);
-    return { opened: await draw(services, { ...parts, traces: [] }), used: [] };
+    const traceProblem = `${error.message} ${error.advice}`;
+    return { opened: await draw(services, { ...parts, traces: [], traceProblem }), used: [] };
+  }
+}
+
+/** Scans the layers of an image, and draws it anew with each. */
+async function scanLayers(
+  services: Services,
+  image: Image,
+  dockerfile: DockerfileOrigin | undefined,
+  options: ScanOptions,
+  onGrow: (picture: Picture) => void,
+): Promise<LayerResult[]> {
+  const line = await services.line();
+  const source = await readDockerfile(services, dockerfile);
+  const steps = line.layerSteps(image, source && line.parseDockerfile(source.text));
+  const results: (LayerResult | undefined)[] = image.layers.map(() => undefined);
+  const grow = (unread?: string): void => {
+    const pending = unread === undefined ? results.filter((result) => result === undefined).length : 0;
+    const input = imageInput(image, results, steps, unread);
+    onGrow(line.createPicture(input, planOptions(line, readSettings()), pending));
+  };
+  grow();
+  try {
+    return await line.scanImage(image, {
+      ...options,
+      onLayer(result, index) {
+        results[index] = result;
+        grow();
+      },
+    });
+  } catch (error) {
+    grow(isAbort(error) ? 'Reading it was cancelled.' : messageOf(error));
+    throw error;
   }
 }
 
@@ -122,7 +161,10 @@ export async function pictureOf(services: Services, key: string, trace: string):
 }
 
 /** Where the recorded start of an image is kept: with the workspace, else with the extension. */
-export function traceFile({ folders }: Pick<Services, 'folders'>, key: string): string {
+export function traceFile(
+  { folders }: { readonly folders: Pick<Services['folders'], 'traces'> },
+  key: string,
+): string {
   const folder = vscode.workspace.workspaceFolders?.find(({ uri }) => uri.scheme === 'file');
   // The same name as the command line gives, so that each finds what the other recorded.
   const name = key.replace(/^docker-daemon:/, '').replace(/[^\w.-]+/g, '-');
@@ -146,9 +188,10 @@ async function draw(
   parts: Pick<Opened, 'image' | 'layers' | 'findings'> & {
     traces: readonly string[];
     dockerfile: DockerfileOrigin | undefined;
+    traceProblem?: string;
   },
 ): Promise<Opened> {
-  const { image, layers, findings, traces, dockerfile } = parts;
+  const { image, layers, findings, traces, dockerfile, traceProblem } = parts;
   const line = await services.line();
   const source = await readDockerfile(services, dockerfile);
   const model = source && line.parseDockerfile(source.text);
@@ -163,21 +206,7 @@ async function draw(
     ),
   );
   const mapping = mappings.length > 1 ? line.uniteRuns(mappings).mapping : mappings[0];
-  const input: PlanInput = {
-    image: {
-      reference: image.reference,
-      digest: image.descriptor.digest,
-      platform: formatPlatform(image.platform),
-    },
-    layers: layers.map((result, index) => ({
-      descriptor: result.layer.descriptor,
-      scan: scans[index],
-      instruction: steps[index],
-      problem: 'error' in result ? result.error.message : 'skipped' in result ? result.skipped : undefined,
-    })),
-    mapping,
-    runs: mappings,
-  };
+  const input = { ...imageInput(image, layers, steps), mapping, runs: mappings, traceProblem };
   const picture = line.createPicture(input, planOptions(line, readSettings()), 0, findings.known);
   const hidden = layers.map(() => 0);
   for (const { layer, bytes } of line.findHidden(entries)) hidden[layer] = (hidden[layer] ?? 0) + bytes;
@@ -193,6 +222,36 @@ async function draw(
     touches: line.layerTouches(mapping?.touches ?? [], scans),
     hidden,
   };
+}
+
+/** @param unread why there is no result for a layer */
+function imageInput(
+  image: Image,
+  results: readonly (LayerResult | undefined)[],
+  steps: readonly (string | undefined)[],
+  unread?: string,
+): PlanInput {
+  return {
+    image: {
+      reference: image.reference,
+      digest: image.descriptor.digest,
+      platform: formatPlatform(image.platform),
+    },
+    layers: image.layers.map(({ descriptor }, index) => ({
+      descriptor,
+      instruction: steps[index],
+      ...outcome(results[index], unread),
+    })),
+  };
+}
+
+function outcome(
+  result: LayerResult | undefined,
+  unread: string | undefined,
+): Pick<PlanInputLayer, 'scan' | 'problem'> {
+  if (result === undefined) return { problem: unread };
+  if ('scan' in result) return { scan: result.scan };
+  return { problem: 'error' in result ? result.error.message : result.skipped };
 }
 
 function keep(

@@ -38,8 +38,12 @@ test('each distinct blob once, in the order of the manifest; zstd skipped, damag
     layer(5, Buffer.from(packed), OCI_LAYER_GZIP, `sha256:${'0'.repeat(64)}`),
     layer(6, tar, 'application/json', `sha256:${'1'.repeat(64)}`),
   ];
+  const known = new Map<number, unknown>();
   const results = await scanImage(image(layers), {
     pool,
+    onLayer(result, index) {
+      known.set(index, result);
+    },
     onProgress: ({ done = 0, total = 0 }) => {
       assert.ok(done <= total);
       progress.push(done);
@@ -48,6 +52,10 @@ test('each distinct blob once, in the order of the manifest; zstd skipped, damag
   assert.deepEqual(
     results.map(({ layer: { index } }) => index),
     [0, 1, 2, 3, 4, 5, 6],
+  );
+  assert.deepEqual(
+    results.map((_, index) => known.get(index)),
+    results,
   );
   const kinds = results.map((result) =>
     'scan' in result ? result.scan.compression : 'error' in result ? result.error.code : result.skipped,

@@ -1,0 +1,231 @@
+/** The map of an image that is being read, from a registry that gives its layers away one by one: panel, page and all are the product's. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import * as path from 'node:path';
+import { gzipSync } from 'node:zlib';
+import * as vscode from 'vscode';
+import { traceFile } from '../../src/editor/work/inspect';
+import type { Overview } from '../../src/plan/picture/types';
+import { sha256 } from '../../src/oci/digest';
+import { OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST } from '../../src/oci/media-types';
+import { header, padded } from '../support/tars';
+import {
+  answering,
+  extension,
+  sample,
+  sampleTrace,
+  until,
+  watchNotifications,
+  workspace,
+  type Notifications,
+} from './support';
+
+const LAYERS = 4;
+
+/** A registry with one image, whose layers wait until they are let go. */
+async function startHoldingRegistry(name: string) {
+  const documents = new Map<string, Buffer>();
+  const add = (bytes: Buffer, mediaType: string) => {
+    const digest = sha256(bytes);
+    documents.set(digest, bytes);
+    return { mediaType, digest, size: bytes.length };
+  };
+  const tars = Array.from({ length: LAYERS }, (_, index) => {
+    const data = Buffer.from(`${name} ${index}`);
+    return Buffer.concat([
+      header({ name: `file-${index}`, size: data.length }),
+      padded(data),
+      Buffer.alloc(1024),
+    ]);
+  });
+  const config = {
+    architecture: 'amd64',
+    os: 'linux',
+    config: {},
+    rootfs: { type: 'layers', diff_ids: tars.map((tar) => sha256(tar)) },
+  };
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: OCI_MANIFEST,
+    config: add(Buffer.from(JSON.stringify(config)), OCI_CONFIG),
+    layers: tars.map((tar) => add(gzipSync(tar), OCI_LAYER_GZIP)),
+  };
+  const top = Buffer.from(JSON.stringify(manifest));
+  documents.set('latest', top).set(sha256(top), top);
+  const free = new Set<string>();
+  const waiting = new Map<string, ServerResponse[]>();
+
+  const server = createServer(({ url = '' }, response) => {
+    const [, kind = '', id = ''] = /\/(manifests|blobs)\/(.+)$/.exec(url) ?? [];
+    const bytes = documents.get(id);
+    if (url === '/v2/') response.end();
+    else if (bytes === undefined) response.writeHead(404).end();
+    else if (kind === 'manifests')
+      response
+        .writeHead(200, { 'content-type': OCI_MANIFEST, 'docker-content-digest': sha256(bytes) })
+        .end(bytes);
+    else if (free.has(id) || id === manifest.config.digest) response.end(bytes);
+    else waiting.set(id, [...(waiting.get(id) ?? []), response]);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    key: `docker://127.0.0.1:${(server.address() as AddressInfo).port}/team/${name}:latest`,
+    /** Lets a layer go that somebody waits for, since only so many are asked for at a time; resolves with its place. */
+    async releaseOne(): Promise<number> {
+      const digest = await until('somebody waits', () => [...waiting.keys()].find((one) => !free.has(one)));
+      free.add(digest);
+      for (const response of waiting.get(digest) ?? []) response.end(documents.get(digest));
+      return manifest.layers.findIndex((layer) => layer.digest === digest);
+    },
+    async stop() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+/** The plans that the host answers the pages of span maps with, in order, from now on. */
+function watchPages() {
+  const overviews: Overview[] = [];
+  const { window } = vscode;
+  const { createWebviewPanel } = window;
+  const watched: typeof createWebviewPanel = (...given) => {
+    const panel = createWebviewPanel(...given);
+    const { webview } = panel;
+    const postMessage = webview.postMessage.bind(webview);
+    Object.assign(webview, {
+      postMessage(message: { kind: string; body?: unknown }) {
+        const { kind, body } = message;
+        if (kind === 'reply' && typeof body === 'object' && body !== null && 'pending' in body)
+          overviews.push(body as Overview); // The only reply that has it.
+        return postMessage(message);
+      },
+    });
+    return panel;
+  };
+  Object.assign(window, { createWebviewPanel: watched });
+  return {
+    overviews,
+    dispose() {
+      Object.assign(window, { createWebviewPanel });
+    },
+  };
+}
+
+function maps(): string[] {
+  return vscode.window.tabGroups.all
+    .flatMap(({ tabs }) => tabs)
+    .filter(
+      ({ input }) => input instanceof vscode.TabInputWebview && input.viewType.endsWith('sociLens.spanMap'),
+    )
+    .map(({ label }) => label);
+}
+
+suite('the span map of an image that is being read', () => {
+  let pages: ReturnType<typeof watchPages>;
+  let notifications: Notifications;
+  suiteSetup(async () => {
+    await extension().activate();
+    await vscode.commands.executeCommand('workbench.action.closeAllEditors');
+  });
+  setup(() => {
+    pages = watchPages();
+    notifications = watchNotifications();
+  });
+  teardown(async () => {
+    pages.dispose();
+    notifications.dispose();
+    await vscode.commands.executeCommand('workbench.action.closeAllEditors');
+  });
+
+  const inspect = (key: string) => vscode.commands.executeCommand('sociLens.inspectImage', key);
+  /** Waits until the page was told of so many layers to go. */
+  const pending = (count: number) =>
+    until(`${count} layers to go`, () => {
+      const last = pages.overviews.at(-1);
+      return last?.pending === count && last;
+    });
+  const scanned = ({ plan }: Overview) =>
+    plan.layers.flatMap(({ index, uncompressedSize }) => (uncompressedSize === null ? [] : [index]));
+
+  test('is there before the first layer, and grows with each', async () => {
+    const registry = await startHoldingRegistry('growing');
+    try {
+      const done = inspect(registry.key);
+      const first = await pending(LAYERS);
+      assert.equal(maps().length, 1);
+      assert.equal(first.plan.layers.length, LAYERS);
+      assert.deepEqual(scanned(first), []);
+      const one = await registry.releaseOne();
+      assert.deepEqual(scanned(await pending(LAYERS - 1)), [one]);
+      const two = [one, await registry.releaseOne()];
+      assert.deepEqual(scanned(await pending(LAYERS - 2)), two.sort());
+      assert.equal(notifications.titles.length, 1, 'it is still being read');
+      await registry.releaseOne();
+      await registry.releaseOne();
+      await done;
+      assert.deepEqual(scanned(await pending(0)), [0, 1, 2, 3]);
+      assert.equal(maps().length, 1, 'it stays');
+    } finally {
+      await vscode.commands.executeCommand('sociLens.forgetImage', registry.key);
+      await registry.stop();
+    }
+  });
+
+  test('goes again without a word when the person cancels', async () => {
+    const registry = await startHoldingRegistry('cancelled');
+    try {
+      const asked = await answering({}, async () => {
+        const done = inspect(registry.key);
+        await pending(LAYERS);
+        await registry.releaseOne();
+        await pending(LAYERS - 1);
+        notifications.cancel(notifications.titles[0] ?? '');
+        await done;
+      });
+      assert.deepEqual(asked, []);
+      await until('the panel is gone', () => maps().length === 0);
+    } finally {
+      await registry.stop();
+    }
+  });
+
+  test('is there all the same where its recorded start is damaged, and says so', async () => {
+    const copy = path.join(workspace, 'damaged');
+    const key = `oci:${copy}`;
+    const file = traceFile({ folders: { traces: '' } }, key);
+    try {
+      await cp(sample.replace(/^oci:/, ''), copy, { recursive: true });
+      await mkdir(path.dirname(file), { recursive: true });
+      const lines = (await readFile(sampleTrace, 'utf8')).split('\n');
+      await writeFile(file, lines.with(2, '{"cut in the mid').join('\n'));
+      const asked = await answering({}, () => inspect(key));
+      assert.deepEqual(asked, []);
+      const { plan } = await pending(0);
+      assert.equal(plan.trace, null);
+      assert.match(
+        plan.notes[0] ?? '',
+        /^The recorded start is left out: .*damaged.* is not a trace of ours: .*line 3/,
+      );
+    } finally {
+      await vscode.commands.executeCommand('sociLens.forgetImage', key);
+      await rm(copy, { recursive: true, force: true });
+      await rm(file, { force: true });
+    }
+  });
+
+  test('goes again when the image cannot be read, and one notification says why', async () => {
+    const asked = await answering({}, () => inspect('oci:/nowhere/at/all'));
+    assert.deepEqual(
+      asked.map(({ kind }) => kind),
+      ['showErrorMessage'],
+    );
+    assert.match(asked[0]?.message ?? '', /\/nowhere\/at\/all/);
+    await until('the panel is gone', () => maps().length === 0);
+  });
+});
