@@ -27,12 +27,12 @@ export function createTables(events: TableEvents): Tables {
     [
       { title: 'Span size', width: 'minmax(8.5em, 1.3fr)' },
       { title: 'Spans', width: 'minmax(7.5em, 1fr)', numeric: true },
-      { title: 'Bytes of spans', width: 'minmax(8.5em, 1fr)', numeric: true },
+      { title: 'Bytes of spans', width: 'minmax(9.5em, 1fr)', numeric: true },
       { title: 'Unused', width: 'minmax(5em, .7fr)', numeric: true },
       { title: 'Ztocs', width: 'minmax(5.5em, .8fr)', numeric: true },
       { title: 'Waits', width: 'minmax(5em, .7fr)', numeric: true },
       { title: 'Ready, lazy', width: 'minmax(6.5em, 1fr)', numeric: true },
-      { title: 'Ready, prefetch', width: 'minmax(6.5em, 1fr)', numeric: true },
+      { title: 'Ready, prefetch', width: 'minmax(10em, 1fr)', numeric: true },
     ],
     (key) => {
       events.pickSpanSize(Number(key));
@@ -107,7 +107,7 @@ export function createTables(events: TableEvents): Tables {
   return {
     show(overview, settings, extra, layer) {
       shown = { overview, layer };
-      const { plan, spanSize } = overview;
+      const { plan, spanSize, pending } = overview;
       byId('reason').textContent = plan.choice.reason;
       const traced = plan.trace !== null;
       sizes.show(
@@ -137,7 +137,8 @@ export function createTables(events: TableEvents): Tables {
       showForecasts(byId('modes'), overview);
       showLayers();
       command.textContent = commandLine(overview, settings, extra);
-      byId('notes').hidden = plan.notes.length === 0;
+      // They are about the whole picture.
+      byId('notes').hidden = pending > 0 || plan.notes.length === 0;
       byId('notes').replaceChildren(
         h('h2', {}, 'Notes'),
         h('ul', {}, ...plan.notes.map((note) => h('li', {}, note))),
