@@ -10,12 +10,15 @@ export interface FakeEntry {
   readonly offset?: number;
 }
 
+/** One whose name need not be UTF-8. */
+type NamedByBytes = Omit<FakeEntry, 'name'> & { readonly name: Uint8Array };
+
 const BLOCK = 512;
 const empty = new Uint8Array();
 const padded = (size: number): number => Math.ceil(size / BLOCK) * BLOCK;
 
 /** Entries as a scan gives them, from names and sizes; data lie one after the other, each behind a block of header. */
-export function fakeEntries(list: readonly FakeEntry[]): TarEntries {
+export function fakeEntries(list: readonly (FakeEntry | NamedByBytes)[]): TarEntries {
   const writer = new EntryWriter();
   const name = { bytes: empty, from: 0, to: 0 };
   const linkname = { bytes: empty, from: 0, to: 0 };
@@ -34,8 +37,8 @@ export function fakeEntries(list: readonly FakeEntry[]): TarEntries {
   return new EntryTable(writer.finish());
 }
 
-function put(slice: Slice, text: string): void {
-  slice.bytes = Buffer.from(text);
+function put(slice: Slice, text: string | Uint8Array): void {
+  slice.bytes = typeof text === 'string' ? Buffer.from(text) : text;
   slice.to = slice.bytes.length;
 }
 

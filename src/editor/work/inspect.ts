@@ -110,7 +110,7 @@ async function scanLayers(
       },
     });
   } catch (error) {
-    grow(isAbort(error) ? 'Reading it was cancelled.' : messageOf(error));
+    grow(isAbort(error) ? vscode.l10n.t('Reading it was cancelled.') : messageOf(error));
     throw error;
   }
 }

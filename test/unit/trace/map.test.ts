@@ -165,15 +165,10 @@ describe('the files of an image as a container sees them', () => {
   });
 
   test('names that are not UTF-8 are compared by their bytes', () => {
-    const layer = [
-      fakeEntries([
-        { name: 'f\uFFFD', size: 3 },
-        { name: 'f\uFFFD', size: 4 },
-      ]),
-    ].map((entries): TarEntries => ({
-      ...entries,
-      get: (index) => ({ ...entries.get(index), name: Uint8Array.of(0x66, 0xf0 + index) }),
-    }));
+    const layer = fakeEntries([
+      { name: Uint8Array.of(0x66, 0xf0), size: 3 },
+      { name: Uint8Array.of(0x66, 0xf1), size: 4 },
+    ]);
     const event: TraceEvent = {
       op: 'read',
       t: 0,
@@ -185,7 +180,7 @@ describe('the files of an image as a container sees them', () => {
     };
     const mapping = mapTrace(
       { header: HEADER, events: [event], footer: undefined },
-      { layers: layer, config: CONFIG },
+      { layers: [layer], config: CONFIG },
     );
     assert.deepEqual(brief(mapping), ['0/1 0-4 read']);
   });
