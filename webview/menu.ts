@@ -26,7 +26,8 @@ export function showMenu(items: readonly MenuItem[], x: number, y: number): void
       close();
       run();
     });
-    row.addEventListener('mouseenter', () => {
+    // Not `mouseenter`: a menu that opens under a pointer at rest must leave the focus where the keys put it.
+    row.addEventListener('pointermove', () => {
       row.focus();
     });
     return row;

@@ -245,10 +245,13 @@ test('the menu of a file: by keyboard, with everything that can be done; prefetc
   const page = await open({
     actions: { openEntry: note('open'), saveEntry: note('save'), revealEntry: note('reveal') },
   });
-  const choose = async (label: string): Promise<void> => {
+  const openMenu = async (): Promise<void> => {
     await map(page).focus();
     await page.keyboard.press('Shift+F10');
     await page.locator('.menu').waitFor();
+  };
+  const choose = async (label: string): Promise<void> => {
+    await openMenu();
     await page.locator('.menu-item', { hasText: label }).click();
   };
   // The page of the tests is no secure one, which browsers give no clipboard.
@@ -260,7 +263,7 @@ test('the menu of a file: by keyboard, with everything that can be done; prefetc
   await page.locator('#detail h3').waitFor();
   await strip(page).hover({ position: { x: 30, y: 20 } });
   for (const label of ['Open', 'Save as', 'Reveal in tree']) await choose(label);
-  await page.keyboard.press('Shift+F10');
+  await openMenu();
   assert.deepEqual(await page.locator('.menu-item').allTextContents(), [
     'Open',
     'Save as…',
@@ -272,8 +275,7 @@ test('the menu of a file: by keyboard, with everything that can be done; prefetc
   await choose('Copy path');
   await holds(page, `document.querySelector('#status').textContent === 'Copied.'`);
   assert.match(await page.evaluate('copied'), /^\/usr\/lib\/.+\.so$/);
-  await map(page).focus();
-  await page.keyboard.press('Shift+F10');
+  await openMenu();
   await page.keyboard.press('End');
   await page.keyboard.press('Enter');
   await until(page, 'extras.length === 1 && settings.extra.length === 1');
