@@ -174,7 +174,13 @@ export class Workbench {
   /** Chooses from the context menu of a row. */
   async menu(item: Locator, entry: RegExp): Promise<void> {
     await item.click({ button: 'right' });
-    await this.page.getByRole('menuitem', { name: entry }).click();
+    const choice = this.page.getByRole('menuitem', { name: entry });
+    await choice.click();
+    // VS Code takes no click in a menu that has only just opened.
+    for (let tries = 0; tries < 5 && (await choice.isVisible()); tries++) {
+      await choice.waitFor({ state: 'detached', timeout: 500 }).catch(() => undefined);
+      await choice.click({ timeout: 500 }).catch(() => undefined);
+    }
   }
 
   /** The page inside the panel that is in front. */
