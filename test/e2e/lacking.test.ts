@@ -1,4 +1,4 @@
-/** What is there for people who lack something: first the trust of the workspace, then a Docker engine, then a mouse. */
+/** What is there for people who lack something: first the trust of the workspace, then a Docker engine. */
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { Readable } from 'node:stream';
@@ -135,57 +135,4 @@ describe('without an engine', () => {
     await bench.steps('done').nth(4).waitFor();
     await bench.command('Notifications: Clear All Notifications');
   });
-});
-
-test('by the keyboard alone: the tree, a file, the menu of an image, the panel, and back', async () => {
-  const { keyboard } = bench.page;
-  const focused = bench.page.locator('.sidebar .monaco-list:focus .monaco-list-row.focused');
-  const command = async (title: string) => {
-    await keyboard.press('F1');
-    await bench.page.locator('.quick-input-widget input:focus').waitFor();
-    await keyboard.type(title);
-    await bench.row(title).first().waitFor();
-    await keyboard.press('Enter');
-  };
-  const showInTree = async () => {
-    // An editor that has just come up may take the focus from the list, as it may from a person's.
-    for (let tries = 0; tries < 5; tries++) {
-      await command('SOCI: Show in Tree');
-      await bench.row('sample').waitFor();
-      if ((await bench.page.locator('.quick-input-widget input:focus').count()) > 0) break;
-    }
-    await keyboard.type('sample');
-    await keyboard.press('Enter');
-    await focused.and(bench.item(/^sample/)).waitFor();
-  };
-  await showInTree();
-  const tree = await bench.page.locator('.sidebar .monaco-list').first().ariaSnapshot();
-  assert.match(tree, /treeitem "sample, .* MB · .* read at start.*" \[expanded\] \[level=2\] \[selected\]/);
-  assert.match(tree, /treeitem "COPY lib \/app\/lib, .* files · .* read at start" \[level=3\]/);
-  // Down and to the right until something is no folder any more.
-  for (let steps = 0; steps < 20; steps++) {
-    await keyboard.press('ArrowDown');
-    const state = await focused.getAttribute('aria-expanded');
-    if (state === null) break;
-    // In a folder that is open already, this key would lead to its first file.
-    if (state === 'true') continue;
-    await keyboard.press('ArrowRight');
-    await focused.and(bench.page.locator('[aria-expanded="true"]')).waitFor();
-  }
-  const file = (await focused.locator('.label-name').first().innerText()).trim();
-  await keyboard.press('Enter');
-  await bench.tab(file).waitFor();
-
-  await showInTree();
-  await keyboard.press('Shift+F10');
-  await bench.page.getByRole('menuitem', { name: 'Show Span Map' }).waitFor();
-  await keyboard.press('ArrowDown');
-  await keyboard.press('Enter');
-  const panel = await bench.panel();
-  for (let presses = 0; presses < 20 && !(await panel.locator('main :focus').count()); presses++)
-    await keyboard.press('Tab');
-  assert.ok(await panel.locator('main :focus').count(), 'Tab reaches the controls of the page');
-  // And out of it again; the map in front says which image is meant.
-  await command('SOCI: Show in Tree');
-  await focused.and(bench.item(/^sample/)).waitFor();
 });
