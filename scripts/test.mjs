@@ -189,14 +189,16 @@ try {
   const missing = await ensurePackages({ system: only !== 'unit', log: console.log });
   for (const line of missing) notes.push(`not installed: ${line}`);
   if (only === undefined) {
-    // Two lanes on two cores. What needs the engine waits for it half of the time; nothing in the other lane needs it.
+    // Two lanes on two cores: the engine's tests wait for the engine half of the time, those of the other lane hardly ask it.
     const built = build();
     const checked = built.then(checks);
     await Promise.all([
       Promise.all([images(), built]).then(suites.engine),
-      checked.then(() => suites.unit(true)).then(() => suites.page(true)),
+      checked
+        .then(() => suites.unit(true))
+        .then(() => suites.page(true))
+        .then(suites.host),
     ]);
-    await suites.host();
     await suites.e2e();
   } else {
     await build();

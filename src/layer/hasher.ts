@@ -42,6 +42,8 @@ export class InlineHasher implements BlobHasher {
   #span: Hash | undefined;
   /** Chunks that still may be cut, the first of which begins at `#heldAt`, and the cuts in them. */
   #held: Uint8Array[] = [];
+  /** How many of `#held` are hashed already: taking each out at once would move all the others, whatever its size. */
+  #hashed = 0;
   #heldAt = 0;
   #size = 0;
   #cuts: Cut[] = [];
@@ -81,15 +83,15 @@ export class InlineHasher implements BlobHasher {
 
   /** Hashes the held chunks that end at or before `limit`. */
   #hashUpTo(limit: number): void {
-    let done = 0;
-    for (const chunk of this.#held) {
+    for (let chunk; (chunk = this.#held[this.#hashed]); this.#hashed++) {
       if (this.#heldAt + chunk.length > limit) break;
       this.#hashChunk(chunk);
       this.#onHashed(chunk);
       this.#heldAt += chunk.length;
-      done++;
     }
-    this.#held.splice(0, done);
+    if (this.#hashed * 2 < this.#held.length) return;
+    this.#held.splice(0, this.#hashed);
+    this.#hashed = 0;
   }
 
   #hashChunk(chunk: Uint8Array): void {

@@ -185,24 +185,22 @@ describe('building', () => {
 });
 
 describe('exporting', () => {
-  for (const name of ['fx-scratch', 'fx-py'] as const) {
-    test(`${name}: its layers unpack to the diff IDs, its config is the engine's`, async (t) => {
-      const cacheDir = await temporaryFolder(t);
-      await ensureImage(name);
-      const details = await inspectEngineImage(engine, name);
-      const image = await openImage(name, { cacheDir, engine: () => Promise.resolve(engine) });
-      assert.equal(image.source, 'engine');
-      assert.match(image.bytesNote, /compressed here/);
-      assert.equal(image.manifest.config.digest, details.id);
-      assert.deepEqual(image.config.rootfs.diff_ids, details.diffIds);
-      assert.equal(image.layers.length, details.diffIds.length);
-      assert.ok(image.layout);
-      for (const { descriptor, diffId } of image.layers) {
-        assert.equal(await unpackedDigest(blobFile(image.layout, descriptor.digest)), diffId);
-        assert.equal((await stat(blobFile(image.layout, descriptor.digest))).size, descriptor.size);
-      }
-    });
-  }
+  test("its layers unpack to the diff IDs, its config is the engine's", async (t) => {
+    const cacheDir = await temporaryFolder(t);
+    const name = await ensureImage('fx-scratch');
+    const details = await inspectEngineImage(engine, name);
+    const image = await openImage(name, { cacheDir, engine: () => Promise.resolve(engine) });
+    assert.equal(image.source, 'engine');
+    assert.match(image.bytesNote, /compressed here/);
+    assert.equal(image.manifest.config.digest, details.id);
+    assert.deepEqual(image.config.rootfs.diff_ids, details.diffIds);
+    assert.equal(image.layers.length, details.diffIds.length);
+    assert.ok(image.layout);
+    for (const { descriptor, diffId } of image.layers) {
+      assert.equal(await unpackedDigest(blobFile(image.layout, descriptor.digest)), diffId);
+      assert.equal((await stat(blobFile(image.layout, descriptor.digest))).size, descriptor.size);
+    }
+  });
 
   test('the same bytes on every run; a second export does nothing; a shared layer is compressed once', async (t) => {
     const [cacheDir, other] = [await temporaryFolder(t), await temporaryFolder(t)];

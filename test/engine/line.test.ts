@@ -97,6 +97,7 @@ suite('the whole line by the command line, from the engine to a registry', () =>
         'the SOCI index is found by its digest',
       );
 
+      // Of each layer it decodes every span, and compares what comes out with the diff ID that the engine gave.
       const verified = await json<VerifyReport>('verify', destination);
       assert.equal(verified.ok, true);
       assert.ok(
