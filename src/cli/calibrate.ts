@@ -6,7 +6,7 @@ import { measurePace } from '../registry/measure';
 import { isLoopback } from '../registry/proxy';
 import { parseReference } from '../image/reference';
 import { keepCalibration, readCalibration, type MeasuredNetwork } from './calibration';
-import { defineCommand, EXIT, typed, UsageError } from './command';
+import { defineCommand, EXIT, PLATFORM_FLAG, typed, UsageError } from './command';
 import { withRegistry } from './push';
 import { REGISTRY_FLAGS } from './registry-flags';
 
@@ -21,11 +21,7 @@ export const calibrateCommand = defineCommand({
       value: 'NODE',
       help: 'Take every plan for this machine from now on: an instance type or figures, as plan --node.',
     },
-    platform: {
-      type: 'string',
-      value: 'OS/ARCH',
-      help: "Which image of several; this machine's if not given.",
-    },
+    ...PLATFORM_FLAG,
     ...REGISTRY_FLAGS,
   },
   async run(session, { flags, positionals: [reference = ''] }) {

@@ -60,6 +60,15 @@ export const COMMON_FLAGS = {
   help: { type: 'boolean', short: 'h', help: 'Show this.' },
 } as const satisfies Record<string, Flag>;
 
+/** Of the verbs that look at one image. */
+export const PLATFORM_FLAG = {
+  platform: {
+    type: 'string',
+    value: 'OS/ARCH',
+    help: "Which image of several; this machine's if not given.",
+  },
+} as const satisfies Record<string, Flag>;
+
 /**
  * Makes a verb of its flags and what it does with them. Unknown flags, missing values and a wrong number of names are
  * usage errors before anything runs.

@@ -18,7 +18,7 @@ import { createPlanner } from '../plan/plan';
 import type { Forecast } from '../plan/types';
 import { type ImageIndexes, indexedLayers, listIndexes } from '../soci/discover';
 import { verifyLayout } from '../soci/verify';
-import { defineCommand, EXIT, parseCount, UsageError } from './command';
+import { defineCommand, EXIT, parseCount, PLATFORM_FLAG, UsageError } from './command';
 import { writeResult } from './output';
 import { planInput } from './plan-input';
 import { withStore } from './push';
@@ -63,11 +63,7 @@ export const gateCommand = defineCommand({
       help: 'Write the result in this format to a file too.',
     },
     sample: { type: 'string', value: 'N', help: 'Verify N spans of each layer instead of all.' },
-    platform: {
-      type: 'string',
-      value: 'OS/ARCH',
-      help: "Which image of several; this machine's if not given.",
-    },
+    ...PLATFORM_FLAG,
     ...REGISTRY_FLAGS,
   },
   async run(session, { flags, positionals: [reference = ''] }) {

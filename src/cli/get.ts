@@ -5,7 +5,7 @@ import type { LayerResult } from '../image/scan';
 import { readTar } from '../layer/spans';
 import type { LayerScan } from '../layer/types';
 import { ImageTree } from '../trace/tree';
-import { defineCommand, EXIT, UsageError } from './command';
+import { defineCommand, EXIT, PLATFORM_FLAG, UsageError } from './command';
 
 /** One file of one layer. */
 interface Place {
@@ -21,11 +21,7 @@ export const getCommand = defineCommand({
   flags: {
     output: { type: 'string', short: 'o', value: 'FILE', help: 'Write to this file instead of stdout.' },
     layer: { type: 'string', value: 'N', help: "That layer's own file, also where a later layer hides it." },
-    platform: {
-      type: 'string',
-      value: 'OS/ARCH',
-      help: "Which image of several; this machine's if not given.",
-    },
+    ...PLATFORM_FLAG,
   },
   async run(session, { flags, positionals: [reference = '', wanted = ''] }) {
     const { output } = flags;

@@ -4,7 +4,7 @@ import { findWaste } from '../plan/blame/waste';
 import type { LayerScan } from '../layer/types';
 import { formatPlatform } from '../oci/platform';
 import { formatBytes, formatCount, formatShare } from '../plan/format';
-import { defineCommand, EXIT } from './command';
+import { defineCommand, EXIT, PLATFORM_FLAG } from './command';
 import { DOCKERFILE_FLAG, readSteps } from './instruction';
 import { formatTable } from './terminal';
 
@@ -27,11 +27,7 @@ export const inspectCommand = defineCommand({
   usage: 'inspect IMAGE [flags]',
   positionals: 1,
   flags: {
-    platform: {
-      type: 'string',
-      value: 'OS/ARCH',
-      help: "Which image of several; this machine's if not given.",
-    },
+    ...PLATFORM_FLAG,
     files: { type: 'boolean', help: 'List every entry of every layer too.' },
     ...DOCKERFILE_FLAG,
   },

@@ -12,7 +12,7 @@ import { DEFAULT_NETWORK, parseNetwork } from '../plan/network';
 import { DEFAULT_NODE } from '../plan/node';
 import type { BuildAdvice } from '../plan/types';
 import { DEFAULT_MIN_LAYER_SIZE } from '../soci/layers';
-import { defineCommand, EXIT, parseBytes, required, typed, UsageError } from './command';
+import { defineCommand, EXIT, parseBytes, PLATFORM_FLAG, required, typed, UsageError } from './command';
 import { DOCKERFILE_FLAG, readSteps } from './instruction';
 import { CIRCUMSTANCE_FLAGS, planInput, readCircumstances } from './plan-input';
 import { pushTo } from './push';
@@ -52,11 +52,7 @@ export const optimizeCommand = defineCommand({
       help: 'For nodes without prefetch: 4 MiB spans and no prefetch artifacts.',
     },
     'min-layer-size': { type: 'string', value: 'BYTES', help: 'Smaller layers stay out of the index (10M).' },
-    platform: {
-      type: 'string',
-      value: 'OS/ARCH',
-      help: "Which image of several; this machine's if not given.",
-    },
+    ...PLATFORM_FLAG,
     ...CIRCUMSTANCE_FLAGS,
     ...DOCKERFILE_FLAG,
     ...REGISTRY_FLAGS,

@@ -5,7 +5,7 @@ import { findOwners } from '../plan/blame/packages';
 import { createPicture } from '../plan/picture';
 import { renderReport } from '../plan/report';
 import type { Best, Forecast, Plan, PullMode } from '../plan/types';
-import { defineCommand, EXIT, parseBytes, required } from './command';
+import { defineCommand, EXIT, parseBytes, PLATFORM_FLAG, required } from './command';
 import { DOCKERFILE_FLAG, readSteps } from './instruction';
 import { writeResult } from './output';
 import { CIRCUMSTANCE_FLAGS, LIST_FLAGS, planInput, readCircumstances, readListWish } from './plan-input';
@@ -35,11 +35,7 @@ export const planCommand = defineCommand({
     ...CIRCUMSTANCE_FLAGS,
     ...LIST_FLAGS,
     html: { type: 'string', value: 'FILE', help: 'Write the span map as one self-contained page.' },
-    platform: {
-      type: 'string',
-      value: 'OS/ARCH',
-      help: "Which image of several; this machine's if not given.",
-    },
+    ...PLATFORM_FLAG,
     ...DOCKERFILE_FLAG,
   },
   async run(session, { flags, positionals: [reference = ''] }) {

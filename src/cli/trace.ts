@@ -10,7 +10,7 @@ import { guessStart } from '../trace/guess/guess';
 import { findLeftovers, removeLeftovers } from '../trace/leftovers';
 import { recordStart } from '../trace/record';
 import { summariseRun } from '../trace/summary';
-import { defineCommand, parseCount, typed, UsageError } from './command';
+import { defineCommand, parseCount, PLATFORM_FLAG, typed, UsageError } from './command';
 import type { Session } from './session';
 import { describeRun, readRunFlags, RUN_FLAGS } from './trace-flags';
 import { reportTraces, type MadeTrace } from './trace-report';
@@ -40,11 +40,7 @@ export const traceCommand = defineCommand({
       type: 'boolean',
       help: 'First remove what recordings that were cut off left in the engine.',
     },
-    platform: {
-      type: 'string',
-      value: 'OS/ARCH',
-      help: "Which image of several; this machine's if not given.",
-    },
+    ...PLATFORM_FLAG,
   },
   async run(session, { flags, positionals: [reference = ''], rest }) {
     const runs = parseCount(flags.runs ?? '1', 'runs');
