@@ -2,7 +2,7 @@
 import type { TarEntries } from '../layer/types';
 import type { ImageConfig } from '../oci/types';
 import { Pace } from './pace';
-import { PageCache } from './page-cache';
+import { PageCache, PageStates } from './page-cache';
 import { decodePath } from './paths';
 import { ProcessLog } from './processes';
 import { TouchLog, type LogFile, type NewTouch, type Way } from './touch-log';
@@ -108,6 +108,7 @@ export class TraceMapper {
   readonly #untracedReadyAt: number | undefined;
   readonly #wholeFiles: boolean;
   readonly #processes = new ProcessLog();
+  readonly #pageStates = new PageStates();
   /** What the page cache at work asks for, for which file, when, and by whom. */
   readonly #ask = (start: number, end: number): void => {
     this.#log.add(this.#asked, 'read', start, end, this.#asking.t, this.#asking.pid);
@@ -374,7 +375,7 @@ export class TraceMapper {
   /** What this touch makes the kernel ask a file system for. */
   #readThrough(file: FileUse, way: Way, start: number, end: number, whole: boolean, by: Toucher): void {
     if (!file.cache) {
-      file.cache = new PageCache(file.size, this.#ask);
+      file.cache = new PageCache(file.size, this.#pageStates, this.#ask);
       file.asked = this.#log.newFile();
     }
     const { cache } = file;

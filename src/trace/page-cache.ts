@@ -23,6 +23,8 @@ const MARKED = 2;
 /** How one opened file has been read so far (`struct file_ra_state`); in pages. */
 interface Stream {
   readonly handle: number;
+  /** The file's other streams: few at a time. */
+  readonly next: Stream | undefined;
   start: number;
   size: number;
   /** How much of the window lies behind its mark. */
@@ -31,25 +33,47 @@ interface Stream {
   last: number;
 }
 
+const UNREAD = { start: 0, size: 0, ahead: 0, last: -2 } as const;
+
+/** The state of the pages of very many files, side by side: most files are small, and an array each would cost more than they. */
+export class PageStates {
+  bytes = new Uint8Array(1 << 16);
+  #used = 0;
+
+  /** Makes room for the pages of one more file. @returns where it is */
+  add(pages: number): number {
+    const at = this.#used;
+    this.#used += pages;
+    if (this.#used > this.bytes.length) {
+      const before = this.bytes;
+      this.bytes = new Uint8Array(Math.max(this.#used, before.length * 2));
+      this.bytes.set(before);
+    }
+    return at;
+  }
+}
+
 /** The cached pages of one file. What has to be asked for is given as bytes of the file to `ask`, piece by piece. */
 export class PageCache {
   readonly #pages: number;
-  /** Few at a time; a list, since a start opens very many files. */
-  #streams: Stream[] | undefined;
-  /** Of each page, as far as any was looked at. */
-  #state = new Uint8Array(0);
+  /** Where the first page's state is. */
+  readonly #first: number;
+  #streams: Stream | undefined;
 
   constructor(
     private readonly size: number,
+    private readonly states: PageStates,
     private readonly ask: (start: number, end: number) => void,
   ) {
     this.#pages = Math.ceil(size / PAGE);
+    this.#first = states.add(this.#pages);
   }
 
   /** Forgets how this opened file was read: its number is given to another. */
   close(handle: number): void {
-    const at = this.#streams?.findIndex((one) => one.handle === handle) ?? -1;
-    if (at >= 0) this.#streams?.splice(at, 1);
+    for (let one = this.#streams; one; one = one.next) {
+      if (one.handle === handle) Object.assign(one, UNREAD);
+    }
   }
 
   /** Reads the bytes `[start, end)` through an opened file (`filemap_read`). */
@@ -108,12 +132,8 @@ export class PageCache {
   }
 
   #stream(handle: number): Stream {
-    const known = this.#streams?.find((one) => one.handle === handle);
-    if (known) return known;
-    const stream = { handle, start: 0, size: 0, ahead: 0, last: -2 };
-    if (this.#streams) this.#streams.push(stream);
-    else this.#streams = [stream];
-    return stream;
+    for (let one = this.#streams; one; one = one.next) if (one.handle === handle) return one;
+    return (this.#streams = { handle, next: this.#streams, ...UNREAD });
   }
 
   /** `page_cache_sync_ra`: a read of `count` pages from `page` on, which is not there. */
@@ -145,7 +165,7 @@ export class PageCache {
 
   /** `page_cache_async_ra`: the mark was reached. */
   #readNextWindow(stream: Stream, page: number, count: number): void {
-    this.#state[page] = CACHED;
+    this.states.bytes[this.#first + page] = CACHED;
     if (page === stream.start + stream.size - stream.ahead) {
       stream.start += stream.size;
       stream.size = nextWindow(stream.size);
@@ -161,30 +181,22 @@ export class PageCache {
     this.#bring(stream.start, stream.size, stream.ahead);
   }
 
-  /** The state with room for so many pages. */
-  #upTo(end: number): Uint8Array {
-    if (end > this.#state.length) {
-      const before = this.#state;
-      this.#state = new Uint8Array(Math.min(this.#pages, Math.max(end, before.length * 2)));
-      this.#state.set(before);
-    }
-    return this.#state;
-  }
-
   #is(page: number, flag: number): boolean {
-    return ((this.#state[page] ?? 0) & flag) !== 0;
+    if (page < 0 || page >= this.#pages) return false;
+    return ((this.states.bytes[this.#first + page] ?? 0) & flag) !== 0;
   }
 
   /** Asks for those of `count` pages that are missing, and sets the mark `ahead` pages before their end. */
   #bring(from: number, count: number, ahead: number): void {
     const end = Math.min(this.#pages, from + count);
-    const state = this.#upTo(end);
+    const { bytes } = this.states;
     const mark = ahead > 0 ? from + count - ahead : -1;
     let missing = -1;
     for (let page = from; page <= end; page++) {
-      if (page < end && state[page] === 0) {
+      const at = this.#first + page;
+      if (page < end && bytes[at] === 0) {
         if (missing < 0) missing = page;
-        state[page] = page === mark ? CACHED | MARKED : CACHED;
+        bytes[at] = page === mark ? CACHED | MARKED : CACHED;
       } else if (missing >= 0) {
         this.ask(missing * PAGE, Math.min(this.size, page * PAGE));
         missing = -1;

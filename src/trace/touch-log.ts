@@ -17,7 +17,14 @@ const KINDS: Record<Way, TouchKind> = {
   'copy-up': 'copy-up',
 };
 
-const SLOTS: ReadonlyMap<Way, number> = new Map(WAYS.map((way, slot) => [way, slot]));
+const SLOTS: Readonly<Record<Way, number>> = {
+  open: 0,
+  exec: 1,
+  read: 2,
+  'page of a program': 3,
+  page: 4,
+  'copy-up': 5,
+};
 
 /** A file's place in the log. */
 export type LogFile = number;
@@ -47,7 +54,7 @@ export class TouchLog {
 
   /** Adds `[start, end)` bytes; a range that continues the newest one of its kind makes that one longer. */
   add(file: LogFile, way: Way, start: number, end: number, at: number, pid: number): void {
-    const head = file * WAYS.length + (SLOTS.get(way) ?? 0);
+    const head = file * WAYS.length + SLOTS[way];
     const newest = this.#newest[head] ?? -1;
     if (newest >= 0) {
       const reached = this.#end[newest] ?? 0;

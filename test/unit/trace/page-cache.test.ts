@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { PAGE, PageCache } from '../../../src/trace/page-cache';
+import { PAGE, PageCache, PageStates } from '../../../src/trace/page-cache';
 import { Random } from '../../support/random';
 
 const KIB = 1024;
@@ -8,7 +8,9 @@ const KIB = 1024;
 /** A cache of a file of so many pages, and the runs of pages `[first, last]` that it asked for. */
 function cacheOf(pages: number): { cache: PageCache; asked: () => [number, number][] } {
   const asked: [number, number][] = [];
-  const cache = new PageCache(pages * PAGE, (start, end) => asked.push([start / PAGE, end / PAGE - 1]));
+  const cache = new PageCache(pages * PAGE, new PageStates(), (start, end) =>
+    asked.push([start / PAGE, end / PAGE - 1]),
+  );
   return { cache, asked: () => asked.splice(0) };
 }
 
