@@ -22,6 +22,10 @@ export interface EntryColumns {
   readonly records: Uint8Array;
 }
 
+/** What most entries have for a link, an owner's name and attributes: made once, not for each of 500 000. */
+const EMPTY = new Uint8Array();
+const NO_PAX: TarEntry['pax'] = [];
+
 /** Entries above this much packed text are refused: a ztoc of them could not be written either (soci-format §1.2). */
 const MAX_RECORD_BYTES = 512 << 20;
 
@@ -79,7 +83,9 @@ export class EntryTable implements TarEntries {
     const nanoseconds = Number(reader.int());
     const devMajor = BigInt(reader.int());
     const devMinor = BigInt(reader.int());
-    const pax = Array.from({ length: reader.length() }, () => [reader.text(), reader.text()] as const);
+    const records = reader.length();
+    const pax =
+      records === 0 ? NO_PAX : Array.from({ length: records }, () => [reader.text(), reader.text()] as const);
     return {
       name,
       type: this.type(index),
@@ -218,6 +224,7 @@ class RecordReader {
 
   text(): Uint8Array {
     const length = this.length();
+    if (length === 0) return EMPTY;
     this.position += length;
     return this.#bytes.subarray(this.position - length, this.position);
   }

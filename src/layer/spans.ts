@@ -65,11 +65,19 @@ export function checkpoints(
 ): { in: Float64Array; out: Float64Array; bits: Uint8Array } {
   const { boundaries } = scan;
   const indexes = checkpointIndexes(boundaries, spanSize);
-  return {
-    in: Float64Array.from(indexes, (i) => boundaries.in[i] ?? 0),
-    out: Float64Array.from(indexes, (i) => boundaries.out[i] ?? 0),
-    bits: Uint8Array.from(indexes, (i) => boundaries.bits[i] ?? 0),
+  const { length } = indexes;
+  const points = {
+    in: new Float64Array(length),
+    out: new Float64Array(length),
+    bits: new Uint8Array(length),
   };
+  for (let point = 0; point < length; point++) {
+    const index = indexes[point] ?? 0;
+    points.in[point] = boundaries.in[index] ?? 0;
+    points.out[point] = boundaries.out[index] ?? 0;
+    points.bits[point] = boundaries.bits[index] ?? 0;
+  }
+  return points;
 }
 
 /**

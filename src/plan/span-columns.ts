@@ -14,6 +14,8 @@ export interface SpanColumns {
   readonly inflated: Float64Array;
   /** Milliseconds of a processor for inflating, checking and storing it. */
   readonly work: Float64Array;
+  /** The span of a byte of the tar, without the search of the table's own `at`. */
+  readonly at: (offset: number) => number;
 }
 
 const known = new WeakMap<SpanTable, SpanColumns>();
@@ -32,8 +34,23 @@ export function spanColumns(table: SpanTable): SpanColumns {
     columns.inflated[span] = end - start;
     columns.work[span] = spanWork(end - start, table.compression);
   }
-  known.set(table, columns);
-  return columns;
+  const found = { ...columns, at: finder(columns) };
+  known.set(table, found);
+  return found;
+}
+
+/** Looks up the span at the beginning of a byte's stretch of the tar, as many stretches as spans; it is hardly ever further. */
+function finder({ start, end }: Pick<SpanColumns, 'start' | 'end'>): SpanColumns['at'] {
+  const { length } = start;
+  const stretch = Math.max(1, Math.ceil((end[length - 1] ?? 0) / Math.max(1, length)));
+  const spans = new Uint32Array(length);
+  const from = (span: number, offset: number): number => {
+    let last = span;
+    while (last + 1 < length && (start[last + 1] ?? 0) <= offset) last++;
+    return last;
+  };
+  for (let i = 0; i < length; i++) spans[i] = from(spans[i - 1] ?? 0, i * stretch);
+  return (offset) => from(spans[Math.min(length - 1, Math.floor(offset / stretch))] ?? 0, offset);
 }
 
 /** Milliseconds of a processor for inflating, checking and storing one span. */

@@ -91,18 +91,12 @@ const REQUESTS_PER_READ = 2 ** 20;
 
 /** Lays the reads of layer `layer` on its spans. */
 export function layerFetches(reads: StartReads, layer: number, table: SpanTable): LayerFetches {
-  const { start: starts, end: ends, bytes, inflated } = spanColumns(table);
+  const { end: ends, bytes, inflated, at: spanAt } = spanColumns(table);
   const { length } = table;
   const first = new Float64Array(length).fill(Infinity);
   const spans = new Uint32Array(length);
   const orders = new Float64Array(length);
   let count = 0;
-  let last = 0;
-  /** The span of a byte: mostly that of the byte before. */
-  function spanAt(offset: number): number {
-    const inLast = offset >= (starts[last] ?? 0) && (last + 1 === length || offset < (starts[last + 1] ?? 0));
-    return inLast ? last : (last = table.at(offset));
-  }
   /** Fetches what is missing of the spans `from` … `to`, all at once. */
   function fetch(from: number, to: number, at: number, order: number): void {
     for (let span = from; span <= to; span++) {
@@ -112,7 +106,9 @@ export function layerFetches(reads: StartReads, layer: number, table: SpanTable)
       orders[count++] = order;
     }
   }
-  for (const i of length === 0 ? [] : (reads.byLayer[layer] ?? [])) {
+  for (const i of reads.byLayer[layer] ?? []) {
+    // Where all are there, nothing more is fetched.
+    if (count === length) break;
     const header = reads.header[i] ?? 0;
     const start = reads.start[i] ?? 0;
     const end = reads.end[i] ?? 0;
@@ -134,10 +130,17 @@ export function layerFetches(reads: StartReads, layer: number, table: SpanTable)
     table,
     first,
     span,
-    bytes: Float64Array.from(span, (one) => bytes[one] ?? 0),
-    inflated: Float64Array.from(span, (one) => inflated[one] ?? 0),
+    bytes: picked(bytes, span),
+    inflated: picked(inflated, span),
     order: orders.slice(0, count),
   };
+}
+
+/** What a column says of each of these spans. */
+function picked(column: Float64Array, spans: Uint32Array): Float64Array {
+  const values = new Float64Array(spans.length);
+  for (let i = 0; i < spans.length; i++) values[i] = column[spans[i] ?? 0] ?? 0;
+  return values;
 }
 
 /**

@@ -74,7 +74,7 @@ export async function buildZtoc(options: {
   signal?.throwIfAborted();
   const builder = new Builder(size);
   const head = writeHead(builder, scan, options.buildTool ?? BUILD_TOOL);
-  writeTail<Uint8Array>(builder, scan, head, digests.map(ascii), zinfo);
+  writeTail<Uint8Array>(builder, scan, head, digests, zinfo);
   const bytes = builder.asUint8Array();
   // A scan that contradicts itself, as one from a damaged cache would, shall not become an index.
   if (bytes.length !== size)
@@ -153,8 +153,8 @@ interface Head {
 
 /** Everything up to the table of contents: steps 1–3 of soci-format §1.2. The order of the calls makes the bytes. */
 function writeHead(builder: FlatBuilder<Uint8Array>, { entries }: LayerScan, tool: string): Head {
-  const version = builder.createString(ascii(VERSION));
-  const buildTool = builder.createString(ascii(tool));
+  const version = builder.createString(VERSION);
+  const buildTool = builder.createString(tool);
   const files = new Array<number>(entries.length);
   for (let index = entries.length - 1; index >= 0; index--)
     files[index] = writeFile(builder, entries.get(index));
@@ -170,7 +170,7 @@ function writeFile(builder: FlatBuilder<Uint8Array>, entry: ZtocFile): number {
   const linkname = builder.createString(entry.linkname);
   const uname = builder.createString(entry.uname);
   const gname = builder.createString(entry.gname);
-  const modTime = builder.createString(ascii(entry.modTime));
+  const modTime = builder.createString(entry.modTime);
   const xattrs = writeOffsets(
     builder,
     entry.pax.map(([key, value]) => {
@@ -205,7 +205,7 @@ function writeTail<S extends { readonly length: number }>(
   builder: FlatBuilder<S>,
   scan: LayerScan,
   head: Head,
-  digests: readonly S[],
+  digests: readonly (S | string)[],
   zinfo: S,
 ): void {
   const checkpointBytes = builder.createByteVector(zinfo);

@@ -3,10 +3,11 @@ import { describe, test } from 'node:test';
 import { spanTable } from '../../../src/layer/spans';
 import type { LayerScan } from '../../../src/layer/types';
 import { clientReads } from '../../../src/plan/client-reads';
+import { spanColumns } from '../../../src/plan/span-columns';
 import { inOrder, layerFetches, spanRuns, startReads } from '../../../src/plan/spans';
 import { layerTouches } from '../../../src/plan/touches';
 import type { Touch } from '../../../src/trace/types';
-import { fakeScan, seeded } from '../../support/scans';
+import { fakeEntries, fakeScan, scanOf, seeded } from '../../support/scans';
 
 const KIB = 1024;
 
@@ -139,6 +140,29 @@ describe('fetches of a start', () => {
       assert.equal(new Set(fetches.span).size, fetches.span.length, 'no span twice');
     }
   });
+});
+
+test('the span of a byte is looked up as the table itself finds it (seeded)', () => {
+  const random = seeded(3);
+  for (let round = 0; round < 40; round++) {
+    // From spans of one length to a few long ones among many short ones, some of them empty at the very beginning.
+    let out = 0;
+    const outs = Array.from({ length: 1 + Math.floor(random() * 60) }, (_, i) =>
+      i < round % 4 ? 0 : (out += Math.floor(1000 * random() ** -(round % 3))),
+    );
+    const scan = scanOf({
+      digest: '',
+      compression: 'gzip',
+      compressedSize: outs.length * 10,
+      tarSize: out + 5000,
+      entries: fakeEntries([]),
+      boundaries: outs.map((one, i) => [i * 10, one, 0]),
+    });
+    const table = spanTable(scan, Math.floor(random() * 3000));
+    const { at } = spanColumns(table);
+    const offsets = [...outs.flatMap((one) => [one - 1, one, one + 1]), 0, scan.tarSize, scan.tarSize + 9];
+    for (const offset of offsets.filter((one) => one >= 0)) assert.equal(at(offset), table.at(offset));
+  }
 });
 
 test('runs join spans that follow one another', () => {
