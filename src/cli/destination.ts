@@ -1,7 +1,8 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { writeArchive } from '../image/archive';
-import { cannotWrite, isSystemError, openLayout } from '../image/layout';
+import { cannotWrite, isSystemError } from '../image/disk';
+import { openLayout } from '../image/layout';
 import type { Destination } from '../image/reference';
 import type { OnProgress } from '../progress';
 import type { BlobStore } from '../soci/store';

@@ -1,4 +1,4 @@
-import { createLayout } from '../image/layout';
+import { createLayout } from '../image/layout-writer';
 import type { Destination } from '../image/reference';
 import type { Platform } from '../oci/types';
 import type { IndexOrder } from '../plan/order';

@@ -1,5 +1,6 @@
 import { writeArchive } from '../image/archive';
-import { createLayout, openLayout, type OciLayout } from '../image/layout';
+import { openLayout, type OciLayout } from '../image/layout';
+import { createLayout } from '../image/layout-writer';
 import { formatRegistryName, parseDestination, parseReference, type RegistryName } from '../image/reference';
 import { formatBytes, formatCount } from '../plan/format';
 import type { OnProgress } from '../progress';
@@ -79,8 +80,7 @@ async function copyTo(session: Session, layout: OciLayout, folder: string): Prom
   try {
     for (const blob of blobs) {
       if (await writer.has(blob.digest)) continue;
-      const { file } = await layout.blob(blob);
-      if (file !== undefined) await writer.linkBlob(file, blob, { signal: session.signal });
+      await writer.takeBlob(await layout.blob(blob), blob, { signal: session.signal });
       uploaded++;
       bytes += blob.size;
     }

@@ -8,7 +8,8 @@ import { INDEX_TYPES } from '../oci/media-types';
 import { parseIndex, parseManifest } from '../oci/parse';
 import type { Descriptor, Digest } from '../oci/types';
 import type { OnProgress } from '../progress';
-import { cannotWrite, isSystemError, LAYOUT_VERSION, type OciLayout, writeAll, writeFile } from './layout';
+import { cannotWrite, isSystemError, writeAll, writeFile } from './disk';
+import { LAYOUT_VERSION, type OciLayout } from './layout';
 
 /**
  * Writes the image of a layout as an OCI archive: a layout in a tar, with what the image names and no more, the same bytes on

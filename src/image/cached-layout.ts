@@ -3,7 +3,7 @@ import { readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import type { Descriptor } from '../oci/types';
 import { boundImages, DEFAULT_IMAGES_SIZE } from './cache-bound';
-import { createLayout, type LayoutWriter } from './layout';
+import { createLayout, type LayoutWriter } from './layout-writer';
 
 const TEMPORARY = /^\.(\d+)-/;
 

@@ -5,7 +5,7 @@ import { cachedLayout, type ImageCache } from './cached-layout';
 import { type Engine, inspectEngineImage, saveImage } from './engine';
 import type { Indexing } from './indexing';
 import { LayerCache } from './layer-cache';
-import type { LayoutWriter } from './layout';
+import type { LayoutWriter } from './layout-writer';
 import { engineLayerName, storeClassicSave, storeLayoutSave } from './saved';
 
 /** zlib's own default: smaller is hardly to be had, and faster costs every pull. */

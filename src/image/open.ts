@@ -147,6 +147,7 @@ async function openFromRegistry(reference: string, name: RegistryName, options: 
       Promise.resolve({
         size: descriptor.size,
         ranged: true,
+        isChecked: true,
         read: (range?: ByteRange, inner?: AbortSignal) => client.getBlob(descriptor, range, inner ?? signal),
       }),
   };

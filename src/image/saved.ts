@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { extract } from 'tar-stream';
 import { isAbort, LensError, messageOf } from '../errors';
+import { fileBytes } from '../layer/bytes';
 import { sha256 } from '../oci/digest';
 import { encodeManifest } from '../oci/json';
 import { OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST } from '../oci/media-types';
@@ -14,7 +15,8 @@ import type { Descriptor, Digest } from '../oci/types';
 import { gzip } from './gzip';
 import { type Indexing, writeAndScan } from './indexing';
 import type { LayerCache } from './layer-cache';
-import { DOCUMENT_LIMIT, type LayoutWriter } from './layout';
+import { DOCUMENT_LIMIT } from './layout';
+import type { LayoutWriter } from './layout-writer';
 
 /** Configs have no limit of their own; a hundred times the usual is one. */
 const CONFIG_LIMIT = 16 * 1024 * 1024;
@@ -195,7 +197,7 @@ async function storeLayer(
     await drain(hashed);
     if (`sha256:${hash.digest('hex')}` !== cached.diffId)
       throw badSave(`its layer ${name} has other bytes than before`);
-    await writer.linkBlob(cached.file, cached, { trusted: true, ...(signal && { signal }) });
+    await writer.takeBlob(await fileBytes(cached.file, cached.size), cached, { trusted: true, signal });
     return cached;
   }
   const { first, rest } = await peek(hashed);

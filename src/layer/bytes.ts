@@ -18,6 +18,8 @@ export interface Bytes {
   readonly ranged: boolean;
   /** Set when the bytes are exactly a file of this machine, so that a worker can read them by itself. */
   readonly file?: string;
+  /** True when reading to the end fails unless the digest of all the bytes is the right one, so that no reader has to take it again. */
+  readonly isChecked?: boolean;
   /**
    * Streams the bytes, or `range` of them. The chunks belong to the reader. A source that has to copy its bytes anyway puts
    * them into memory from `allocate`, where the reader gives one.

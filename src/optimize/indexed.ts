@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { createLayout, openLayout } from '../image/layout';
+import { openLayout } from '../image/layout';
+import { createLayout } from '../image/layout-writer';
 import type { Image } from '../image/types';
 import type { PlanInput } from '../plan/plan';
 import { convertLayout, type ConvertResult } from '../soci/convert';

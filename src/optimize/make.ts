@@ -1,6 +1,6 @@
 /** From a decision to an image that is proven: written, read back, compared, and the index that it is to get. */
 import { LensError } from '../errors';
-import { createLayout } from '../image/layout';
+import { createLayout } from '../image/layout-writer';
 import { openImage } from '../image/open';
 import type { LayerResult } from '../image/scan';
 import type { Image } from '../image/types';

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { LensError } from '../errors';
 import { gzip } from '../image/gzip';
-import type { LayoutWriter } from '../image/layout';
+import type { LayoutWriter } from '../image/layout-writer';
 import type { Image } from '../image/types';
 import { encodeManifest } from '../oci/json';
 import { OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST } from '../oci/media-types';
@@ -50,8 +50,7 @@ export async function writeOptimized(
       signal?.throwIfAborted();
       if (one.kind === 'kept') {
         const { descriptor, diffId, blob } = image.layers[one.layer] ?? missing(one.layer);
-        if (blob.file === undefined) await output.addBlob(blob.read(undefined, signal), descriptor, signal);
-        else await output.linkBlob(blob.file, descriptor, { ...(signal && { signal }) });
+        await output.takeBlob(blob, descriptor, { signal });
         written.push({ descriptor, diffId: diffId ?? (await diffIdOf(layers, one.layer, signal)) });
         continue;
       }

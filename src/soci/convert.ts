@@ -1,4 +1,4 @@
-import type { LayoutWriter } from '../image/layout';
+import type { LayoutWriter } from '../image/layout-writer';
 import { encodeIndex, encodeManifest } from '../oci/json';
 import { INDEX_TYPES, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST } from '../oci/media-types';
 import { parseManifest } from '../oci/parse';

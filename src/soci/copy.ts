@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { LensError } from '../errors';
-import type { ImageRoot, LayoutWriter } from '../image/layout';
+import type { ImageRoot } from '../image/layout';
+import type { LayoutWriter } from '../image/layout-writer';
 import { INDEX_TYPES } from '../oci/media-types';
 import { parseManifest } from '../oci/parse';
 import type { Digest, Index } from '../oci/types';
@@ -40,9 +41,8 @@ export async function copyImage(
     availableParallelism(),
     async (blob, _, each) => {
       try {
-        const bytes = await source.blob(blob);
-        if (bytes.file === undefined) await output.addBlob(bytes.read(undefined, each), blob, each);
-        else await output.linkBlob(bytes.file, blob, { trusted: checked.has(blob.digest), signal: each });
+        const trusted = checked.has(blob.digest) ? { trusted: true } : {};
+        await output.takeBlob(await source.blob(blob), blob, { ...trusted, signal: each });
       } catch (error) {
         // A damaged blob that the image does not use is left behind.
         if (needed.has(blob.digest) || !(error instanceof LensError) || error.code !== 'image/wrong-digest')

@@ -10,7 +10,7 @@ import { EMPTY_CONFIG, PREFETCH_TYPE, encodeSociIndex, ztocDescriptor } from './
 import type { PlatformImage } from './platforms';
 import type { BlobStore } from './store';
 import { LensError } from '../errors';
-import type { LayoutWriter } from '../image/layout';
+import type { LayoutWriter } from '../image/layout-writer';
 import { type SpanRange, cleanPath, encodePrefetch, findSpans } from './prefetch';
 import { buildZtoc } from './ztoc';
 

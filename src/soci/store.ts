@@ -42,6 +42,7 @@ export function registryStore(client: RegistryClient, reference: string, signal?
       Promise.resolve({
         size: descriptor.size,
         ranged: true,
+        isChecked: true,
         read: (range, own) => client.getBlob(descriptor, range, own ?? signal),
       }),
     referrers: async (digest, artifactType) =>

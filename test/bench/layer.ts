@@ -3,7 +3,7 @@
 
 import { gzip } from '../../src/image/gzip';
 import { writeAndScan } from '../../src/image/indexing';
-import { createLayout } from '../../src/image/layout';
+import { createLayout } from '../../src/image/layout-writer';
 import type { Scanner } from '../../src/image/scan';
 import { fileBytes, type Bytes } from '../../src/layer/bytes';
 import { openScanCache } from '../../src/layer/cache';

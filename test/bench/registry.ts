@@ -1,6 +1,7 @@
 // Measurements of the registry room: node registry.js push|pull|list LAYOUT HOST → one line of JSON; `pull` writes the layout. scripts/bench-registry.mjs runs it.
 import { connectRegistry } from '../../src/registry/client';
-import { createLayout, openLayout } from '../../src/image/layout';
+import { openLayout } from '../../src/image/layout';
+import { createLayout } from '../../src/image/layout-writer';
 import { encodeManifest } from '../../src/oci/json';
 import { OCI_CONFIG, OCI_MANIFEST } from '../../src/oci/media-types';
 import { sha256 } from '../../src/oci/digest';
@@ -23,14 +24,15 @@ async function push(): Promise<object> {
 /** Every blob once into a layout, three at a time as `skopeo copy` has six; digests checked. */
 async function pull(): Promise<object> {
   const client = connectRegistry(host, 'bench/own', noOne);
-  const root = await registryStore(client, 'latest').root();
+  const store = registryStore(client, 'latest');
+  const root = await store.root();
   if (root.kind !== 'manifest') throw new Error('The image to measure with is one manifest.');
   const target = await createLayout(folder);
   const queue = [root.manifest.config, ...root.manifest.layers];
   let bytes = 0;
   const worker = async () => {
     for (let blob = queue.shift(); blob; blob = queue.shift()) {
-      await target.addBlob(client.getBlob(blob), blob);
+      await target.takeBlob(await store.blob(blob), blob);
       bytes += blob.size;
     }
   };

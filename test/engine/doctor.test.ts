@@ -5,7 +5,8 @@ import { after, afterEach, before, describe, test, type TestContext } from 'node
 import { connectAnonymously, gatherImage } from '../../src/cluster/doctor/evidence';
 import { diagnose, type Diagnosis, type NodeInput } from '../../src/cluster/doctor/diagnose';
 import type { CheckId } from '../../src/cluster/doctor/checks';
-import { createLayout, openLayout } from '../../src/image/layout';
+import { openLayout } from '../../src/image/layout';
+import { createLayout } from '../../src/image/layout-writer';
 import { encodeManifest } from '../../src/oci/json';
 import { OCI_MANIFEST } from '../../src/oci/media-types';
 import { parseManifest } from '../../src/oci/parse';

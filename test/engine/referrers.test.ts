@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before, describe, test, type TestContext } from 'node:test';
-import { createLayout, openLayout, type OciLayout } from '../../src/image/layout';
+import { openLayout, type OciLayout } from '../../src/image/layout';
+import { createLayout } from '../../src/image/layout-writer';
 import { INDEX_TYPES } from '../../src/oci/media-types';
 import { parseIndex, parseManifest } from '../../src/oci/parse';
 import type { Digest } from '../../src/oci/types';

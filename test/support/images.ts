@@ -1,6 +1,6 @@
 /** Small images from lists of files, packed and scanned like real ones. */
 import { gzipSync } from 'node:zlib';
-import { createLayout } from '../../src/image/layout';
+import { createLayout } from '../../src/image/layout-writer';
 import { openImage } from '../../src/image/open';
 import type { Image, ImageLayer } from '../../src/image/types';
 import { type Bytes, memoryBytes } from '../../src/layer/bytes';

@@ -1,6 +1,6 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import { LensError, messageOf } from '../../errors';
-import { isSystemError } from '../../image/layout';
+import { isSystemError } from '../../image/disk';
 
 /** What is done, line by line in a file, so that a run that was cut off goes on without asking anybody. */
 export interface Journal {

@@ -6,7 +6,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { gzip } from '../../../src/image/gzip';
 import { writeAndScan } from '../../../src/image/indexing';
-import { createLayout } from '../../../src/image/layout';
+import { createLayout } from '../../../src/image/layout-writer';
 import { type Scanner, scanKey } from '../../../src/image/scan';
 import { memoryBytes } from '../../../src/layer/bytes';
 import { packScan } from '../../../src/layer/packed';

@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict';
+import { Hash } from 'node:crypto';
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { describe, mock, test, type TestContext } from 'node:test';
 import { LensError } from '../../../src/errors';
-import { createLayout, openLayout } from '../../../src/image/layout';
+import { openLayout } from '../../../src/image/layout';
+import { createLayout } from '../../../src/image/layout-writer';
+import { type Bytes, fileBytes } from '../../../src/layer/bytes';
 import { sha256 } from '../../../src/oci/digest';
 import { encodeIndex, encodeManifest } from '../../../src/oci/json';
 import { OCI_CONFIG, OCI_INDEX, OCI_LAYER_TAR, OCI_MANIFEST } from '../../../src/oci/media-types';
 import type { Descriptor } from '../../../src/oci/types';
 import { temporaryFolder } from '../../support/folders';
+import { blobFile } from '../../support/layouts';
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 const fails = (code: string, word?: RegExp) => (error: unknown) =>
@@ -151,7 +155,7 @@ describe('writing a layout', () => {
         digest: sha256(utf8('abc')),
         size: 3,
       });
-      await writer.linkBlob(source, describeBlob('', layer));
+      await writer.takeBlob(await fileBytes(source), describeBlob('', layer));
       await writer.finish([describeBlob(OCI_LAYER_TAR, layer)]);
       const layout = await openLayout(out);
       assert.deepEqual(await layout.readBlob(describeBlob('', layer)), Buffer.from(layer));
@@ -184,7 +188,7 @@ describe('writing a layout', () => {
     const writer = await createLayout(path.join(dir, 'out'));
     let writes = 0;
     await watchHandles(t, 'write', () => writes++);
-    await writer.linkBlob(source, describeBlob('', layer));
+    await writer.takeBlob(await fileBytes(source), describeBlob('', layer));
     assert.equal(writes, 0);
     const placed = path.join(writer.dir, 'blobs/sha256', sha256(layer).slice(7));
     assert.deepEqual(await fs.readFile(placed), Buffer.from(layer));
@@ -205,7 +209,7 @@ describe('writing a layout', () => {
         mocked.mock.restore();
       });
     }
-    await writer.linkBlob(source, describeBlob('', layer));
+    await writer.takeBlob(await fileBytes(source), describeBlob('', layer));
     const placed = path.join(writer.dir, 'blobs/sha256', sha256(layer).slice(7));
     assert.deepEqual(await fs.readFile(placed), Buffer.from(layer));
     assert.notEqual((await fs.stat(placed)).ino, (await fs.stat(source)).ino);
@@ -257,9 +261,39 @@ describe('writing a layout', () => {
       writer.addBlob(chunks(layer, layer), expected),
       fails('image/wrong-digest', /should have 7 bytes/),
     );
-    await assert.rejects(writer.linkBlob(source, expected), fails('image/wrong-digest'));
+    await assert.rejects(writer.takeBlob(await fileBytes(source), expected), fails('image/wrong-digest'));
     assert.deepEqual(await tree(writer.dir), ['oci-layout']);
     assert.equal(await fs.readFile(source, 'utf8'), 'other');
+  });
+
+  test('of a source that checks itself the digest is not taken again, but its length is, and its failure counts', async (t) => {
+    const dir = await temporaryFolder(t);
+    const writer = await createLayout(dir);
+    const expected = describeBlob('', layer);
+    const source = (give: () => AsyncIterable<Uint8Array>): Bytes => ({
+      size: layer.length,
+      ranged: true,
+      isChecked: true,
+      read: give,
+    });
+    const short = source(() => chunks(layer.subarray(1)));
+    await assert.rejects(writer.takeBlob(short, expected), fails('image/wrong-digest'));
+    const damaged = source(async function* () {
+      yield await Promise.resolve(utf8('LAYER 1'));
+      throw new LensError('registry/wrong-digest', 'Other bytes came.', 'Do it again.');
+    });
+    await assert.rejects(writer.takeBlob(damaged, expected), fails('registry/wrong-digest'));
+    assert.deepEqual(await tree(dir), ['oci-layout']);
+    const unchecked = { ...source(() => chunks(Buffer.alloc(layer.length))), isChecked: false };
+    await assert.rejects(writer.takeBlob(unchecked, expected), fails('image/wrong-digest'));
+    const hashing = mock.method(Hash.prototype, 'update');
+    await writer.takeBlob(
+      source(() => chunks(layer)),
+      expected,
+    );
+    hashing.mock.restore();
+    assert.equal(hashing.mock.callCount(), 0);
+    assert.deepEqual(await fs.readFile(blobFile(dir, expected.digest)), Buffer.from(layer));
   });
 
   test('a full disk gives one sentence and leaves nothing', async (t) => {
@@ -315,7 +349,7 @@ describe('writing a layout', () => {
     await fs.symlink('real', path.join(dir, 'link'));
     const writer = await createLayout(path.join(dir, 'out'));
     const descriptor = describeBlob('', layer);
-    await writer.linkBlob(path.join(dir, 'link'), descriptor);
+    await writer.takeBlob(await fileBytes(path.join(dir, 'link')), descriptor);
     const placed = await fs.lstat(path.join(writer.dir, 'blobs/sha256', descriptor.digest.slice(7)));
     assert.ok(placed.isFile());
   });

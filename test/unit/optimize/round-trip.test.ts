@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
-import { createLayout } from '../../../src/image/layout';
+import { createLayout } from '../../../src/image/layout-writer';
 import type { Image } from '../../../src/image/types';
 import type { LayerScan } from '../../../src/layer/types';
 import { hypotheticalScan } from '../../../src/optimize/hypothetical';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { createLayout } from '../../../src/image/layout';
+import { createLayout } from '../../../src/image/layout-writer';
 import { memoryBytes } from '../../../src/layer/bytes';
 import { readOrigin } from '../../../src/optimize/origin';
 import { rePack } from '../../../src/optimize/re-pack';

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
-import { createLayout, openLayout } from '../../../src/image/layout';
+import { openLayout } from '../../../src/image/layout';
+import { createLayout } from '../../../src/image/layout-writer';
 import { encodeIndex } from '../../../src/oci/json';
 import { OCI_INDEX } from '../../../src/oci/media-types';
 import { parseIndex } from '../../../src/oci/parse';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { createLayout } from '../../../src/image/layout';
+import { createLayout } from '../../../src/image/layout-writer';
 import {
   findSociCli,
   parseSociOutput,

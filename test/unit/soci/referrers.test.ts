@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { createLayout, openLayout } from '../../../src/image/layout';
+import { openLayout } from '../../../src/image/layout';
+import { createLayout } from '../../../src/image/layout-writer';
 import { connectRegistry, fallbackTag } from '../../../src/registry/client';
 import { attachLayout } from '../../../src/soci/convert';
 import { listIndexes } from '../../../src/soci/discover';
