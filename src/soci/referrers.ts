@@ -8,7 +8,7 @@ import { SOCI_INDEX_V1 } from './index';
 import { type Uploaded, uploadBlobs, type UploadOptions } from './push';
 
 export interface PushReferrersOptions extends UploadOptions {
-  /** The images were just read from this very repository, so it need not be asked for them. */
+  /** The images were just seen in this very repository or pushed there, so it need not be asked for them. */
   readonly imageIsThere?: boolean;
 }
 

@@ -124,11 +124,12 @@ async function pushTo(
       return;
     }
     // An index of version 1 can only refer to an image that is there.
-    if (image.layout !== undefined && !(await client.headManifest(image.descriptor.digest, task.signal))) {
+    const imageIsThere = image.layout !== undefined;
+    if (imageIsThere && !(await client.headManifest(image.descriptor.digest, task.signal))) {
       const source = made.tag === undefined ? {} : { source: made.tag };
       await line.pushLayout(await line.openLayout(image.layout), client, tag, { ...source, ...task });
     }
-    await line.pushReferrers(layout, client, { rest: made.rest, ...task });
+    await line.pushReferrers(layout, client, { rest: made.rest, imageIsThere, ...task });
   } finally {
     await client.close();
   }
