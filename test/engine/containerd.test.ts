@@ -22,7 +22,7 @@ const NAME = 'registry.test/team/app:1.0';
  * As much of the Docker API as saving takes, over containerd's own export, which is what dockerd saves with when it keeps its
  * images in containerd (since 24; Debian's 20.10 cannot). @returns its address
  */
-async function startFront(t: TestContext, { ctr }: TestContainerd, image: Image): Promise<string> {
+async function startFront(t: TestContext, containerd: TestContainerd, image: Image): Promise<string> {
   const answers: Readonly<Record<string, object>> = {
     version: { ApiVersion: '1.44', Version: '25.0.0', Os: 'linux', Arch: 'amd64' },
     info: { DriverStatus: [['driver-type', 'io.containerd.snapshotter.v1']] },
@@ -39,7 +39,7 @@ async function startFront(t: TestContext, { ctr }: TestContainerd, image: Image)
     const name = path.posix.basename(new URL(request.url ?? '', 'http://engine').pathname);
     if (name === 'get') {
       const file = path.join(dir, 'save.tar');
-      ctr('images', 'export', file, NAME).then(
+      containerd.ctr('images', 'export', file, NAME).then(
         () => createReadStream(file).pipe(response),
         () => response.destroy(),
       );
@@ -67,8 +67,7 @@ test(
     await writeArchive(await openLayout(path.join(dir, 'made')), path.join(dir, 'made.tar'));
     const containerd = await startContainerd();
     t.after(() => containerd.stop());
-    const { ctr } = containerd;
-    await ctr(
+    await containerd.ctr(
       'images',
       'import',
       '--no-unpack',
@@ -77,10 +76,10 @@ test(
       NAME,
       path.join(dir, 'made.tar'),
     );
-    const [stored = ''] = (await ctr('images', 'list', '--quiet')).split('\n');
-    await ctr('images', 'tag', stored, NAME);
+    const [stored = ''] = (await containerd.ctr('images', 'list', '--quiet')).split('\n');
+    await containerd.ctr('images', 'tag', stored, NAME);
     const exported = path.join(dir, 'exported.tar');
-    await ctr('images', 'export', exported, NAME);
+    await containerd.ctr('images', 'export', exported, NAME);
     const host = await startFront(t, containerd, made);
     const engine = () => connectEngine({ host });
 
