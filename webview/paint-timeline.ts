@@ -76,7 +76,7 @@ export function paintTimeline(
     const end = process.end ?? timeline.length;
     const left = x(process.start);
     const wide = Math.max(2, x(Math.min(end, timeline.length)) - left);
-    context.globalAlpha = 0.45 * dim(process.start, end);
+    context.globalAlpha = 0.3 * dim(process.start, end);
     context.fillStyle = theme.untouched;
     context.fillRect(left, top + 2, wide, PROCESS - 4);
     context.globalAlpha = 1;

@@ -172,7 +172,7 @@ export function paintCells(
     if (right <= left) continue;
     // A line of background between cells, where they are wide enough to lose it.
     const width = right - left > 4 ? right - left - 1 : right - left;
-    context.globalAlpha = theme.outline === undefined ? 0.35 : 0.8;
+    context.globalAlpha = theme.outline === undefined ? 0.35 : 0.55;
     context.fillStyle = theme.untouched;
     context.fillRect(left, bottom - low, width, low);
     const { time } = model;
@@ -194,6 +194,10 @@ export function paintCells(
     context.globalAlpha = 1;
     const used = touched ? Math.max(2, height * cell.used) : 0;
     context.fillRect(left, bottom - used, wide, used);
+    if (!prefetched || theme.outline === undefined) continue;
+    // A notch, where the colours may be too few to tell it by.
+    context.fillStyle = theme.background;
+    context.fillRect(left, bottom - height + 3, wide, 2);
   }
   context.globalAlpha = 1;
   if (theme.outline !== undefined) outline(context, bar, theme.outline);

@@ -30,10 +30,10 @@ export function readTheme(): Theme {
   if (matchMedia('(forced-colors: active)').matches) {
     return {
       text: 'CanvasText',
-      faint: 'GrayText',
+      faint: 'CanvasText',
       touched: 'Highlight',
       prefetched: 'LinkText',
-      untouched: 'GrayText',
+      untouched: 'CanvasText',
       focus: 'CanvasText',
       background: 'Canvas',
       outline: 'CanvasText',

@@ -1,48 +1,19 @@
 /** The page of the span map by itself, in a browser, on made-up images: what it shows, by mouse and by keyboard. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, statSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import path from 'node:path';
-import { after, afterEach, before, describe, test } from 'node:test';
-import type { Browser, Page } from 'playwright-core';
+import { describe, test } from 'node:test';
+import type { Page } from 'playwright-core';
 import { formatSize } from '../../src/plan/format';
 import { createPicture } from '../../src/plan/picture';
 import type { Picture } from '../../src/plan/picture';
-import { renderReport } from '../../src/plan/report';
 import type { IndexOrder } from '../../src/protocol';
-import { bundlePage, launchBrowser, openPage } from '../support/browser-page';
-import type { OpenOptions, OpenPage } from '../support/browser-page';
-import { repoRoot } from '../support/paths';
-import { empty, hostile, manyLayers, service, untraced } from '../support/pictures';
-import type { ThemeName } from '../support/themes';
+import type { OpenOptions } from '../support/browser-page';
+import { touchedPixels, usePages } from '../support/pages';
+import { service } from '../support/pictures';
 
-const screenshots = path.join(repoRoot, 'out/screenshots');
-const axeSource = readFileSync(
-  createRequire(path.join(repoRoot, 'package.json')).resolve('axe-core/axe.min.js'),
-  'utf8',
-);
-
-let browser: Browser;
-let bundle: string;
-let opened: OpenPage | undefined;
-
-before(async () => {
-  mkdirSync(screenshots, { recursive: true });
-  [browser, bundle] = await Promise.all([launchBrowser(), bundlePage()]);
-});
-after(async () => {
-  await browser.close();
-});
-afterEach(async () => {
-  const complaints = opened?.complaints;
-  await opened?.page.context().close();
-  opened = undefined;
-  assert.deepEqual(complaints ?? [], [], 'the browser complained');
-});
+const pages = usePages();
 
 async function open(picture: Picture, options: Omit<OpenOptions, 'picture'> = {}): Promise<Page> {
-  opened = await openPage(browser, bundle, { picture: () => picture, ...options });
-  return opened.page;
+  return (await pages.open({ picture: () => picture, ...options })).page;
 }
 
 /** What the live region says when it next says something new. */
@@ -58,49 +29,11 @@ async function announced(page: Page, act: () => Promise<void>): Promise<string> 
   throw new Error(`Nothing was announced after "${before}".`);
 }
 
-/** What axe finds in a part of the page: rule, place and reason. */
-function violations(page: Page, part: string): Promise<unknown> {
-  return page.evaluate(`axe.run(${part}).then(({ violations }) =>
-    violations.map(({ id, nodes }) => id + ': ' + nodes.map((node) => node.target.join(' ') + ' ' + (node.any[0]?.message ?? '')).join('; ')))`);
-}
-
-/** What stands in each panel under the map once it is there. */
-const CONTENT = {
-  sizes: '#sizes [data-key]',
-  advice: '#advice .best-index',
-  timeline: 'canvas.timeline',
-  layers: '#layers [data-key]',
-  files: '#files .window > .virtual-row',
-  blame: '#blame [data-key]',
-  compare: '#compare vscode-dropdown',
-} as const;
-type Tab = keyof typeof CONTENT;
-const TABS = Object.keys(CONTENT) as Tab[]; // It has exactly these keys, by its type.
-
-async function lookAt(page: Page, tab: Tab): Promise<void> {
-  await page.locator(`#tab-${tab}`).click();
-  await page.locator(CONTENT[tab]).first().waitFor();
-}
-
-/** How many pixels of the strip have about the colour of touched spans. */
-function touchedPixels(page: Page): Promise<number> {
-  return page.evaluate(`(() => {
-    const canvas = document.querySelector('canvas.strip');
-    // A copy, since reading from the page's own canvas would change how the browser draws on it.
-    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true });
-    copy.drawImage(canvas, 0, 0);
-    const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
-    let count = 0;
-    for (let i = 0; i < data.length; i += 4) if (data[i] > 150 && data[i + 1] > 80 && data[i + 1] < 180 && data[i + 2] < 80) count++;
-    return count;
-  })()`);
-}
-
 describe('with a recorded start', () => {
   const picture = createPicture(service());
   const { plan } = picture.overview(null);
 
-  test('shows the figures of the plan and marks the recommended span size', async () => {
+  test('at first sight: the figures, the best span size, the dearest instruction, the touched spans', async () => {
     const page = await open(picture);
     assert.equal(await page.locator('h1').textContent(), plan.image.reference);
     const figures = (await page.locator('#figures').textContent()) ?? '';
@@ -112,26 +45,17 @@ describe('with a recorded start', () => {
     const best = page.locator(`#sizes [data-key="${plan.choice.spanSize}"]`);
     assert.equal(await best.getAttribute('aria-selected'), 'true');
     assert.match((await best.textContent()) ?? '', /best/);
-  });
-
-  test('in a panel of 900 pixels no header of the span sizes is cut', async () => {
-    const page = await open(picture, { width: 900 });
-    const cut: unknown =
-      await page.evaluate(`[...document.querySelectorAll('#sizes [cell-type=columnheader]')]
-      .filter((cell) => cell.scrollWidth > cell.clientWidth).map((cell) => cell.textContent)`);
-    assert.deepEqual(cut, []);
-  });
-
-  test('the layer table says which instruction costs the start most', async () => {
-    const page = await open(picture);
     const most = page.locator('#layers vscode-data-grid-row', { hasText: 'most' });
     assert.equal(await most.count(), 1);
     assert.match((await most.textContent()) ?? '', /RUN apt-get/);
-  });
-
-  test('draws touched spans tall', async () => {
-    const page = await open(picture);
     assert.ok((await touchedPixels(page)) > 1000);
+    await page.locator('canvas.strip').hover({ position: { x: 300, y: 20 } });
+    assert.match((await page.locator('#map .tip').textContent()) ?? '', /^Spans? \d+/);
+    await page.setViewportSize({ width: 900, height: 900 });
+    const cut: unknown =
+      await page.evaluate(`[...document.querySelectorAll('#sizes [cell-type=columnheader]')]
+      .filter((cell) => cell.scrollWidth > cell.clientWidth).map((cell) => cell.textContent)`);
+    assert.deepEqual(cut, [], 'headers that are cut in a panel of 900 pixels');
   });
 
   test('keyboard: layers, spans, zoom, and each step is announced', async () => {
@@ -163,12 +87,6 @@ describe('with a recorded start', () => {
     await page.locator('#detail h3').waitFor();
     assert.equal(await page.locator('#detail h3').textContent(), 'Span 0 of layer 2');
     assert.match((await page.locator('#detail').textContent()) ?? '', /model\.bin/);
-  });
-
-  test('hovering says what is under the mouse', async () => {
-    const page = await open(picture);
-    await page.locator('canvas.strip').hover({ position: { x: 300, y: 20 } });
-    assert.match((await page.locator('#map .tip').textContent()) ?? '', /^Spans? \d+/);
   });
 
   test('choosing another span size in the table moves everything; the focus stays', async () => {
@@ -259,7 +177,8 @@ describe('with a recorded start', () => {
   test('creates the index with what is set, waits, and says where it went', async () => {
     const orders: IndexOrder[] = [];
     let finish: (done: { done: string }) => void = () => undefined;
-    const page = await open(picture, {
+    const { page, host } = await pages.open({
+      picture: () => picture,
       actions: {
         createIndex: (order) => {
           orders.push(order);
@@ -277,7 +196,7 @@ describe('with a recorded start', () => {
     const order = { spanSize: plan.choice.spanSize, minLayerSize: plan.minLayerSize };
     assert.deepEqual(orders, [{ ...order, prefetch: true, extra: [] }]);
     assert.equal(await create.getAttribute('disabled'), '');
-    opened?.host.tell('progress', { step: 'Pushing', done: 50, total: 200 });
+    host.tell('progress', { step: 'Pushing', done: 50, total: 200 });
     await page.locator('.state', { hasText: 'Pushing, 25 %' }).waitFor();
     finish({ done: 'Pushed to registry.example.' });
     await page.locator('.state', { hasText: 'Pushed to registry.example.' }).waitFor();
@@ -308,8 +227,7 @@ test('an image that grows: layers come as they are scanned, then a trace', async
       whole.layers.length - scanned,
     );
   };
-  opened = await openPage(browser, bundle, { picture: pictures });
-  const { page, host } = opened;
+  const { page, host } = await pages.open({ picture: pictures });
   await page.locator('.state', { hasText: 'Reading layers, 4 to go' }).waitFor();
   assert.equal(await page.locator('#notes').isVisible(), false, 'nothing is said of what is not known yet');
   assert.equal(await page.locator('vscode-button', { hasText: 'Create index' }).getAttribute('disabled'), '');
@@ -324,7 +242,7 @@ test('an image that grows: layers come as they are scanned, then a trace', async
 test('an older answer never overwrites a newer one', async () => {
   const picture = createPicture(service());
   let slow = true;
-  opened = await openPage(browser, bundle, {
+  const { page } = await pages.open({
     picture: () => picture,
     actions: {
       overview: async ({ settings }) => {
@@ -337,115 +255,9 @@ test('an older answer never overwrites a newer one', async () => {
       },
     },
   });
-  const { page } = opened;
   await page.locator('#sizes [data-key="65536"] [grid-column="1"]').click();
   await page.locator('#sizes [data-key="8388608"] [grid-column="1"]').click();
   await page.locator('#sizes [data-key="8388608"][aria-selected="true"]').waitFor();
   await page.waitForTimeout(700);
   assert.equal(await page.locator('#sizes [data-key="8388608"]').getAttribute('aria-selected'), 'true');
-});
-
-describe('odd images', () => {
-  test('script-like names stay text', async () => {
-    const page = await open(createPicture(hostile(), { minLayerSize: 0, spanSizes: [65536] }));
-    await page.locator('#map .map-box').focus();
-    await page.keyboard.press('PageDown');
-    await page.locator('#detail', { hasText: '<img src=x' }).waitFor();
-    assert.equal(await page.evaluate('window.hacked'), undefined);
-    assert.equal(await page.locator('img').count(), 0);
-    await page.locator('#tab-files').click();
-    await page.locator('#files', { hasText: '<script>window.hacked=1</script>' }).waitFor();
-  });
-
-  test('no layer', async () => {
-    const page = await open(createPicture(empty()));
-    await page.getByText('This image has no layers.').waitFor();
-  });
-
-  test('no trace: sizes only', async () => {
-    const page = await open(createPicture(untraced()));
-    assert.match((await page.locator('#figures').textContent()) ?? '', /Not recorded/);
-    assert.match((await page.locator('#sizes').textContent()) ?? '', /default/);
-    assert.equal(await touchedPixels(page), 0);
-  });
-
-  test('a damaged trace: the sizes stand, and the notes say what is wrong with it', async () => {
-    const traceProblem = 'start.soci-trace.jsonl is not a trace of ours: line 3 is cut. Record it again.';
-    const page = await open(createPicture({ ...untraced(), traceProblem }));
-    await page.locator('#notes li', { hasText: `left out: ${traceProblem}` }).waitFor();
-    assert.match((await page.locator('#figures').textContent()) ?? '', /Not recorded/);
-  });
-
-  test('127 layers: the selected one is scrolled into view', async () => {
-    const page = await open(createPicture(manyLayers()));
-    await page.locator('#map .map-box').focus();
-    for (let i = 0; i < 40; i++) await page.keyboard.press('ArrowDown');
-    await page.waitForTimeout(300);
-    const scrolled: unknown = await page.evaluate(`document.querySelector('.rows-box').scrollTop`);
-    assert.ok(Number(scrolled) > 500, String(scrolled));
-  });
-});
-
-test('the bundle is smaller than 350 kB', () => {
-  assert.ok(statSync(path.join(bundle, 'spanMap.js')).size < 350_000);
-});
-
-describe('themes', () => {
-  const small = createPicture(service());
-  const many = createPicture(manyLayers());
-  for (const theme of ['dark', 'light', 'hc-dark', 'hc-light'] as const satisfies readonly ThemeName[]) {
-    test(`${theme}: axe finds nothing; screenshots`, async () => {
-      const page = await open(small, { theme });
-      await page.locator('#map .map-box').focus();
-      await page.keyboard.press('PageDown');
-      await page.locator('#detail h3').waitFor();
-      await page.evaluate(axeSource);
-      assert.deepEqual(await violations(page, 'document'), []);
-      for (const tab of TABS) {
-        await lookAt(page, tab);
-        assert.deepEqual(await violations(page, "document.querySelector('#parts')"), [], tab);
-      }
-      await page.screenshot({ path: path.join(screenshots, `map-${theme}.png`), fullPage: true });
-      await page.context().close();
-      const wide = await open(many, { theme });
-      await wide.screenshot({ path: path.join(screenshots, `map-many-${theme}.png`) });
-    });
-  }
-
-  test('forced colours, a narrow panel, two and four times the size: no tab overflows sideways', async () => {
-    for (const [name, options] of Object.entries({
-      forced: { forcedColors: 'active' as const },
-      narrow: { width: 400 },
-      double: { width: 640, height: 450, scale: 2 },
-      // 1280 pixels at 400 %: WCAG 2.1, 1.4.10.
-      quadruple: { width: 320, height: 256, scale: 4 },
-    })) {
-      const page = await open(small, options);
-      await page.screenshot({ path: path.join(screenshots, `map-${name}.png`), fullPage: true });
-      for (const tab of TABS) {
-        await lookAt(page, tab);
-        const overflow: unknown = await page.evaluate(
-          'document.documentElement.scrollWidth - document.documentElement.clientWidth',
-        );
-        assert.equal(overflow, 0, `${name}, ${tab}`);
-      }
-      await page.context().close();
-    }
-  });
-
-  test('the report in light and dark', async () => {
-    const html = renderReport(small.overview(null).plan, small);
-    for (const colorScheme of ['light', 'dark'] as const) {
-      const context = await browser.newContext({ colorScheme });
-      const page = await context.newPage();
-      await page.setContent(html);
-      await page.screenshot({ path: path.join(screenshots, `report-${colorScheme}.png`), fullPage: true });
-      await page.evaluate(axeSource);
-      const violations: unknown = await page.evaluate(
-        'axe.run().then(({ violations }) => violations.map(({ id }) => id))',
-      );
-      assert.deepEqual(violations, []);
-      await context.close();
-    }
-  });
 });

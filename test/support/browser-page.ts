@@ -128,15 +128,30 @@ export function wireError(error: unknown): WireError {
     : { code: 'page/failed', message: messageOf(error), advice: 'Look at the log.' };
 }
 
+/** Puts a page into another theme, as VS Code does with one that is open. */
+export function wear(page: Page, theme: ThemeName): Promise<unknown> {
+  return page.evaluate(dressing(theme));
+}
+
+const KINDS: Readonly<Record<ThemeName, string>> = {
+  dark: 'vscode-dark',
+  light: 'vscode-light',
+  'hc-dark': 'vscode-high-contrast',
+  'hc-light': 'vscode-high-contrast-light',
+};
+
+/** The script that gives the page a theme's class and colours, and takes away those of the one before. */
+function dressing(theme: ThemeName): string {
+  return `(() => {
+    const { style } = document.documentElement;
+    for (const name of [...style]) if (name.startsWith('--vscode-')) style.removeProperty(name);
+    for (const [name, value] of Object.entries(${JSON.stringify(THEMES[theme])})) style.setProperty('--vscode-' + name, value);
+    document.body.dataset.vscodeThemeKind = document.body.className = ${JSON.stringify(KINDS[theme])};
+  })()`;
+}
+
 /** The script that stands for VS Code in the page: its API, and its theme's colours. */
 function stubOfVsCode(theme: ThemeName, state: unknown): string {
-  const colors = THEMES[theme];
-  const kind = {
-    dark: 'vscode-dark',
-    light: 'vscode-light',
-    'hc-dark': 'vscode-high-contrast',
-    'hc-light': 'vscode-high-contrast-light',
-  }[theme];
   return `
     globalThis.acquireVsCodeApi = () => ({
       postMessage: (message) => void toHost(message),
@@ -152,10 +167,6 @@ function stubOfVsCode(theme: ThemeName, state: unknown): string {
     new MutationObserver((records, observer) => {
       if (document.body === null) return;
       observer.disconnect();
-      document.body.dataset.vscodeThemeKind = ${JSON.stringify(kind)};
-      document.body.className = ${JSON.stringify(kind)};
-      for (const [name, value] of Object.entries(${JSON.stringify(colors)})) {
-        document.documentElement.style.setProperty('--vscode-' + name, value);
-      }
+      ${dressing(theme)};
     }).observe(document, { childList: true, subtree: true });`;
 }

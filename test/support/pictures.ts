@@ -1,10 +1,23 @@
 /** Made-up images for the picture: small and believable, huge, hostile, empty. The same in every run. */
+import type { EntryFilter } from '../../src/plan/picture/types';
 import type { PlanInput } from '../../src/plan/plan';
 import type { Touch, TraceProcess } from '../../src/trace/types';
 import { fakeScan, seeded } from './scans';
 import type { FakeEntry } from './scans';
 
 const MB = 1_000_000;
+
+/** The filter of a list of files that lets all of them through. */
+export const ALL_FILES: EntryFilter = {
+  layer: null,
+  filter: '',
+  touchedOnly: false,
+  type: null,
+  package: null,
+  time: null,
+  sort: 'archive',
+  descending: false,
+};
 
 /** Who runs in the made-up starts: a program, one that it asks something, and a worker that reads late. */
 const PROCESSES: readonly TraceProcess[] = [

@@ -5,7 +5,7 @@ import { pictureHandlers } from '../../src/plan/picture/handlers';
 import type { EntriesQuery, Settings } from '../../src/plan/picture/types';
 import { connectHost, HostError, ProtocolError, serve } from '../../src/protocol';
 import type { Handlers, PageEnd, RequestName, Requests, ToPage } from '../../src/protocol';
-import { hostile, manyLayers, service } from '../support/pictures';
+import { ALL_FILES, hostile, manyLayers, service } from '../support/pictures';
 
 const SETTINGS: Settings = {
   spanSize: null,
@@ -15,18 +15,7 @@ const SETTINGS: Settings = {
   prefetch: true,
   extra: [{ layer: 0, entry: 1 }],
 };
-const ALL: EntriesQuery = {
-  layer: null,
-  filter: '',
-  touchedOnly: false,
-  type: null,
-  package: null,
-  time: null,
-  sort: 'archive',
-  descending: false,
-  offset: 0,
-  limit: 200,
-};
+const ALL: EntriesQuery = { ...ALL_FILES, offset: 0, limit: 200 };
 
 function handlers(part: Partial<Handlers> = {}): Handlers {
   const unexpected = (): never => {

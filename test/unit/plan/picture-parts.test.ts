@@ -9,22 +9,11 @@ import { orderBy } from '../../../src/plan/picture/order';
 import { Prepared } from '../../../src/plan/picture/prepared';
 import type { EntriesQuery, EntryRow } from '../../../src/plan/picture/types';
 import { spanTable } from '../../../src/layer/spans';
-import { hostile, service } from '../../support/pictures';
+import { ALL_FILES, hostile, service } from '../../support/pictures';
 import { fakeScan, seeded } from '../../support/scans';
 
 const MIB = 1024 * 1024;
-const ALL: EntriesQuery = {
-  layer: null,
-  filter: '',
-  touchedOnly: false,
-  type: null,
-  package: null,
-  time: null,
-  sort: 'archive',
-  descending: false,
-  offset: 0,
-  limit: 200,
-};
+const ALL: EntriesQuery = { ...ALL_FILES, offset: 0, limit: 200 };
 const input = service();
 const picture = createPicture(input);
 

@@ -6,21 +6,10 @@ import { createPicture } from '../../../src/plan/picture';
 import type { EntriesQuery } from '../../../src/plan/picture/types';
 import { escapeXml } from '../../../src/plan/picture/svg';
 import { renderReport } from '../../../src/plan/report';
-import { empty, hostile, manyLayers, service, untraced } from '../../support/pictures';
+import { ALL_FILES, empty, hostile, manyLayers, service, untraced } from '../../support/pictures';
 
 const MIB = 1024 * 1024;
-const ALL: EntriesQuery = {
-  layer: null,
-  filter: '',
-  touchedOnly: false,
-  type: null,
-  package: null,
-  time: null,
-  sort: 'archive',
-  descending: false,
-  offset: 0,
-  limit: 50,
-};
+const ALL: EntriesQuery = { ...ALL_FILES, offset: 0, limit: 50 };
 
 describe('the picture of a service', () => {
   const input = service();
