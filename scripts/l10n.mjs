@@ -1,6 +1,6 @@
 // node scripts/l10n.mjs [LANGUAGE…]: lists the texts that a bundle of l10n/ does not have, as JSON to translate, and those that it
-// need not have any more. The editor's own texts are those that it gives to `vscode.l10n.t`; of the rooms below it, the errors and the
-// steps of their progress. The tests hold the bundles to it.
+// need not have any more. The editor's own texts are those that it gives to `vscode.l10n.t`, the page's those that it gives to `t`; of
+// the rooms below it, the errors and the steps of their progress. The tests hold the bundles to it.
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -24,20 +24,29 @@ function eachNode(files, visit) {
   }
 }
 
-/** @returns every text that is given to `vscode.l10n.t` */
-function editorTexts() {
+/** @returns every text that the files give to the function of this name */
+function textsGivenTo(name, files) {
   const texts = new Set();
-  const files = [path.join(root, 'src/extension.ts'), ...globSync(path.join(root, 'src/editor'), /\.ts$/)];
   eachNode(files, (node, source) => {
-    if (!ts.isCallExpression(node) || node.expression.getText(source) !== 'vscode.l10n.t') return;
+    if (!ts.isCallExpression(node) || node.expression.getText(source) !== name) return;
     const [text] = node.arguments;
     if (!text || !ts.isStringLiteralLike(text))
-      throw new Error(
-        `${source.fileName}: vscode.l10n.t takes a text as it is, not ${text?.getText(source)}.`,
-      );
+      throw new Error(`${source.fileName}: ${name} takes a text as it is, not ${text?.getText(source)}.`);
     texts.add(text.text);
   });
   return texts;
+}
+
+/** @returns every text of the editor and of its page */
+function editorTexts() {
+  const inRoot = (name) => path.join(root, name);
+  return new Set([
+    ...textsGivenTo('vscode.l10n.t', [
+      inRoot('src/extension.ts'),
+      ...globSync(inRoot('src/editor'), /\.ts$/),
+    ]),
+    ...textsGivenTo('t', [inRoot('src/plan/page.ts'), ...globSync(inRoot('webview'), /\.ts$/)]),
+  ]);
 }
 
 /** @returns the messages and advice of every `LensError` of the rooms and what they say beside them, with `{0}` for what is filled in */

@@ -1,12 +1,12 @@
 /** Who costs the start what: a treemap by folder, instruction or package, and the same as a table. */
 import type { Blame, Costs, FolderCosts, Package } from '../src/plan/blame/types';
-import { formatBytes, formatCount, formatShare } from '../src/plan/format';
 import { placeTree } from '../src/plan/picture/treemap';
 import type { Placed as PlacedPart, Rect } from '../src/plan/picture/treemap';
 import { dropdown } from './controls';
 import { h } from './dom';
 import { grid } from './grid';
 import { fit, perFrame, surface, whenRestored } from './surface';
+import { formatBytes, formatCount, formatShare, say, t } from './text';
 import { readTheme } from './theme';
 import type { Theme } from './theme';
 import { createWaste } from './waste';
@@ -28,10 +28,10 @@ type Measure = 'touchedBytes' | 'fetchedBytes' | 'unusedBytes' | 'hiddenBytes';
 type Division = 'instruction' | 'folder' | 'package';
 
 const MEASURES: Readonly<Record<Measure, string>> = {
-  touchedBytes: 'Bytes the start reads',
-  fetchedBytes: 'Bytes that travel for it',
-  unusedBytes: 'Bytes that travel for nothing',
-  hiddenBytes: 'Bytes later layers hide',
+  touchedBytes: t('Bytes the start reads'),
+  fetchedBytes: t('Bytes that travel for it'),
+  unusedBytes: t('Bytes that travel for nothing'),
+  hiddenBytes: t('Bytes later layers hide'),
 };
 const HEIGHT = 260;
 const ROWS = 100;
@@ -60,23 +60,23 @@ export function createBlame(host: HTMLElement, events: BlameEvents): BlameView {
   let folder: FolderCosts | undefined;
   let placed: Placed[] = [];
 
-  const divisions = dropdown('Divide by', (value) => {
+  const divisions = dropdown(t('Divide by'), (value) => {
     division = value === 'folder' || value === 'package' ? value : 'instruction';
     void enter([]);
   });
-  const measures = dropdown('Count', (value) => {
+  const measures = dropdown(t('Count'), (value) => {
     measure = value in MEASURES ? (value as Measure) : 'touchedBytes';
     update();
   });
   const table = grid(
-    'Who costs what',
+    t('Who costs what'),
     [
-      { title: 'Part', width: 'minmax(18em, 4fr)' },
-      { title: 'Read', width: '7em', numeric: true },
-      { title: 'Travels', width: '7em', numeric: true },
-      { title: 'For nothing', width: '7em', numeric: true },
-      { title: 'Hidden', width: '7em', numeric: true },
-      { title: 'Files', width: '6em', numeric: true },
+      { title: t('Part'), width: 'minmax(18em, 4fr)' },
+      { title: t('Read'), width: '7em', numeric: true },
+      { title: t('Travels'), width: '7em', numeric: true },
+      { title: t('For nothing'), width: '7em', numeric: true },
+      { title: t('Hidden'), width: '7em', numeric: true },
+      { title: t('Files'), width: '6em', numeric: true },
     ],
     (key) => {
       open(key);
@@ -119,7 +119,7 @@ export function createBlame(host: HTMLElement, events: BlameEvents): BlameView {
     }
     if (division === 'instruction') {
       return blame.instructions.map((one) =>
-        part(String(one.layer), `${one.layer}  ${one.instruction ?? 'Layer'}`, one),
+        part(String(one.layer), `${one.layer}  ${one.instruction ?? t('Layer')}`, one),
       );
     }
     return (folder ?? blame.folders).children.map((child) => folderPart(child));
@@ -168,9 +168,15 @@ export function createBlame(host: HTMLElement, events: BlameEvents): BlameView {
     const [first] = sorted;
     total.textContent =
       first === undefined || all === 0
-        ? `Nothing here: no ${MEASURES[measure].toLowerCase()}.`
-        : `${MEASURES[measure]}: ${formatBytes(all)}, ${formatShare(first.costs[measure] / all)} of it in ${first.name}`;
-    const steps = ['All', ...path];
+        ? t('{0}: nothing here.', MEASURES[measure])
+        : t(
+            '{0}: {1}, {2} of it in {3}',
+            MEASURES[measure],
+            formatBytes(all),
+            formatShare(first.costs[measure] / all),
+            first.name,
+          );
+    const steps = [t('All'), ...path];
     way.replaceChildren(
       ...(path.length === 0
         ? []
@@ -193,7 +199,7 @@ export function createBlame(host: HTMLElement, events: BlameEvents): BlameView {
     tip.hidden = found === undefined;
     if (found === undefined) return;
     const { name, costs } = found.part;
-    tip.textContent = `\u2068${name}\u2069\n${formatBytes(costs.touchedBytes)} read, ${formatBytes(costs.fetchedBytes)} travel, ${formatBytes(costs.unusedBytes)} of it for nothing`;
+    tip.textContent = `\u2068${name}\u2069\n${t('{0} read, {1} travel, {2} of it for nothing', formatBytes(costs.touchedBytes), formatBytes(costs.fetchedBytes), formatBytes(costs.unusedBytes))}`;
     tip.style.left = `${Math.max(0, Math.min(event.offsetX + 12, box.clientWidth - tip.offsetWidth - 4))}px`;
     tip.style.top = `${event.offsetY + 14}px`;
   });
@@ -210,14 +216,14 @@ export function createBlame(host: HTMLElement, events: BlameEvents): BlameView {
       blame = next;
       divisions.show(
         [
-          { value: 'instruction', label: 'Instruction' },
-          { value: 'folder', label: 'Folder' },
-          ...(next.packages === null ? [] : [{ value: 'package', label: 'Package' }]),
+          { value: 'instruction', label: t('Instruction') },
+          { value: 'folder', label: t('Folder') },
+          ...(next.packages === null ? [] : [{ value: 'package', label: t('Package') }]),
         ],
         division,
       );
       waste.show(next);
-      notes.replaceChildren(...next.notes.map((note) => h('li', {}, note)));
+      notes.replaceChildren(...next.notes.map((note) => h('li', {}, say(note))));
       void enter(path);
     },
     redraw,
@@ -234,12 +240,12 @@ function part(key: string, name: string, costs: Costs, parts: readonly Part[] = 
 
 function folderPart(folder: FolderCosts): Part {
   const name =
-    folder.kind === 'rest' ? 'smaller ones' : folder.kind === 'folder' ? `${folder.name}/` : folder.name;
+    folder.kind === 'rest' ? t('smaller ones') : folder.kind === 'folder' ? `${folder.name}/` : folder.name;
   return part(folder.name, name, folder, folder.children.map(folderPart));
 }
 
 function nameOf(one: Package | null): string {
-  return one === null ? 'Of no package' : `${one.name} ${one.version} (${one.manager})`;
+  return one === null ? t('Of no package') : `${one.name} ${one.version} (${one.manager})`;
 }
 
 function paint(

@@ -1,10 +1,10 @@
 /** This picture beside another one: another span size, another run, another build. */
-import { formatBytes, formatCount, formatSeconds, formatShare, formatSize } from '../src/plan/format';
 import type { Comparable, ComparedFile, Comparison, Delta, Overview } from '../src/plan/picture/types';
 import type { CompareQuery } from '../src/protocol';
 import { dropdown } from './controls';
 import { h } from './dom';
 import { grid } from './grid';
+import { formatBytes, formatCount, formatSeconds, formatShare, formatSize, say, t } from './text';
 
 export interface CompareEvents {
   list(): Promise<readonly Comparable[]>;
@@ -23,7 +23,12 @@ const FORMATS: Readonly<Record<Delta['unit'], (value: number) => string>> = {
   share: formatShare,
 };
 const NONE = 'none';
-const CHANGES = { added: 'read now', gone: 'no longer read', moved: 'moved', changed: 'changed' } as const;
+const CHANGES = {
+  added: t('read now'),
+  gone: t('no longer read'),
+  moved: t('moved'),
+  changed: t('changed'),
+} as const;
 
 export function createCompare(host: HTMLElement, events: CompareEvents): CompareView {
   let chosen = NONE;
@@ -31,31 +36,31 @@ export function createCompare(host: HTMLElement, events: CompareEvents): Compare
   let shown: Overview | undefined;
   let asked = 0;
 
-  const choice = dropdown('Compare with', (value) => {
+  const choice = dropdown(t('Compare with'), (value) => {
     chosen = value;
     load();
   });
   const title = h('h3', {});
   const summary = h('p', { class: 'more', role: 'status' });
-  const deltas = grid('Figures', [
-    { title: 'Figure', width: 'minmax(12em, 2fr)' },
-    { title: 'Here', width: '9em', numeric: true },
-    { title: 'There', width: '9em', numeric: true },
-    { title: 'Change', width: '12em', numeric: true },
+  const deltas = grid(t('Figures'), [
+    { title: t('Figure'), width: 'minmax(12em, 2fr)' },
+    { title: t('Here'), width: '9em', numeric: true },
+    { title: t('There'), width: '9em', numeric: true },
+    { title: t('Change'), width: '12em', numeric: true },
   ]);
-  const layers = grid('Layers of both', [
-    { title: 'Layer', width: 'minmax(16em, 4fr)' },
-    { title: 'Size here', width: '8em', numeric: true },
-    { title: 'Size there', width: '8em', numeric: true },
-    { title: 'Fetched here', width: '9em', numeric: true },
-    { title: 'Fetched there', width: '9em', numeric: true },
+  const layers = grid(t('Layers of both'), [
+    { title: t('Layer'), width: 'minmax(16em, 4fr)' },
+    { title: t('Size here'), width: '8em', numeric: true },
+    { title: t('Size there'), width: '8em', numeric: true },
+    { title: t('Fetched here'), width: '9em', numeric: true },
+    { title: t('Fetched there'), width: '9em', numeric: true },
   ]);
-  const files = grid('Files that the start reads differently', [
-    { title: 'File', width: 'minmax(16em, 4fr)' },
-    { title: 'What', width: '9em' },
-    { title: 'Layer', width: '7em', numeric: true },
-    { title: 'Read here', width: '8em', numeric: true },
-    { title: 'Read there', width: '8em', numeric: true },
+  const files = grid(t('Files that the start reads differently'), [
+    { title: t('File'), width: 'minmax(16em, 4fr)' },
+    { title: t('What'), width: '9em' },
+    { title: t('Layer'), width: '7em', numeric: true },
+    { title: t('Read here'), width: '8em', numeric: true },
+    { title: t('Read there'), width: '8em', numeric: true },
   ]);
   layers.element.classList.add('tall');
   files.element.classList.add('tall');
@@ -64,9 +69,9 @@ export function createCompare(host: HTMLElement, events: CompareEvents): Compare
     {},
     title,
     deltas.element,
-    h('h3', {}, 'Layers'),
+    h('h3', {}, t('Layers')),
     layers.element,
-    h('h3', {}, 'What the start reads differently'),
+    h('h3', {}, t('What the start reads differently')),
     summary,
     files.element,
   );
@@ -78,13 +83,16 @@ export function createCompare(host: HTMLElement, events: CompareEvents): Compare
     const { plan, spanSize } = shown;
     choice.show(
       [
-        { value: NONE, label: 'Nothing' },
+        { value: NONE, label: t('Nothing') },
         ...plan.rows
           .filter((row) => row.spanSize !== spanSize)
-          .map((row) => ({ value: String(row.spanSize), label: `Spans of ${formatSize(row.spanSize)}` })),
+          .map((row) => ({
+            value: String(row.spanSize),
+            label: t('Spans of {0}', formatSize(row.spanSize)),
+          })),
         ...others.map(({ id, label, kind }) => ({
           value: id,
-          label: `${kind === 'run' ? 'Start' : 'Image'} ${label}`,
+          label: kind === 'run' ? t('Start {0}', label) : t('Image {0}', label),
         })),
       ],
       chosen,
@@ -107,12 +115,12 @@ export function createCompare(host: HTMLElement, events: CompareEvents): Compare
   }
 
   function fill({ before, after, ...found }: Comparison): void {
-    title.textContent = `${before} → ${after}`;
+    title.textContent = `${say(before)} → ${say(after)}`;
     deltas.show(
       found.deltas.map((delta) => ({
         key: delta.name,
         cells: [
-          delta.name,
+          say(delta.name),
           FORMATS[delta.unit](delta.before),
           FORMATS[delta.unit](delta.after),
           changeOf(delta),
@@ -132,7 +140,13 @@ export function createCompare(host: HTMLElement, events: CompareEvents): Compare
       })),
     );
     const { added, gone, moved, changed } = found.counts;
-    summary.textContent = `${formatCount(added)} files are read there and not here, ${formatCount(gone)} the other way round; ${formatCount(moved)} lie in another layer, ${formatCount(changed)} are read to another extent.`;
+    summary.textContent = t(
+      '{0} files are read there and not here, {1} the other way round; {2} lie in another layer, {3} are read to another extent.',
+      formatCount(added),
+      formatCount(gone),
+      formatCount(moved),
+      formatCount(changed),
+    );
     files.show(
       found.files.map((file) => ({
         key: file.path,
@@ -175,8 +189,8 @@ function changeOf({ unit, before, after }: Delta): string {
 }
 
 function noteOf({ before, after }: { before: number | null; after: number | null }): HTMLElement[] {
-  if (before === null) return [h('small', {}, 'only there')];
-  return after === null ? [h('small', {}, 'only here')] : [];
+  if (before === null) return [h('small', {}, t('only there'))];
+  return after === null ? [h('small', {}, t('only here'))] : [];
 }
 
 function placeOf({ layerBefore, layerAfter }: ComparedFile): string {

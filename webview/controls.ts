@@ -19,6 +19,7 @@ import {
   vsCodeTextField,
 } from '@vscode/webview-ui-toolkit';
 import { h } from './dom';
+import { t } from './text';
 
 /** What the page uses of the toolkit's elements. */
 export interface ButtonElement extends HTMLElement {
@@ -76,7 +77,7 @@ export function textField(label: string, onInput: (value: string) => void): HTML
 }
 
 export function progressRing(): HTMLElement {
-  return h('vscode-progress-ring', { 'aria-label': 'Working' });
+  return h('vscode-progress-ring', { 'aria-label': t('Working') });
 }
 
 export interface Choice {
@@ -138,7 +139,7 @@ export function slider(
   const input = document.createElement('input');
   Object.assign(input, { type: 'range', min: '0', max: String(steps.length - 1), step: '1' });
   const value = h('output');
-  const mark = h('button', { class: 'best-mark', type: 'button', hidden: '' }, 'best');
+  const mark = h('button', { class: 'best-mark', type: 'button', hidden: '' }, t('best'));
   let best: number | undefined;
   const nearest = (wanted: number): number => {
     let found = 0;
@@ -178,7 +179,7 @@ export function slider(
       if (marked !== undefined) {
         mark.style.insetInlineStart = `${(nearest(marked.value) / (steps.length - 1)) * 100}%`;
         mark.title = marked.reason;
-        mark.setAttribute('aria-label', `Best: ${format(marked.value)}. ${marked.reason}`);
+        mark.setAttribute('aria-label', t('Best: {0}. {1}', format(marked.value), marked.reason));
       }
       // While the person moves it, the answer to an earlier place must not pull it back.
       if (document.activeElement === input) return;
@@ -202,7 +203,7 @@ export function tabs(
 ): TabsControl {
   const element = h(
     'vscode-panels',
-    { activeid: `tab-${chosen}`, 'aria-label': 'Parts of the picture' },
+    { activeid: `tab-${chosen}`, 'aria-label': t('Parts of the picture') },
     ...panels.map(({ name, title }) => h('vscode-panel-tab', { id: `tab-${name}` }, title)),
     ...panels.map(({ name, content }) => h('vscode-panel-view', { id: `view-${name}` }, content)),
   );

@@ -1,8 +1,8 @@
 /** What is known of one span: where it lies, when the start needs it and for whom, which files it holds. */
-import { formatBytes, formatCount, formatShare } from '../src/plan/format';
 import type { SpanDetail } from '../src/plan/picture/types';
 import { grid } from './grid';
 import { h } from './dom';
+import { formatBytes, formatCount, formatShare, t } from './text';
 
 export interface DetailEvents {
   open(entry: number): void;
@@ -18,16 +18,16 @@ export interface Detail {
 export function createDetail(host: HTMLElement, events: DetailEvents): Detail {
   let shown: SpanDetail | undefined;
   const title = h('h3');
-  const close = h('button', { class: 'plain', type: 'button' }, 'Close');
+  const close = h('button', { class: 'plain', type: 'button' }, t('Close'));
   const facts = h('dl', { class: 'facts' });
   const more = h('p', { class: 'more' });
   const files = grid(
-    'Files in this span',
+    t('Files in this span'),
     [
-      { title: 'File', width: 'minmax(16em, 4fr)' },
-      { title: 'Size', width: 'minmax(5.5em, 1fr)', numeric: true },
-      { title: 'In this span', width: 'minmax(6.5em, 1fr)', numeric: true },
-      { title: 'Read', width: 'minmax(5.5em, 1fr)', numeric: true },
+      { title: t('File'), width: 'minmax(16em, 4fr)' },
+      { title: t('Size'), width: 'minmax(5.5em, 1fr)', numeric: true },
+      { title: t('In this span'), width: 'minmax(6.5em, 1fr)', numeric: true },
+      { title: t('Read'), width: 'minmax(5.5em, 1fr)', numeric: true },
     ],
     (key) => {
       events.open(Number(key));
@@ -48,21 +48,21 @@ export function createDetail(host: HTMLElement, events: DetailEvents): Detail {
     show(span, instruction) {
       host.hidden = false;
       shown = span;
-      title.textContent = `Span ${formatCount(span.span)} of layer ${span.layer}`;
+      title.textContent = t('Span {0} of layer {1}', formatCount(span.span), span.layer);
       const fact = (name: string, ...value: (string | Node)[]): HTMLElement[] => [
         h('dt', {}, name),
         h('dd', {}, ...value),
       ];
       facts.replaceChildren(
-        ...(instruction === null ? [] : fact('Made by', h('bdi', { class: 'path' }, instruction))),
-        ...fact('In the blob', `${range(span.compressed)}${bits(span.bits)}`),
-        ...fact('In the tar', range(span.uncompressed)),
+        ...(instruction === null ? [] : fact(t('Made by'), h('bdi', { class: 'path' }, instruction))),
+        ...fact(t('In the blob'), `${range(span.compressed)}${bits(span.bits)}`),
+        ...fact(t('In the tar'), range(span.uncompressed)),
         ...fact(
-          'Read by the start',
-          `${formatBytes(span.touchedBytes)}, ${formatShare(readShare(span))} of it`,
+          t('Read by the start'),
+          t('{0}, {1} of it', formatBytes(span.touchedBytes), formatShare(readShare(span))),
         ),
-        ...fact('First touch', when(span)),
-        ...(span.readers.length === 0 ? [] : fact('Read by', h('bdi', {}, span.readers.join(', ')))),
+        ...fact(t('First touch'), when(span)),
+        ...(span.readers.length === 0 ? [] : fact(t('Read by'), h('bdi', {}, span.readers.join(', ')))),
       );
       files.show(
         span.files.map((file) => ({
@@ -76,7 +76,7 @@ export function createDetail(host: HTMLElement, events: DetailEvents): Detail {
         })),
       );
       const left = span.fileCount - span.files.length;
-      more.textContent = left > 0 ? `… and ${formatCount(left)} more files.` : '';
+      more.textContent = left > 0 ? t('… and {0} more files.', formatCount(left)) : '';
     },
     clear() {
       host.hidden = true;
@@ -87,11 +87,11 @@ export function createDetail(host: HTMLElement, events: DetailEvents): Detail {
 /** The same in a few lines, for the pointer. */
 export function briefly(span: SpanDetail): string {
   return [
-    `Blob ${range(span.compressed)}${bits(span.bits)}`,
-    `Tar ${range(span.uncompressed)}`,
-    `${formatCount(span.fileCount)} files, ${formatShare(readShare(span))} read by the start`,
-    `First touch ${when(span)}`,
-    ...(span.readers.length === 0 ? [] : [`Read by \u2068${span.readers.join(', ')}\u2069`]),
+    t('Blob {0}', `${range(span.compressed)}${bits(span.bits)}`),
+    t('Tar {0}', range(span.uncompressed)),
+    t('{0} files, {1} read by the start', formatCount(span.fileCount), formatShare(readShare(span))),
+    t('First touch {0}', when(span)),
+    ...(span.readers.length === 0 ? [] : [t('Read by {0}', `\u2068${span.readers.join(', ')}\u2069`)]),
   ].join('\n');
 }
 
@@ -100,7 +100,7 @@ function readShare({ uncompressed: [start, end], touchedBytes }: SpanDetail): nu
 }
 
 function bits(count: number): string {
-  return count === 0 ? '' : `, from bit ${8 - count} of its first byte`;
+  return count === 0 ? '' : t(', from bit {0} of its first byte', 8 - count);
 }
 
 function range([start, end]: readonly [number, number]): string {
@@ -108,7 +108,7 @@ function range([start, end]: readonly [number, number]): string {
 }
 
 function when({ at, fetched, touchedBytes }: SpanDetail): string {
-  if (!fetched || at === null) return 'never: the start does not fetch it';
-  const time = `after ${formatCount(Math.round(at))} ms`;
-  return touchedBytes > 0 ? time : `${time}, for a file’s header or a neighbour’s last byte`;
+  if (!fetched || at === null) return t('never: the start does not fetch it');
+  const time = t('after {0} ms', formatCount(Math.round(at)));
+  return touchedBytes > 0 ? time : t('{0}, for a file’s header or a neighbour’s last byte', time);
 }

@@ -2,6 +2,7 @@
 import type { EntryRef } from '../src/plan/picture/types';
 import { showMenu } from './menu';
 import type { ExtraFile } from './state';
+import { t } from './text';
 
 export interface FileActions {
   /** Has the host do it. */
@@ -23,20 +24,20 @@ export function createFileMenu(actions: FileActions): FileMenu {
     const extras = actions.extras();
     const has = extras.some(isSame);
     const item = (label: string, run: () => void): { label: string; run: () => void } => ({ label, run });
-    const prefetch = item(has ? 'Remove from prefetch' : 'Add to prefetch', () => {
+    const prefetch = item(has ? t('Remove from prefetch') : t('Add to prefetch'), () => {
       actions.prefetch(has ? extras.filter((one) => !isSame(one)) : [...extras, { ...entry, path }]);
     });
     const items = [
-      item('Open', () => {
+      item(t('Open'), () => {
         actions.do('openEntry', entry);
       }),
-      item('Save as…', () => {
+      item(t('Save as…'), () => {
         actions.do('saveEntry', entry);
       }),
-      item('Copy path', () => {
+      item(t('Copy path'), () => {
         actions.copy(`/${path.replace(/^(\.?\/)+/, '')}`);
       }),
-      item('Reveal in tree', () => {
+      item(t('Reveal in tree'), () => {
         actions.do('revealEntry', entry);
       }),
     ];

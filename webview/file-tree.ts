@@ -1,7 +1,7 @@
 /** The files of one layer as a tree: folders ask for their children when they are opened. */
-import { formatBytes, formatCount } from '../src/plan/format';
 import type { EntryRef, FolderPage, FolderRow, ListFolderQuery } from '../src/plan/picture/types';
 import { h } from './dom';
+import { formatBytes, formatCount, t } from './text';
 import { virtualTable } from './virtual';
 
 export interface TreeSource {
@@ -33,12 +33,12 @@ export function createFileTree(source: TreeSource): FileTree {
   let items: Item[] = [];
 
   const table = virtualTable<never>({
-    label: 'Files as a tree',
+    label: t('Files as a tree'),
     columns: [
-      { title: 'Name', width: 'minmax(20em, 5fr)' },
-      { title: 'Files', width: 'minmax(5em, .7fr)', numeric: true },
-      { title: 'Size', width: 'minmax(6em, .8fr)', numeric: true },
-      { title: 'Read', width: 'minmax(6em, .8fr)', numeric: true },
+      { title: t('Name'), width: 'minmax(20em, 5fr)' },
+      { title: t('Files'), width: 'minmax(5em, .7fr)', numeric: true },
+      { title: t('Size'), width: 'minmax(6em, .8fr)', numeric: true },
+      { title: t('Read'), width: 'minmax(6em, .8fr)', numeric: true },
     ],
     row: (index) => {
       const item = items[index];
@@ -47,7 +47,7 @@ export function createFileTree(source: TreeSource): FileTree {
       const name = h('span', { class: 'tree-name' });
       name.style.paddingInlineStart = `${(level - 1) * 16}px`;
       if (row === undefined) {
-        name.append('More…');
+        name.append(t('More…'));
         return { cells: [name, '', '', ''], level };
       }
       const isFolder = row.entry === null;

@@ -1,5 +1,4 @@
 /** The files of a layer or of all: as a list that can be sorted and filtered, or as a tree; rows come as they are seen. */
-import { formatBytes, formatCount } from '../src/plan/format';
 import { packageKey } from '../src/plan/picture/types';
 import type { Package } from '../src/plan/blame/types';
 import type {
@@ -17,6 +16,7 @@ import { button, checkbox, dropdown, textField } from './controls';
 import { h } from './dom';
 import { createFileTree } from './file-tree';
 import type { TimeRange } from './paint';
+import { formatBytes, formatCount, t } from './text';
 import { virtualTable } from './virtual';
 import type { SortState, VirtualRow } from './virtual';
 
@@ -42,13 +42,13 @@ const PAGE = 100;
 const PAUSE = 150;
 const TYPES = ['reg', 'dir', 'symlink', 'hardlink', 'char', 'block', 'fifo'] as const;
 const TYPE_NAMES = {
-  reg: 'Files',
-  dir: 'Folders',
-  symlink: 'Symbolic links',
-  hardlink: 'Hard links',
-  char: 'Character devices',
-  block: 'Block devices',
-  fifo: 'Pipes',
+  reg: t('Files'),
+  dir: t('Folders'),
+  symlink: t('Symbolic links'),
+  hardlink: t('Hard links'),
+  char: t('Character devices'),
+  block: t('Block devices'),
+  fifo: t('Pipes'),
 } as const;
 
 export function createFiles(host: HTMLElement, source: FilesSource): Files {
@@ -68,41 +68,41 @@ export function createFiles(host: HTMLElement, source: FilesSource): Files {
   let total = 0;
   let typing = 0;
 
-  const search = textField('Part of a path', (value) => {
+  const search = textField(t('Part of a path'), (value) => {
     later({ filter: value });
   });
-  const only = checkbox('Read by the start only', (touchedOnly) => {
+  const only = checkbox(t('Read by the start only'), (touchedOnly) => {
     change({ touchedOnly });
   });
-  const where = dropdown('Layers', (value) => {
+  const where = dropdown(t('Layers'), (value) => {
     everyLayer = value === 'all';
     change({ layer: everyLayer ? null : selected });
     tree.show(selected);
   });
-  const type = dropdown('Type', (value) => {
+  const type = dropdown(t('Type'), (value) => {
     change({ type: value === 'all' ? null : value });
   });
-  const owner = dropdown('Package', (value) => {
+  const owner = dropdown(t('Package'), (value) => {
     change({ package: value === 'all' ? null : value });
   });
-  const look = dropdown('Show as', (value) => {
+  const look = dropdown(t('Show as'), (value) => {
     tree.element.hidden = value !== 'tree';
     table.element.hidden = value === 'tree';
     lists.forEach((one) => (one.hidden = value === 'tree'));
   });
-  const save = button('Export list…', false, () => {
+  const save = button(t('Export list…'), false, () => {
     source.export(filter);
   });
   const count = h('p', { class: 'count', role: 'status' });
   const table = virtualTable<EntrySort>({
-    label: 'Files',
+    label: t('Files'),
     columns: [
-      { title: 'Path', width: 'minmax(18em, 5fr)', sort: 'path' },
-      { title: 'Layer', width: '4.5em', numeric: true, sort: 'archive' },
-      { title: 'Type', width: 'minmax(5em, .7fr)' },
-      { title: 'Size', width: 'minmax(6em, .8fr)', numeric: true, sort: 'size' },
-      { title: 'Read', width: 'minmax(9em, 1fr)', numeric: true, sort: 'touched' },
-      { title: 'First touch', width: 'minmax(7em, .8fr)', numeric: true, sort: 'at' },
+      { title: t('Path'), width: 'minmax(18em, 5fr)', sort: 'path' },
+      { title: t('Layer'), width: '4.5em', numeric: true, sort: 'archive' },
+      { title: t('Type'), width: 'minmax(5em, .7fr)' },
+      { title: t('Size'), width: 'minmax(6em, .8fr)', numeric: true, sort: 'size' },
+      { title: t('Read'), width: 'minmax(9em, 1fr)', numeric: true, sort: 'touched' },
+      { title: t('First touch'), width: 'minmax(7em, .8fr)', numeric: true, sort: 'at' },
     ],
     row: (index) => {
       const page = pages.get(Math.floor(index / PAGE));
@@ -145,13 +145,13 @@ export function createFiles(host: HTMLElement, source: FilesSource): Files {
   owner.element.hidden = true;
   look.show(
     [
-      { value: 'list', label: 'List' },
-      { value: 'tree', label: 'Tree' },
+      { value: 'list', label: t('List') },
+      { value: 'tree', label: t('Tree') },
     ],
     'list',
   );
   type.show(
-    [{ value: 'all', label: 'All' }, ...TYPES.map((value) => ({ value, label: TYPE_NAMES[value] }))],
+    [{ value: 'all', label: t('All') }, ...TYPES.map((value) => ({ value, label: TYPE_NAMES[value] }))],
     'all',
   );
 
@@ -183,7 +183,7 @@ export function createFiles(host: HTMLElement, source: FilesSource): Files {
         const isNew = page === 0 && into.size === 1;
         total = answer.total;
         count.textContent =
-          total === 0 ? 'No file' : `${formatCount(total)} ${total === 1 ? 'file' : 'files'}`;
+          total === 0 ? t('No file') : total === 1 ? t('1 file') : t('{0} files', formatCount(total));
         const sort: SortState<EntrySort> = { by: filter.sort, descending: filter.descending };
         table.show(total, sort, isNew);
       },
@@ -201,8 +201,8 @@ export function createFiles(host: HTMLElement, source: FilesSource): Files {
       const name = layers[layer]?.instruction ?? '';
       where.show(
         [
-          { value: 'one', label: `Layer ${layer}: ${name.slice(0, 60)}` },
-          { value: 'all', label: 'All layers' },
+          { value: 'one', label: t('Layer {0}: {1}', layer, name.slice(0, 60)) },
+          { value: 'all', label: t('All layers') },
         ],
         everyLayer ? 'all' : 'one',
       );
@@ -214,8 +214,8 @@ export function createFiles(host: HTMLElement, source: FilesSource): Files {
       owner.element.hidden = list.length === 0;
       owner.show(
         [
-          { value: 'all', label: 'All' },
-          { value: '', label: 'Of no package' },
+          { value: 'all', label: t('All') },
+          { value: '', label: t('Of no package') },
           ...list.map((one) => ({ value: packageKey(one), label: `${one.name} (${one.manager})` })),
         ],
         filter.package ?? 'all',

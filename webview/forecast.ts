@@ -1,9 +1,9 @@
 /** A bar for each way to pull, at the span size that the map shows: pull, start, and the range that runs fell into. */
-import { formatBytes, formatCount, formatSeconds } from '../src/plan/format';
 import type { Overview } from '../src/plan/picture/types';
 import type { Forecast } from '../src/plan/types';
 import { assumptions, MODE_NAMES, rangeOf } from '../src/plan/words';
 import { h } from './dom';
+import { formatBytes, formatCount, formatSeconds, say, t } from './text';
 
 export function showForecasts(host: HTMLElement, { plan, spanSize }: Overview): void {
   const row = plan.rows.find((one) => one.spanSize === spanSize);
@@ -15,12 +15,14 @@ export function showForecasts(host: HTMLElement, { plan, spanSize }: Overview): 
   const details = h(
     'details',
     {},
-    h('summary', {}, 'What these forecasts assume'),
-    h('p', {}, assumptions(plan)),
+    h('summary', {}, t('What these forecasts assume')),
+    h('p', {}, say(assumptions(plan))),
     h(
       'p',
       {},
-      'The thin line is the range that single recorded starts fell into against such a forecast; equal runs differ among themselves.',
+      t(
+        'The thin line is the range that single recorded starts fell into against such a forecast; equal runs differ among themselves.',
+      ),
     ),
   ) as HTMLDetailsElement;
   details.open = open;
@@ -39,7 +41,7 @@ function bar(mode: Forecast, longest: number): HTMLElement {
   return h(
     'div',
     { class: 'mode' },
-    h('span', { class: 'mode-name' }, MODE_NAMES[mode.mode]),
+    h('span', { class: 'mode-name' }, say(MODE_NAMES[mode.mode])),
     h('strong', {}, formatSeconds(mode.totalSeconds)),
     h(
       'span',
@@ -51,7 +53,15 @@ function bar(mode: Forecast, longest: number): HTMLElement {
     h(
       'span',
       { class: 'mode-more' },
-      `${formatSeconds(low)} to ${formatSeconds(high)}: ${formatSeconds(mode.pullSeconds)} pull, ${formatSeconds(mode.startSeconds)} start; ${formatBytes(mode.bytes)} in ${formatCount(mode.requests)} requests`,
+      t(
+        '{0} to {1}: {2} pull, {3} start; {4} in {5} requests',
+        formatSeconds(low),
+        formatSeconds(high),
+        formatSeconds(mode.pullSeconds),
+        formatSeconds(mode.startSeconds),
+        formatBytes(mode.bytes),
+        formatCount(mode.requests),
+      ),
     ),
   );
 }

@@ -1,11 +1,11 @@
 /** The head of the page: which image, what can be done, the figures that matter most. */
-import { formatBytes, formatCount, formatSeconds, formatShare, formatSize } from '../src/plan/format';
 import type { Overview, Settings } from '../src/plan/picture/types';
 import type { PullMode } from '../src/plan/types';
 import { MODE_NAMES, rangeOf } from '../src/plan/words';
 import type { Events, IndexOrder } from '../src/protocol';
 import { button, progressRing } from './controls';
 import { byId, h } from './dom';
+import { formatBytes, formatCount, formatSeconds, formatShare, formatSize, say, t } from './text';
 
 export interface HeadEvents {
   createIndex(order: IndexOrder): void;
@@ -29,7 +29,7 @@ export function createHead(events: HeadEvents): Head {
   const title = h('h1');
   const subtitle = h('p', { class: 'subtitle' });
   const state = h('p', { class: 'state' });
-  const create = button('Create index with these settings…', true, () => {
+  const create = button(t('Create index with these settings…'), true, () => {
     if (current === undefined) return;
     const { plan, spanSize } = current.overview;
     events.createIndex({
@@ -39,14 +39,14 @@ export function createHead(events: HeadEvents): Head {
       extra: current.settings?.extra ?? [],
     });
   });
-  const record = button('Record a start', false, () => {
+  const record = button(t('Record a start'), false, () => {
     events.recordStart();
   });
-  const optimize = button('Optimize image…', false, () => {
+  const optimize = button(t('Optimize image…'), false, () => {
     events.optimizeImage();
   });
-  optimize.title = 'The same files, laid out for the recorded start: a start layer, or layers re-packed.';
-  const report = button('Export report…', false, () => {
+  optimize.title = t('The same files, laid out for the recorded start: a start layer, or layers re-packed.');
+  const report = button(t('Export report…'), false, () => {
     events.exportReport();
   });
   byId('head').append(
@@ -67,8 +67,9 @@ export function createHead(events: HeadEvents): Head {
       const { plan, pending } = overview;
       title.textContent = plan.image.reference;
       const size = plan.layers.reduce((sum, layer) => sum + layer.size, 0);
-      subtitle.textContent = `${plan.image.platform} · ${plan.image.digest.slice(0, 19)} · ${formatCount(plan.layers.length)} ${plan.layers.length === 1 ? 'layer' : 'layers'}, ${formatBytes(size)}`;
-      if (pending > 0) state.replaceChildren(progressRing(), `Reading layers, ${formatCount(pending)} to go`);
+      subtitle.textContent = `${plan.image.platform} · ${plan.image.digest.slice(0, 19)} · ${layersOf(plan.layers.length)}, ${formatBytes(size)}`;
+      if (pending > 0)
+        state.replaceChildren(progressRing(), t('Reading layers, {0} to go', formatCount(pending)));
       else if (!working) state.replaceChildren();
       enable();
       byId('figures').replaceChildren(...figures(overview, mode));
@@ -97,9 +98,9 @@ function figures({ plan, spanSize }: Overview, mode: PullMode): HTMLElement[] {
   if (row === undefined) return [];
   if (plan.trace === null) {
     return [
-      figure('Start', 'Not recorded', 'Record a start to see which bytes it needs'),
-      figure('Spans', formatCount(row.spans), `at ${formatSize(spanSize)}`),
-      figure('Index', formatBytes(row.ztocBytes), 'in ztocs'),
+      figure(t('Start'), t('Not recorded'), t('Record a start to see which bytes it needs')),
+      figure(t('Spans'), formatCount(row.spans), t('at {0}', formatSize(spanSize))),
+      figure(t('Index'), formatBytes(row.ztocBytes), t('in ztocs')),
     ];
   }
   const shown =
@@ -113,27 +114,43 @@ function figures({ plan, spanSize }: Overview, mode: PullMode): HTMLElement[] {
   const { low, high } = rangeOf(shown);
   return [
     figure(
-      'Read by the start',
+      t('Read by the start'),
       formatShare(all === 0 ? 0 : read / all),
-      `${formatBytes(read)} of ${formatBytes(all)} in ${formatCount(plan.trace.files)} files`,
+      t('{0} of {1} in {2} files', formatBytes(read), formatBytes(all), formatCount(plan.trace.files)),
     ),
     figure(
-      'Spans fetched',
-      `${formatCount(row.touchedSpans)} of ${formatCount(row.spans)}`,
-      `${formatBytes(row.spanBytes)} at ${formatSize(spanSize)}, ${formatShare(row.waste)} of it unused`,
+      t('Spans fetched'),
+      t('{0} of {1}', formatCount(row.touchedSpans), formatCount(row.spans)),
+      t(
+        '{0} at {1}, {2} of it unused',
+        formatBytes(row.spanBytes),
+        formatSize(spanSize),
+        formatShare(row.waste),
+      ),
     ),
     figure(
-      'Requests',
+      t('Requests'),
       formatCount(shown.requests),
-      `${formatCount(row.serialFetches)} that wait for one another`,
+      t('{0} that wait for one another', formatCount(row.serialFetches)),
     ),
-    figure('Index', formatBytes(row.ztocBytes), 'in ztocs, fetched before the start'),
+    figure(t('Index'), formatBytes(row.ztocBytes), t('in ztocs, fetched before the start')),
     figure(
-      `Ready, ${MODE_NAMES[mode].toLowerCase()}`,
+      t('Ready: {0}', say(MODE_NAMES[mode])),
       formatSeconds(shown.totalSeconds),
-      `${formatSeconds(low)} to ${formatSeconds(high)}${whole === undefined ? '' : `; ${formatSeconds(whole.totalSeconds)} with a plain pull`}`,
+      whole === undefined
+        ? t('{0} to {1}', formatSeconds(low), formatSeconds(high))
+        : t(
+            '{0} to {1}; {2} with a plain pull',
+            formatSeconds(low),
+            formatSeconds(high),
+            formatSeconds(whole.totalSeconds),
+          ),
     ),
   ];
+}
+
+function layersOf(count: number): string {
+  return count === 1 ? t('1 layer') : t('{0} layers', formatCount(count));
 }
 
 function figure(label: string, value: string, more: string): HTMLElement {

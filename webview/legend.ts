@@ -2,6 +2,7 @@
 import type { Axis } from '../src/plan/picture/types';
 import { button, checkbox, dropdown } from './controls';
 import { byId, h } from './dom';
+import { t } from './text';
 
 export interface LegendEvents {
   byTime(on: boolean): void;
@@ -9,8 +10,9 @@ export interface LegendEvents {
   export(kind: 'svg' | 'png'): void;
 }
 
-export const MAP_KEYS =
-  'Up and Down choose a layer, Left and Right a span, Page Up and Page Down the touched spans. Enter or + zooms in, Escape or − zooms out, Shift with Left and Right moves the view, 0 shows all, Shift F10 opens the menu. With the mouse: Ctrl and wheel zoom, dragging moves, dragging with Shift zooms to a box.';
+const MAP_KEYS = t(
+  'Up and Down choose a layer, Left and Right a span, Page Up and Page Down the touched spans. Enter or + zooms in, Escape or − zooms out, Shift with Left and Right moves the view, 0 shows all, Shift F10 opens the menu. With the mouse: Ctrl and wheel zoom, dragging moves, dragging with Shift zooms to a box.',
+);
 
 export function createLegend(
   events: LegendEvents,
@@ -18,40 +20,40 @@ export function createLegend(
 ): void {
   const swatch = (name: string, text: string): HTMLElement =>
     h('span', {}, h('i', { class: `swatch ${name}` }), text);
-  const ramp = h('span', { class: 'ramp-key' }, 'first', h('i', { class: 'swatch ramp' }), 'last');
+  const ramp = h('span', { class: 'ramp-key' }, t('first'), h('i', { class: 'swatch ramp' }), t('last'));
   ramp.hidden = !chosen.byTime;
-  const byTime = checkbox('Colour by time of first touch', (on) => {
+  const byTime = checkbox(t('Colour by time of first touch'), (on) => {
     ramp.hidden = !on;
     events.byTime(on);
   });
   Object.assign(byTime, { checked: chosen.byTime });
-  const axis = dropdown('Width', (value) => {
+  const axis = dropdown(t('Width'), (value) => {
     events.axis(value === 'uncompressed' ? 'uncompressed' : 'compressed');
   });
   axis.show(
     [
-      { value: 'compressed', label: 'Compressed bytes' },
-      { value: 'uncompressed', label: 'Unpacked bytes' },
+      { value: 'compressed', label: t('Compressed bytes') },
+      { value: 'uncompressed', label: t('Unpacked bytes') },
     ],
     chosen.axis,
   );
   byId('map-controls').append(
     axis.element,
     byTime,
-    button('SVG…', false, () => {
+    button(t('SVG…'), false, () => {
       events.export('svg');
     }),
-    button('PNG…', false, () => {
+    button(t('PNG…'), false, () => {
       events.export('png');
     }),
   );
   byId('legend').append(
-    swatch('touched', 'read by the start'),
-    swatch('unused', 'fetched with it, unread'),
-    swatch('prefetched', 'prefetched'),
-    swatch('untouched', 'never fetched'),
-    swatch('whole', 'outside the index: pulled whole'),
+    swatch('touched', t('read by the start')),
+    swatch('unused', t('fetched with it, unread')),
+    swatch(t('prefetched'), t('prefetched')),
+    swatch('untouched', t('never fetched')),
+    swatch('whole', t('outside the index: pulled whole')),
     ramp,
-    h('details', { class: 'keys' }, h('summary', {}, 'Keys'), h('p', { id: 'map-keys' }, MAP_KEYS)),
+    h('details', { class: 'keys' }, h('summary', {}, t('Keys')), h('p', { id: 'map-keys' }, MAP_KEYS)),
   );
 }

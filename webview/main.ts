@@ -25,6 +25,7 @@ import { savedState } from './state';
 import type { ExtraFile, Saved } from './state';
 import { createTables } from './tables';
 import { announce, copy, fail, guard, silence } from './tell';
+import { formatCount, t } from './text';
 import { watchTheme } from './theme';
 import { createTimeline } from './timeline';
 import { createWhatIf, settingsOf } from './what-if';
@@ -372,7 +373,7 @@ function start(): void {
     extras = next;
     const extra = next.map((one) => ({ layer: one.layer, entry: one.entry }));
     settings = { ...settingsOf(overview, settings), extra };
-    announce(`${next.length} files are prefetched beside what the start touches.`);
+    announce(t('{0} files are prefetched beside what the start touches.', formatCount(next.length)));
     reload();
   }
 

@@ -1,5 +1,4 @@
 /** The span map: one canvas with a row per layer, one with the selected layer at length, and the keys and the mouse. */
-import { formatBytes, formatCount } from '../src/plan/format';
 import type { Cell, PlacedFile } from '../src/plan/picture/types';
 import { h } from './dom';
 import { attachGestures } from './gestures';
@@ -8,6 +7,7 @@ import type { MapModel, View } from './paint';
 import { laneAt, paintStrip, STRIP_HEIGHT } from './paint-strip';
 import type { Box } from './paint-strip';
 import { perFrame, surface, whenRestored } from './surface';
+import { formatBytes, formatCount, say, t } from './text';
 import { readTheme } from './theme';
 
 export interface MapEvents {
@@ -45,14 +45,14 @@ export function createMap(host: HTMLElement, events: MapEvents): SpanMap {
   const strip = h('canvas', { class: 'strip' }) as HTMLCanvasElement;
   const tip = h('div', { class: 'tip', hidden: '' });
   const rowsBox = h('div', { class: 'rows-box' }, rows);
-  const none = h('p', { class: 'more', hidden: '' }, 'This image has no layers.');
+  const none = h('p', { class: 'more', hidden: '' }, t('This image has no layers.'));
   const box = h(
     'div',
     {
       class: 'map-box',
       tabindex: '0',
       role: 'application',
-      'aria-label': 'Span map',
+      'aria-label': t('Span map'),
       'aria-describedby': 'map-keys',
     },
     rowsBox,
@@ -268,7 +268,7 @@ export function createMap(host: HTMLElement, events: MapEvents): SpanMap {
   function stripTip(event: MouseEvent): string | undefined {
     const file = laneAt(event.offsetY) === 'files' ? fileAt(event.offsetX) : undefined;
     if (file !== undefined) {
-      return `\u2068${file.path}\u2069\n${formatBytes(file.end - file.start)}, ${file.touched ? 'read by the start' : 'not read'}`;
+      return `\u2068${file.path}\u2069\n${formatBytes(file.end - file.start)}, ${file.touched ? t('read by the start') : t('not read')}`;
     }
     const cell = cellAt(event.offsetX);
     if (cell === undefined || laneAt(event.offsetY) === 'minimap') return undefined;
@@ -290,9 +290,14 @@ export function createMap(host: HTMLElement, events: MapEvents): SpanMap {
     const place =
       ((event.offsetX - at.left) / barWidth(layer, largestOf(model), model.axis, at.width)) * length;
     const cell = model.overview.get(layer.index)?.cells.find((one) => one.start <= place && place < one.end);
-    const name = `Layer ${layer.index}: ${layer.instruction ?? layer.digest.slice(7, 19)}, ${formatBytes(layer.size)}`;
-    const rest = cell === undefined ? layer.notIndexed : describe(cell);
-    hover(event, rest === null ? name : `${name}\n${rest}`);
+    const name = t(
+      'Layer {0}: {1}, {2}',
+      layer.index,
+      layer.instruction ?? layer.digest.slice(7, 19),
+      formatBytes(layer.size),
+    );
+    const rest = cell === undefined ? say(layer.notIndexed ?? '') : describe(cell);
+    hover(event, rest === '' ? name : `${name}\n${rest}`);
   });
   box.addEventListener('mouseleave', () => {
     lastMove = undefined;
@@ -345,11 +350,11 @@ function rowsDiffer(a: MapModel, b: MapModel): boolean {
 export function describe(cell: Cell): string {
   const one = cell.first === cell.last;
   const spans = one
-    ? `Span ${formatCount(cell.first)}`
-    : `Spans ${formatCount(cell.first)}–${formatCount(cell.last)}`;
-  const bytes = `${formatBytes(cell.end - cell.start)} at ${formatBytes(cell.start)}`;
-  if (cell.touched === 0) return `${spans}, ${bytes}, not touched`;
-  const when = cell.at === null ? '' : `, first after ${formatCount(Math.round(cell.at))} ms`;
-  const used = `, ${Math.round(cell.used * 100)} % of it read`;
-  return `${spans}, ${bytes}, ${one ? 'touched' : `${formatCount(cell.touched)} touched`}${when}${used}`;
+    ? t('Span {0}', formatCount(cell.first))
+    : t('Spans {0}–{1}', formatCount(cell.first), formatCount(cell.last));
+  const parts = [spans, t('{0} at {1}', formatBytes(cell.end - cell.start), formatBytes(cell.start))];
+  if (cell.touched === 0) return [...parts, t('not touched')].join(', ');
+  parts.push(one ? t('touched') : t('{0} touched', formatCount(cell.touched)));
+  if (cell.at !== null) parts.push(t('first after {0} ms', formatCount(Math.round(cell.at))));
+  return [...parts, t('{0} % of it read', Math.round(cell.used * 100))].join(', ');
 }

@@ -1,5 +1,6 @@
 /** A menu at the pointer or at the focus, by mouse and by keyboard (WAI-ARIA menu pattern). */
 import { h } from './dom';
+import { t } from './text';
 
 export interface MenuItem {
   readonly label: string;
@@ -32,7 +33,7 @@ export function showMenu(items: readonly MenuItem[], x: number, y: number): void
     });
     return row;
   });
-  const element = h('div', { class: 'menu', role: 'menu', 'aria-label': 'Actions' }, ...rows);
+  const element = h('div', { class: 'menu', role: 'menu', 'aria-label': t('Actions') }, ...rows);
   element.addEventListener('keydown', (event) => {
     const at = rows.findIndex((row) => row === document.activeElement);
     const go = (to: number): void => rows[(to + rows.length) % rows.length]?.focus();

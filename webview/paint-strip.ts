@@ -1,8 +1,8 @@
 /** Draws the selected layer at length: its spans in view, the files in them, the scale, and where in the layer it is. */
-import { formatBytes, formatCount } from '../src/plan/format';
 import { extent, lengthOf, outline, paintCells, paintWhole } from './paint';
 import type { Bar, MapModel, View } from './paint';
 import { fit } from './surface';
+import { formatBytes, formatCount, t } from './text';
 import type { Theme } from './theme';
 
 /** CSS pixels from top to bottom: spans, files, scale, the whole layer. */
@@ -75,8 +75,8 @@ function paintFiles(context: CanvasRenderingContext2D, width: number, model: Map
     context.fillStyle = theme.faint;
     const hint =
       files.total === 0
-        ? 'No files here'
-        : `${formatCount(files.total)} files in view: zoom in to see their names`;
+        ? t('No files here')
+        : t('{0} files in view: zoom in to see their names', formatCount(files.total));
     context.fillText(fit(context, hint, width), 2, lane.top + FILES / 2);
     return;
   }

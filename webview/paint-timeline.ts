@@ -1,8 +1,8 @@
 /** Draws the waterfall of a start: processes, files, spans on demand and ahead of time, and the mark of readiness. */
-import { formatCount } from '../src/plan/format';
 import type { Timeline } from '../src/plan/picture/types';
 import type { TimeRange } from './paint';
 import { fit } from './surface';
+import { formatCount, t } from './text';
 import type { Theme } from './theme';
 
 const MARGIN = 8;
@@ -71,7 +71,7 @@ export function paintTimeline(
       ? 0.2
       : 1;
 
-  heading('Processes');
+  heading(t('Processes'));
   for (const process of timeline.processes.slice(0, MOST_PROCESSES)) {
     const end = process.end ?? timeline.length;
     const left = x(process.start);
@@ -81,14 +81,14 @@ export function paintTimeline(
     context.fillRect(left, top + 2, wide, PROCESS - 4);
     context.globalAlpha = 1;
     context.fillStyle = theme.text;
-    const name = `${process.program.split('/').at(-1) ?? ''} · ${formatCount(process.files)} files first`;
+    const name = `${process.program.split('/').at(-1) ?? ''} · ${t('{0} files first', formatCount(process.files))}`;
     const inside = wide > 140;
     const room = inside ? wide - 8 : width - left - wide - 8;
     context.fillText(fit(context, name, room), inside ? left + 4 : left + wide + 4, top + PROCESS / 2);
     top += PROCESS;
   }
 
-  heading(headed('Files', timeline.fileCount, timeline.files.length));
+  heading(headed(t('Files'), timeline.fileCount, timeline.files.length));
   const lane = LANES / Math.max(1, timeline.files.length);
   timeline.files.forEach((file, index) => {
     const left = x(file.start);
@@ -99,7 +99,7 @@ export function paintTimeline(
   context.globalAlpha = 1;
   top += LANES;
 
-  heading(headed('Spans', timeline.spanCount, timeline.spans.length));
+  heading(headed(t('Spans'), timeline.spanCount, timeline.spans.length));
   const row = LANES / Math.max(1, timeline.spans.length);
   timeline.spans.forEach((span, index) => {
     context.globalAlpha = dim(span.at, span.at);
@@ -127,7 +127,7 @@ export function paintTimeline(
 function headed(name: string, all: number, shown: number): string {
   return all === shown
     ? `${name} (${formatCount(all)})`
-    : `${name} (the largest ${formatCount(shown)} of ${formatCount(all)})`;
+    : t('{0} (the largest {1} of {2})', name, formatCount(shown), formatCount(all));
 }
 
 function mark(
@@ -166,5 +166,5 @@ function paintAxis(
   context.fillStyle = theme.prefetched;
   context.textAlign = 'right';
   context.textBaseline = 'bottom';
-  context.fillText('ready', at - 5, height - 2);
+  context.fillText(t('ready'), at - 5, height - 2);
 }

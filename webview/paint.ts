@@ -1,8 +1,8 @@
 /** Draws the rows of the map: pure functions from a model, a theme and a width to pixels. */
-import { formatBytes } from '../src/plan/format';
 import type { Axis, Cell, Cells, PlacedFiles } from '../src/plan/picture/types';
 import type { PlanLayer, SpanRuns } from '../src/plan/types';
 import { fit } from './surface';
+import { formatBytes } from './text';
 import type { Theme } from './theme';
 
 /** A stretch of the selected layer on the axis, `[start, end)`. */

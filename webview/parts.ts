@@ -3,6 +3,7 @@ import { tabs } from './controls';
 import type { TabsControl } from './controls';
 import { byId, h } from './dom';
 import type { TABS } from './state';
+import { t } from './text';
 
 type Tab = (typeof TABS)[number];
 
@@ -21,21 +22,21 @@ export function createParts(chosen: string, onChange: (name: string) => void): T
     [
       panel(
         'sizes',
-        'Span size',
-        h('h2', {}, 'Span sizes'),
+        t('Span size'),
+        h('h2', {}, t('Span sizes')),
         h('p', { id: 'reason' }),
         place('sizes'),
-        h('h3', {}, 'The same on the command line'),
+        h('h3', {}, t('The same on the command line')),
         place('command', 'command'),
-        h('h2', { class: 'next' }, 'Time to ready'),
+        h('h2', { class: 'next' }, t('Time to ready')),
         place('modes'),
       ),
-      panel('advice', 'Advice', place('advice')),
-      panel('timeline', 'Timeline', h('h2', {}, 'Timeline'), place('timeline')),
-      panel('layers', 'Layers', h('h2', {}, 'Layers'), place('layers')),
-      panel('files', 'Files', h('h2', {}, 'Files'), place('files')),
-      panel('blame', 'Blame', h('h2', {}, 'Who costs the start what'), place('blame')),
-      panel('compare', 'Compare', h('h2', {}, 'Compare'), place('compare')),
+      panel('advice', t('Advice'), place('advice')),
+      panel('timeline', t('Timeline'), h('h2', {}, t('Timeline')), place('timeline')),
+      panel('layers', t('Layers'), h('h2', {}, t('Layers')), place('layers')),
+      panel('files', t('Files'), h('h2', {}, t('Files')), place('files')),
+      panel('blame', t('Blame'), h('h2', {}, t('Who costs the start what')), place('blame')),
+      panel('compare', t('Compare'), h('h2', {}, t('Compare')), place('compare')),
     ],
     chosen,
     onChange,

@@ -1,7 +1,7 @@
 /** Finds a file of any layer and flies to it (WAI-ARIA combobox with a list). */
-import { formatBytes } from '../src/plan/format';
 import type { SearchHit } from '../src/plan/picture/types';
 import { h } from './dom';
+import { formatBytes, formatCount, t } from './text';
 
 export interface SearchEvents {
   find(text: string): Promise<readonly SearchHit[]>;
@@ -18,8 +18,8 @@ export function createSearch(events: SearchEvents): HTMLElement {
     class: 'search',
     type: 'search',
     role: 'combobox',
-    placeholder: 'Find a file',
-    'aria-label': 'Find a file in any layer',
+    placeholder: t('Find a file'),
+    'aria-label': t('Find a file in any layer'),
     'aria-expanded': 'false',
     'aria-controls': 'hits',
     'aria-autocomplete': 'list',
@@ -29,7 +29,7 @@ export function createSearch(events: SearchEvents): HTMLElement {
     class: 'hits',
     id: 'hits',
     role: 'listbox',
-    'aria-label': 'Files found',
+    'aria-label': t('Files found'),
     hidden: '',
   });
   let hits: readonly SearchHit[] = [];
@@ -74,7 +74,11 @@ export function createSearch(events: SearchEvents): HTMLElement {
                 h(
                   'small',
                   {},
-                  `Layer ${hit.layer} · ${formatBytes(hit.size)}${hit.touched > 0 ? ` · ${formatBytes(hit.touched)} read` : ''}`,
+                  [
+                    t('Layer {0}', hit.layer),
+                    formatBytes(hit.size),
+                    ...(hit.touched > 0 ? [t('{0} read', formatBytes(hit.touched))] : []),
+                  ].join(' · '),
                 ),
               );
               // The pointer must not take the focus from the field before the click arrives.
@@ -90,7 +94,9 @@ export function createSearch(events: SearchEvents): HTMLElement {
           mark(found.length > 0 ? 0 : -1);
           show(found.length > 0);
           if (input.value.trim() !== '') {
-            events.announce(found.length === 0 ? 'No file found.' : `${found.length} files found.`);
+            events.announce(
+              found.length === 0 ? t('No file found.') : t('{0} files found.', formatCount(found.length)),
+            );
           }
         },
         (error: unknown) => {

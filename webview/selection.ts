@@ -6,6 +6,7 @@ import type { View } from './paint';
 import { fly, loadView, SpanDetails } from './picture';
 import type { Ask } from './picture';
 import type { Saved } from './state';
+import { formatCount, say, t } from './text';
 
 export interface SelectionEvents {
   /** Something to draw has changed. */
@@ -88,9 +89,11 @@ export class Selection {
     this.#stopFlight();
     this.#enter(layer);
     const touched =
-      one.touchedFiles === 0 ? 'nothing read by the start' : `${one.touchedFiles} files read by the start`;
+      one.touchedFiles === 0
+        ? t('nothing read by the start')
+        : t('{0} files read by the start', formatCount(one.touchedFiles));
     this.#events.announce(
-      `Layer ${one.index}, ${one.instruction ?? one.digest}, ${touched}${one.notIndexed === null ? '' : `. ${one.notIndexed}`}`,
+      `${t('Layer {0}', one.index)}, ${one.instruction ?? one.digest}, ${touched}${one.notIndexed === null ? '' : `. ${say(one.notIndexed)}`}`,
     );
     this.#guard(this.load());
   }
@@ -124,7 +127,7 @@ export class Selection {
     this.#stopFlight = fly(this.view, target, (view) => {
       this.#look(view);
     });
-    this.#events.announce(`Span ${place.span} of layer ${layer}.`);
+    this.#events.announce(t('Span {0} of layer {1}', formatCount(place.span), layer));
     await this.showSpan();
   }
 

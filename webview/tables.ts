@@ -1,11 +1,11 @@
 /** The tables under the map: span sizes, ways to pull, layers, notes. The layer table is the map's twin for reading. */
-import { formatBytes, formatCount, formatSeconds, formatShare, formatSize } from '../src/plan/format';
 import type { Cells, Overview, Settings } from '../src/plan/picture/types';
 import type { PlanLayer } from '../src/plan/types';
 import { button } from './controls';
 import { byId, h } from './dom';
 import { showForecasts } from './forecast';
 import { grid } from './grid';
+import { formatBytes, formatCount, formatSeconds, formatShare, formatSize, say, t } from './text';
 
 export interface TableEvents {
   pickSpanSize(spanSize: number): void;
@@ -23,32 +23,32 @@ export interface Tables {
 
 export function createTables(events: TableEvents): Tables {
   const sizes = grid(
-    'Span sizes',
+    t('Span sizes'),
     [
-      { title: 'Span size', width: 'minmax(8.5em, 1.3fr)' },
-      { title: 'Spans', width: 'minmax(7.5em, 1fr)', numeric: true },
-      { title: 'Bytes of spans', width: 'minmax(9.5em, 1fr)', numeric: true },
-      { title: 'Unused', width: 'minmax(5em, .7fr)', numeric: true },
-      { title: 'Ztocs', width: 'minmax(5.5em, .8fr)', numeric: true },
-      { title: 'Waits', width: 'minmax(5em, .7fr)', numeric: true },
-      { title: 'Ready, lazy', width: 'minmax(6.5em, 1fr)', numeric: true },
-      { title: 'Ready, prefetch', width: 'minmax(10em, 1fr)', numeric: true },
+      { title: t('Span size'), width: 'minmax(8.5em, 1.3fr)' },
+      { title: t('Spans'), width: 'minmax(7.5em, 1fr)', numeric: true },
+      { title: t('Bytes of spans'), width: 'minmax(9.5em, 1fr)', numeric: true },
+      { title: t('Unused'), width: 'minmax(5em, .7fr)', numeric: true },
+      { title: t('Ztocs'), width: 'minmax(5.5em, .8fr)', numeric: true },
+      { title: t('Waits'), width: 'minmax(5em, .7fr)', numeric: true },
+      { title: t('Ready, lazy'), width: 'minmax(6.5em, 1fr)', numeric: true },
+      { title: t('Ready, prefetch'), width: 'minmax(10em, 1fr)', numeric: true },
     ],
     (key) => {
       events.pickSpanSize(Number(key));
     },
   );
   const layers = grid(
-    'Layers',
+    t('Layers'),
     [
-      { title: 'Layer', width: '5em', numeric: true },
-      { title: 'Made by', width: 'minmax(14em, 3fr)' },
-      { title: 'Size', width: 'minmax(5.5em, .8fr)', numeric: true },
-      { title: 'Files', width: 'minmax(5em, .7fr)', numeric: true },
-      { title: 'Files read', width: 'minmax(5.5em, .7fr)', numeric: true },
-      { title: 'Bytes read', width: 'minmax(6em, .8fr)', numeric: true },
-      { title: 'Spans fetched', width: 'minmax(8em, 1fr)', numeric: true },
-      { title: 'Bytes fetched', width: 'minmax(10em, 1fr)', numeric: true },
+      { title: t('Layer'), width: '5em', numeric: true },
+      { title: t('Made by'), width: 'minmax(14em, 3fr)' },
+      { title: t('Size'), width: 'minmax(5.5em, .8fr)', numeric: true },
+      { title: t('Files'), width: 'minmax(5em, .7fr)', numeric: true },
+      { title: t('Files read'), width: 'minmax(5.5em, .7fr)', numeric: true },
+      { title: t('Bytes read'), width: 'minmax(6em, .8fr)', numeric: true },
+      { title: t('Spans fetched'), width: 'minmax(8em, 1fr)', numeric: true },
+      { title: t('Bytes fetched'), width: 'minmax(10em, 1fr)', numeric: true },
     ],
     (key) => {
       events.pickLayer(Number(key));
@@ -57,7 +57,7 @@ export function createTables(events: TableEvents): Tables {
   const command = h('code');
   byId('command').append(
     command,
-    button('Copy', false, () => {
+    button(t('Copy'), false, () => {
       events.copy(command.textContent);
     }),
   );
@@ -86,17 +86,17 @@ export function createTables(events: TableEvents): Tables {
               'span',
               { class: 'instruction' },
               h('bdi', {}, layer.instruction ?? layer.digest.slice(0, 19)),
-              ...(layer.notIndexed === null ? [] : [h('small', {}, layer.notIndexed)]),
+              ...(layer.notIndexed === null ? [] : [h('small', {}, say(layer.notIndexed))]),
             ),
             formatBytes(layer.size),
             layer.files === null ? '–' : formatCount(layer.files),
             formatCount(layer.touchedFiles),
             formatBytes(layer.touchedBytes),
             !layer.indexed
-              ? 'whole layer'
+              ? t('whole layer')
               : spans === undefined
                 ? '…'
-                : `${formatCount(spans.touched)} of ${formatCount(spans.spans)}`,
+                : t('{0} of {1}', formatCount(spans.touched), formatCount(spans.spans)),
             traced ? fetchedCell(fetched(layer), fetched(layer) === most) : '–',
           ],
         };
@@ -108,7 +108,7 @@ export function createTables(events: TableEvents): Tables {
     show(overview, settings, extra, layer) {
       shown = { overview, layer };
       const { plan, spanSize, pending } = overview;
-      byId('reason').textContent = plan.choice.reason;
+      byId('reason').textContent = say(plan.choice.reason);
       const traced = plan.trace !== null;
       sizes.show(
         plan.rows.map((row) => ({
@@ -121,10 +121,12 @@ export function createTables(events: TableEvents): Tables {
                   {},
                   formatSize(row.spanSize),
                   ' ',
-                  h('em', { class: 'best' }, traced ? 'best' : 'default'),
+                  h('em', { class: 'best' }, traced ? t('best') : t('default')),
                 )
               : formatSize(row.spanSize),
-            traced ? `${formatCount(row.touchedSpans)} of ${formatCount(row.spans)}` : formatCount(row.spans),
+            traced
+              ? t('{0} of {1}', formatCount(row.touchedSpans), formatCount(row.spans))
+              : formatCount(row.spans),
             traced ? formatBytes(row.spanBytes) : '–',
             traced ? formatShare(row.waste) : '–',
             formatBytes(row.ztocBytes),
@@ -140,8 +142,8 @@ export function createTables(events: TableEvents): Tables {
       // They are about the whole picture.
       byId('notes').hidden = pending > 0 || plan.notes.length === 0;
       byId('notes').replaceChildren(
-        h('h2', {}, 'Notes'),
-        h('ul', {}, ...plan.notes.map((note) => h('li', {}, note))),
+        h('h2', {}, t('Notes')),
+        h('ul', {}, ...plan.notes.map((note) => h('li', {}, say(note)))),
       );
     },
     mark(layer) {
@@ -158,7 +160,7 @@ export function createTables(events: TableEvents): Tables {
 function fetchedCell(bytes: number | undefined, isMost: boolean): string | Node {
   if (bytes === undefined) return '…';
   return isMost && bytes > 0
-    ? h('span', {}, h('em', { class: 'best' }, 'most'), ' ', formatBytes(bytes))
+    ? h('span', {}, h('em', { class: 'best' }, t('most')), ' ', formatBytes(bytes))
     : formatBytes(bytes);
 }
 
@@ -169,7 +171,8 @@ function commandLine(
   extra: readonly string[],
 ): string {
   const words = [
-    'soci-lens index',
+    'soci-lens',
+    'index',
     quote(plan.image.reference),
     '--output DESTINATION',
     `--span-size ${spanSize}`,

@@ -1,6 +1,7 @@
 /** What the page tells a person beside its picture: news for the live region, and what went wrong. */
 import { HostError } from '../src/protocol';
 import { byId } from './dom';
+import { t } from './text';
 
 /** Said by screen readers when they have nothing else to say. */
 export function announce(text: string): void {
@@ -31,7 +32,7 @@ export function guard(work: Promise<unknown>): void {
 export function copy(text: string): void {
   guard(
     navigator.clipboard.writeText(text).then(() => {
-      announce('Copied.');
+      announce(t('Copied.'));
     }),
   );
 }

@@ -1,5 +1,4 @@
 /** The recorded start in time: brush a stretch of it, or play it again. */
-import { formatBytes, formatCount } from '../src/plan/format';
 import type { EntryRef, Timeline } from '../src/plan/picture/types';
 import { button } from './controls';
 import { h } from './dom';
@@ -7,6 +6,7 @@ import { grid } from './grid';
 import type { TimeRange } from './paint';
 import { paintTimeline, timelineHeight, timeScale } from './paint-timeline';
 import { perFrame, surface, whenRestored } from './surface';
+import { formatBytes, formatCount, t } from './text';
 import { readTheme } from './theme';
 
 export interface TimelineEvents {
@@ -36,7 +36,7 @@ export function createTimeline(host: HTMLElement, events: TimelineEvents): Timel
       class: 'map-box',
       tabindex: '0',
       role: 'application',
-      'aria-label': 'Timeline of the start',
+      'aria-label': t('Timeline of the start'),
       'aria-describedby': 'timeline-keys',
     },
     canvas,
@@ -46,27 +46,27 @@ export function createTimeline(host: HTMLElement, events: TimelineEvents): Timel
     min: '0',
     max: '1000',
     step: '1',
-    'aria-label': 'Place in the replay',
+    'aria-label': t('Place in the replay'),
   });
   const place = scrub as HTMLInputElement;
   const output = h('output', { class: 'count' });
-  const play = button('Play', false, () => {
+  const play = button(t('Play'), false, () => {
     if (playing === 0) start();
     else stop();
   });
-  const all = button('Show all of it', false, () => {
+  const all = button(t('Show all of it'), false, () => {
     stop();
     now = undefined;
     setBrush(undefined);
   });
-  const none = h('p', { class: 'more' }, 'Record a start to see it in time.');
+  const none = h('p', { class: 'more' }, t('Record a start to see it in time.'));
   const twin = grid(
-    'Files in the order of their first touch',
+    t('Files in the order of their first touch'),
     [
-      { title: 'First touch', width: '8em', numeric: true },
-      { title: 'File', width: 'minmax(18em, 4fr)' },
-      { title: 'Layer', width: '4.5em', numeric: true },
-      { title: 'Read', width: '7em', numeric: true },
+      { title: t('First touch'), width: '8em', numeric: true },
+      { title: t('File'), width: 'minmax(18em, 4fr)' },
+      { title: t('Layer'), width: '4.5em', numeric: true },
+      { title: t('Read'), width: '7em', numeric: true },
     ],
     (key) => {
       const [layer = 0, entry = 0] = key.split(' ').map(Number);
@@ -83,9 +83,11 @@ export function createTimeline(host: HTMLElement, events: TimelineEvents): Timel
     h(
       'p',
       { class: 'more', id: 'timeline-keys' },
-      'Drag to select a stretch: the map and the list of files then show only that. Left and Right move the selection, with Shift its end; Space plays, Escape shows all.',
+      t(
+        'Drag to select a stretch: the map and the list of files then show only that. Left and Right move the selection, with Shift its end; Space plays, Escape shows all.',
+      ),
     ),
-    h('h3', {}, 'First files of the selection'),
+    h('h3', {}, t('First files of the selection')),
     twin.element,
     rest,
   );
@@ -136,7 +138,9 @@ export function createTimeline(host: HTMLElement, events: TimelineEvents): Timel
       })),
     );
     rest.textContent =
-      inside.length > ROWS ? `… and ${formatCount(inside.length - ROWS)} more; “Files” lists them all.` : '';
+      inside.length > ROWS
+        ? t('… and {0} more; “Files” lists them all.', formatCount(inside.length - ROWS))
+        : '';
   }
 
   function seek(at: number): void {
@@ -150,7 +154,7 @@ export function createTimeline(host: HTMLElement, events: TimelineEvents): Timel
     const quiet = matchMedia('(prefers-reduced-motion: reduce)').matches;
     const from = now === undefined || now >= length ? 0 : now;
     const began = performance.now() - (from / length) * REPLAY;
-    play.textContent = 'Pause';
+    play.textContent = t('Pause');
     const step = (): void => {
       const share = Math.min(1, (performance.now() - began) / REPLAY);
       seek(length * (quiet ? Math.floor(share * QUIET_STEPS) / QUIET_STEPS : share));
@@ -166,7 +170,7 @@ export function createTimeline(host: HTMLElement, events: TimelineEvents): Timel
     window.clearTimeout(playing);
     cancelAnimationFrame(playing);
     playing = 0;
-    play.textContent = 'Play';
+    play.textContent = t('Play');
   }
   place.addEventListener('input', () => {
     stop();
@@ -200,7 +204,11 @@ export function createTimeline(host: HTMLElement, events: TimelineEvents): Timel
       const from = event.shiftKey ? range.from : clamp(range.from + by);
       setBrush({ from, to: Math.max(from, clamp(range.to + by)) });
       events.announce(
-        `${formatCount(Math.round(brush?.from ?? 0))} to ${formatCount(Math.round(brush?.to ?? 0))} milliseconds`,
+        t(
+          '{0} to {1} milliseconds',
+          formatCount(Math.round(brush?.from ?? 0)),
+          formatCount(Math.round(brush?.to ?? 0)),
+        ),
       );
     };
     if (event.key === 'ArrowLeft') move(-length * KEY_STEP);

@@ -1,28 +1,28 @@
 /** What an image carries for nothing: files that later layers hide, and files of the same content. */
 import type { Blame } from '../src/plan/blame/types';
-import { formatBytes, formatCount } from '../src/plan/format';
 import { button } from './controls';
 import { h } from './dom';
 import { grid } from './grid';
+import { formatBytes, formatCount, t } from './text';
 
 export interface WasteView {
   readonly element: HTMLElement;
   show(blame: Blame): void;
 }
 
-const REASONS = { replaced: 'a later layer replaces it', removed: 'a later layer removes it' } as const;
+const REASONS = { replaced: t('a later layer replaces it'), removed: t('a later layer removes it') } as const;
 /** Paths of copies that are named in a cell. */
 const NAMED = 4;
 
 export function createWaste(findDuplicates: () => void): WasteView {
   const summary = h('p', { class: 'more' });
-  const look = button('Look for files of the same content', false, findDuplicates);
-  look.title = 'Reads the files that have the same size as another one once more.';
-  const table = grid('Carried for nothing', [
-    { title: 'File', width: 'minmax(18em, 4fr)' },
-    { title: 'Layer', width: '5em', numeric: true },
-    { title: 'Bytes', width: '7em', numeric: true },
-    { title: 'Why', width: 'minmax(14em, 2fr)' },
+  const look = button(t('Look for files of the same content'), false, findDuplicates);
+  look.title = t('Reads the files that have the same size as another one once more.');
+  const table = grid(t('Carried for nothing'), [
+    { title: t('File'), width: 'minmax(18em, 4fr)' },
+    { title: t('Layer'), width: '5em', numeric: true },
+    { title: t('Bytes'), width: '7em', numeric: true },
+    { title: t('Why'), width: 'minmax(14em, 2fr)' },
   ]);
   table.element.classList.add('tall');
 
@@ -30,7 +30,7 @@ export function createWaste(findDuplicates: () => void): WasteView {
     element: h(
       'div',
       {},
-      h('h3', {}, 'Carried for nothing'),
+      h('h3', {}, t('Carried for nothing')),
       summary,
       h('div', { class: 'controls' }, look),
       table.element,
@@ -39,9 +39,9 @@ export function createWaste(findDuplicates: () => void): WasteView {
       look.hidden = duplicates !== null;
       const copies =
         duplicates === null
-          ? 'copies were not looked for yet'
-          : `${formatBytes(duplicates.bytes)} are copies, of ${formatCount(duplicates.groups)} files`;
-      summary.textContent = `${formatBytes(total.hiddenBytes)} are hidden by later layers; ${copies}.`;
+          ? t('copies were not looked for yet')
+          : t('{0} are copies, of {1} files', formatBytes(duplicates.bytes), formatCount(duplicates.groups));
+      summary.textContent = t('{0} are hidden by later layers; {1}.', formatBytes(total.hiddenBytes), copies);
       const rows = [
         ...hidden.map(({ layer, path, bytes, reason }) => ({
           paths: [path],
@@ -53,7 +53,7 @@ export function createWaste(findDuplicates: () => void): WasteView {
           paths: group.copies.slice(0, NAMED).map(({ path }) => path),
           layers: [...new Set(group.copies.map(({ layer }) => layer))],
           bytes: group.bytes * (group.count - 1),
-          why: `the same content ${formatCount(group.count)} times`,
+          why: t('the same content {0} times', formatCount(group.count)),
         })),
       ].sort((a, b) => b.bytes - a.bytes);
       table.element.hidden = rows.length === 0;

@@ -1,5 +1,4 @@
 /** The settings that the whole picture follows while they move: span size, smallest layer, network, node, way to pull. */
-import { formatBytes, formatCount, formatSize } from '../src/plan/format';
 import { NETWORKS } from '../src/plan/network';
 import { DEFAULT_NODE, parseNode } from '../src/plan/node';
 import type { Overview, Settings } from '../src/plan/picture/types';
@@ -7,6 +6,7 @@ import type { Network, Node, PullMode } from '../src/plan/types';
 import { MODE_NAMES } from '../src/plan/words';
 import { button, checkbox, dropdown, slider } from './controls';
 import { byId } from './dom';
+import { formatBytes, formatCount, formatSize, say, t } from './text';
 
 export interface WhatIfEvents {
   change(settings: Settings | null): void;
@@ -30,10 +30,10 @@ const OWN = 'own';
 
 /** The node of the measurements, and instance types of some sizes and kinds; the command line knows more. */
 const NODES: readonly { readonly label: string; readonly node: Node }[] = [
-  { label: `${DEFAULT_NODE.cores} processors, as measured`, node: DEFAULT_NODE },
+  { label: t('{0} processors, as measured', DEFAULT_NODE.cores), node: DEFAULT_NODE },
   ...['t3.large', 'm6i.large', 'm6i.xlarge', 'm6i.4xlarge', 'g5.2xlarge', 'p4d.24xlarge'].map((name) => {
     const node = parseNode(name);
-    return { label: `${name}, ${node.cores} processors`, node };
+    return { label: t('{0}, {1} processors', name, node.cores), node };
   }),
 ];
 
@@ -52,30 +52,30 @@ export function createWhatIf(events: WhatIfEvents): WhatIf {
     if (current === undefined) return;
     events.change({ ...settingsOf(current, set), ...part });
   };
-  const spanSizes = slider('Span size', SPAN_SIZES, formatSize, (spanSize) => {
+  const spanSizes = slider(t('Span size'), SPAN_SIZES, formatSize, (spanSize) => {
     change({ spanSize });
   });
-  const minLayerSizes = slider('Smallest layer to index', MIN_LAYER_SIZES, smallest, (minLayerSize) => {
+  const minLayerSizes = slider(t('Smallest layer to index'), MIN_LAYER_SIZES, smallest, (minLayerSize) => {
     change({ minLayerSize });
   });
-  const networks = dropdown('Network', (value) => {
+  const networks = dropdown(t('Network'), (value) => {
     const network = Object.hasOwn(NETWORKS, value) ? NETWORKS[value] : undefined;
     if (network !== undefined)
       change({ network: { rttMs: network.rttMs, bytesPerSecond: network.bytesPerSecond } });
   });
-  const nodes = dropdown('Node', (value) => {
+  const nodes = dropdown(t('Node'), (value) => {
     const node = NODES[Number(value)]?.node;
     if (node !== undefined) change({ node });
   });
-  const modes = dropdown('Pulled', (value) => {
+  const modes = dropdown(t('Pulled'), (value) => {
     mode = MODES.find((one) => one === value) ?? 'lazy';
     events.mode(mode);
   });
-  const prefetch = checkbox('Prefetch the touched spans', (on) => {
+  const prefetch = checkbox(t('Prefetch the touched spans'), (on) => {
     change({ prefetch: on });
   });
-  prefetch.title = 'For nodes whose snapshotter has prefetch enabled; others pass it over.';
-  const reset = button('Back to the recommendation', false, () => {
+  prefetch.title = t('For nodes whose snapshotter has prefetch enabled; others pass it over.');
+  const reset = button(t('Back to the recommendation'), false, () => {
     events.change(null);
   });
   byId('what-if').append(
@@ -88,7 +88,7 @@ export function createWhatIf(events: WhatIfEvents): WhatIf {
     reset,
   );
   modes.show(
-    MODES.map((value) => ({ value, label: MODE_NAMES[value] })),
+    MODES.map((value) => ({ value, label: say(MODE_NAMES[value]) })),
     mode,
   );
 
@@ -99,7 +99,7 @@ export function createWhatIf(events: WhatIfEvents): WhatIf {
       const { plan } = overview;
       spanSizes.show(
         overview.spanSize,
-        plan.trace === null ? undefined : { value: plan.choice.spanSize, reason: plan.choice.reason },
+        plan.trace === null ? undefined : { value: plan.choice.spanSize, reason: say(plan.choice.reason) },
       );
       minLayerSizes.show(plan.minLayerSize);
       networks.show(...networkChoices(plan.network));
@@ -114,13 +114,13 @@ export function createWhatIf(events: WhatIfEvents): WhatIf {
 }
 
 function smallest(size: number): string {
-  return size === 0 ? 'every layer' : formatSize(size);
+  return size === 0 ? t('every layer') : formatSize(size);
 }
 
 function networkChoices(network: Network): [{ value: string; label: string }[], string] {
   const choices = Object.entries(NETWORKS).map(([value, profile]) => ({
     value,
-    label: `${profile.label} (${figuresOf(profile)})`,
+    label: `${say(profile.label)} (${figuresOf(profile)})`,
   }));
   const found = Object.entries(NETWORKS).find(
     ([, one]) => one.rttMs === network.rttMs && one.bytesPerSecond === network.bytesPerSecond,
@@ -137,7 +137,7 @@ function nodeChoices(node: Node): [{ value: string; label: string }[], string] {
   const choices = NODES.map(({ label }, index) => ({ value: String(index), label }));
   const known = NODES.findIndex((one) => sameNode(one.node, node));
   if (known >= 0) return [choices, String(known)];
-  return [[...choices, { value: OWN, label: node.name ?? `${node.cores} processors, as set` }], OWN];
+  return [[...choices, { value: OWN, label: node.name ?? t('{0} processors, as set', node.cores) }], OWN];
 }
 
 function sameNode(a: Node, b: Node): boolean {

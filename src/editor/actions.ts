@@ -1,7 +1,7 @@
 import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { LensError, messageOf } from '../errors';
-import { formatBytes, formatCount } from '../plan/format';
+import { formatBytes, formatCount } from './language';
 import type { Picture } from '../plan/picture';
 import type { BuildAdvice, Plan } from '../plan/types';
 import { spanRange } from './describe';

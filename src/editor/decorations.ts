@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import { formatShare } from '../plan/format';
+import { formatShare } from './language';
 import { DOCKERFILES } from './dockerfiles';
 import { isOlder } from './lens';
 import { readSettings } from './settings';

@@ -1,6 +1,6 @@
 /** Facts as lenses, items and decorations say them. */
 import * as vscode from 'vscode';
-import { formatBytes, formatCount, formatShare, formatSize } from '../plan/format';
+import { formatBytes, formatCount, formatShare, formatSize } from './language';
 import type { Analysis, Facts, IndexFacts, InstructionFacts } from './store';
 
 /** `1.47 GB · 6 % read at start · 64 of 362 spans`, or what is known of it. */

@@ -1,7 +1,7 @@
 /** Which better image a person wants: each way stands there with what it wins and costs, before anything is made. */
 import * as vscode from 'vscode';
 import type { Candidate, Ways } from '../optimize/forecast';
-import { formatBytes, formatSeconds } from '../plan/format';
+import { formatBytes, formatSeconds } from './language';
 import { shortName } from './keys';
 import { pick } from './steps';
 

@@ -2,7 +2,7 @@
 import * as path from 'node:path';
 import * as vscode from 'vscode';
 import type { Finding } from '../plan/blame/types';
-import { formatBytes, formatCount } from '../plan/format';
+import { formatBytes, formatCount } from './language';
 import type { Axis, Comparable, Comparison, EntryFilter, EntryRef, Settings } from '../plan/picture/types';
 import type { CompareQuery } from '../protocol';
 import { shortName } from './keys';

@@ -9,6 +9,7 @@ import type { BuildAdvice, Plan } from '../plan/types';
 import { serve, type Handlers, type HostEnd, type IndexOrder } from '../protocol';
 import { shortName } from './keys';
 import { describe } from './errors';
+import { language } from './language';
 import { PanelWork } from './panel-actions';
 import type { Services } from './services';
 import type { Opened } from './store';
@@ -147,6 +148,8 @@ export class SpanMaps implements vscode.WebviewPanelSerializer, vscode.Disposabl
       style: this.#resource(panel, 'spanMap.css'),
       cspSource: panel.webview.cspSource,
       nonce: randomBytes(16).toString('hex'),
+      language,
+      texts: vscode.l10n.bundle ?? {},
     });
   }
 

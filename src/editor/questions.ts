@@ -2,7 +2,7 @@
 import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { messageOf } from '../errors';
-import { formatBytes } from '../plan/format';
+import { formatBytes } from './language';
 import { findDockerfiles } from './dockerfiles';
 import { homeOf, sampleKey, shortName } from './keys';
 import { describeAnalysis } from './describe';

@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import { formatBytes, formatCount, formatSeconds, formatSize } from '../plan/format';
+import { formatBytes, formatCount, formatSeconds, formatSize } from './language';
 import type { Actions } from './actions';
 import type { Opened } from './store';
 import { touchedOf } from './tree-order';

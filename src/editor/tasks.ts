@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import { isAbort } from '../errors';
-import { formatBytes, formatCount, formatShare } from '../plan/format';
+import { formatBytes, formatCount, formatShare } from './language';
 import type { OnProgress, Progress } from '../progress';
 import { translated } from './room-texts';
 

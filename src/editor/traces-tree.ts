@@ -1,7 +1,7 @@
 import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { messageOf } from '../errors';
-import { formatCount, formatSeconds } from '../plan/format';
+import { formatCount, formatSeconds } from './language';
 import type { EndReason } from '../trace/types';
 import type { Services } from './services';
 import { readRecorded, type Recorded } from './work/record';

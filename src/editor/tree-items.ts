@@ -1,7 +1,7 @@
 /** How the nodes of the tree of images look: label, description, icon, and the `contextValue` that menus go by. */
 import * as vscode from 'vscode';
 import type { LayerResult } from '../image/scan';
-import { formatBytes, formatCount } from '../plan/format';
+import { formatBytes, formatCount } from './language';
 import { describeAnalysis, describeIndex, fileCount, readAtStart } from './describe';
 import { shortName } from './keys';
 import { layerFileUri } from './layer-files';

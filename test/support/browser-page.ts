@@ -55,6 +55,9 @@ export interface OpenOptions {
   /** Called at each question, so that a test can put a new picture in place. */
   readonly picture: () => Picture;
   readonly actions?: Partial<Handlers>;
+  readonly language?: string;
+  /** What the page says in that language, by its English. */
+  readonly texts?: Readonly<Record<string, string>>;
 }
 
 export async function openPage(browser: Browser, bundle: string, options: OpenOptions): Promise<OpenPage> {
@@ -106,6 +109,8 @@ export async function openPage(browser: Browser, bundle: string, options: OpenOp
         style: `${ADDRESS}spanMap.css`,
         cspSource: ADDRESS.slice(0, -1),
         nonce: 'Rand0m',
+        language: options.language ?? 'en',
+        texts: options.texts ?? {},
       });
       await route.fulfill({ contentType: 'text/html', body });
     } else if (name === 'spanMap.js' || name === 'spanMap.css') {

@@ -3,7 +3,7 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { isAbort, messageOf } from '../../errors';
-import { formatBytes, formatCount } from '../../plan/format';
+import { formatBytes, formatCount } from '../language';
 import { requireTrust } from '../actions';
 import { homeOf, shortName } from '../keys';
 import type { Services } from '../services';

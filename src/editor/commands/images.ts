@@ -1,6 +1,6 @@
 /** Looking at images and their starts. */
 import * as vscode from 'vscode';
-import { formatBytes, formatCount, formatSeconds, formatSize } from '../../plan/format';
+import { formatBytes, formatCount, formatSeconds, formatSize } from '../language';
 import type { SpanSizeRow } from '../../plan/types';
 import { fingerprint } from '../dockerfiles';
 import { sampleKey, shortName } from '../keys';

@@ -1,7 +1,7 @@
 /** Making, pushing, listing and checking SOCI indexes. */
 import * as vscode from 'vscode';
 import { LensError } from '../../errors';
-import { formatCount } from '../../plan/format';
+import { formatCount } from '../language';
 import { describeIndex } from '../describe';
 import { requireTrust } from '../actions';
 import { homeOf, shortName } from '../keys';

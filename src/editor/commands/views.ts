@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
-import { formatBytes } from '../../plan/format';
+import { formatBytes } from '../language';
 import { askedKey, layerOf, uriOf } from './arguments';
 import { sizeOf } from './clean-up';
 import type { Bench, CommandTable } from './table';
