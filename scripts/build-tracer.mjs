@@ -106,7 +106,7 @@ function zig(arch, log) {
         args: ['-m', 'ziglang', 'cc', '-target', `${MACHINES[arch]}-linux-musl`],
         env: {
           ZIG_GLOBAL_CACHE_DIR: path.join(environment, 'cache'),
-          ZIG_LOCAL_CACHE_DIR: path.join(environment, 'cache'),
+          ZIG_LOCAL_CACHE_DIR: path.join(cacheDir, 'objects'),
         },
       };
     },

@@ -1,7 +1,9 @@
+import { coverageLines, reportCoverage } from '../plan/coverage';
 import { formatCount } from '../plan/format';
 import { writeTrace } from '../trace/file';
 import { importTrace, IMPORT_FORMATS } from '../trace/import';
-import { defineCommand, EXIT, required, UsageError } from './command';
+import { mapTrace } from '../trace/map';
+import { defineCommand, EXIT, PLATFORM_FLAG, required, UsageError } from './command';
 
 export const importTraceCommand = defineCommand({
   name: 'import-trace',
@@ -16,6 +18,8 @@ export const importTraceCommand = defineCommand({
       value: 'FILE',
       help: 'Where the trace goes (FILE.soci-trace.jsonl).',
     },
+    image: { type: 'string', value: 'IMAGE', help: 'Tell how much of it leads into this image.' },
+    ...PLATFORM_FLAG,
   },
   async run(session, { flags, positionals: [file = ''] }) {
     const from = required(flags.from, 'from');
@@ -26,13 +30,26 @@ export const importTraceCommand = defineCommand({
     const output = flags.output ?? `${file}.soci-trace.jsonl`;
     const { trace, used, dropped } = await importTrace(file, format, { signal: session.signal });
     await writeTrace(output, trace, session.signal);
-    const document = { version: 1 as const, file: output, events: trace.events.length, lines: used, dropped };
+    let coverage;
+    if (flags.image !== undefined) {
+      const image = await session.open(flags.image, flags.platform);
+      const results = await session.scan(image);
+      const layers = results.map((result) => ('scan' in result ? result.scan.entries : undefined));
+      coverage = reportCoverage(mapTrace(trace, { layers, config: image.config }).coverage);
+    }
+    const document = {
+      version: 1 as const,
+      file: output,
+      events: trace.events.length,
+      lines: used,
+      dropped,
+      ...(coverage && { coverage }),
+    };
     if (flags.json) session.terminal.json(document);
     else {
       const left = Object.values(dropped).reduce((sum, count) => sum + count, 0);
-      session.terminal.result(
-        `${output}: ${formatCount(trace.events.length)} events from ${formatCount(used)} lines; ${formatCount(left)} lines left out (${formatCount(dropped.failed)} failed calls, ${formatCount(dropped['no-content'])} that read no content, ${formatCount(dropped.relative)} relative paths, ${formatCount(dropped['not-understood'])} not understood).`,
-      );
+      const counts = `${output}: ${formatCount(trace.events.length)} events from ${formatCount(used)} lines; ${formatCount(left)} lines left out (${formatCount(dropped.failed)} failed calls, ${formatCount(dropped['no-content'])} that read no content, ${formatCount(dropped.relative)} relative paths, ${formatCount(dropped['not-understood'])} not understood).`;
+      session.terminal.result([counts, ...(coverage ? coverageLines(coverage) : [])].join('\n'));
     }
     return EXIT.done;
   },

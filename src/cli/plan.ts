@@ -1,5 +1,5 @@
 import { adviseBuild } from '../optimize/advice';
-import { describeCoverage } from '../plan/coverage';
+import { coverageLines } from '../plan/coverage';
 import { formatBytes, formatCount, formatSeconds, formatShare, formatSize } from '../plan/format';
 import { findOwners } from '../plan/blame/packages';
 import { createPicture } from '../plan/picture';
@@ -73,8 +73,7 @@ function describePlan(plan: Plan): string {
     `${plan.image.reference}  ${plan.image.platform}`,
     trace &&
       `The start reads ${formatBytes(touched)} of ${formatCount(trace.files)} files${trace.readyMs === null ? '' : ` and was ready after ${formatSeconds(trace.readyMs / 1000)}`}.`,
-    trace && describeCoverage(trace),
-    ...(trace?.examples ?? []).map(({ path, reason }) => `  ${JSON.stringify(path)}: ${reason}`),
+    ...(trace ? coverageLines(trace) : []),
     '',
     formatTable(
       [

@@ -1,7 +1,8 @@
 /** What is told of recorded starts. */
+import { coverageLines, reportCoverage } from '../plan/coverage';
 import { formatBytes, formatCount, formatSeconds } from '../plan/format';
 import { timelineOf } from '../trace/processes';
-import type { EndReason, StartupTrace } from '../trace/types';
+import type { EndReason, StartupTrace, TraceMapping } from '../trace/types';
 import { EXIT, type ExitCode } from './command';
 import { formatTable, type Terminal } from './terminal';
 import { describeRuns, type ComparedRuns } from './trace-runs';
@@ -17,10 +18,11 @@ const NOT_READY: Partial<Record<EndReason, string>> = {
 /** A table of more processes is no help. */
 const MOST_PROCESSES = 30;
 
-/** A trace and the file that it was written to. */
+/** A trace, the file that it was written to, and what of it leads into its image. */
 export interface MadeTrace {
   readonly file: string;
   readonly trace: StartupTrace;
+  readonly mapping: Pick<TraceMapping, 'coverage'>;
 }
 
 /** Prints one or several, and what their comparison gave. Gives the exit code: all of them have to be starts. */
@@ -36,7 +38,8 @@ export function reportTraces(
     const document = compared ? { runs: documents, compared } : first;
     terminal.json({ version: 1 as const, ...document });
   } else {
-    for (const document of documents) terminal.result(sentence(document));
+    for (const document of documents)
+      terminal.result([sentence(document), ...coverageLines(document.coverage)].join('\n'));
     if (compared) terminal.result(`\n${describeRuns(compared)}`);
     if (first && first.processes.length > 1) terminal.debug(timeline(first.processes));
   }
@@ -45,7 +48,7 @@ export function reportTraces(
 
 type Document = ReturnType<typeof describe>;
 
-function describe({ file, trace: { header, events, footer } }: MadeTrace) {
+function describe({ file, trace: { header, events, footer }, mapping: { coverage } }: MadeTrace) {
   const files = new Set(
     events.flatMap((event) =>
       (event.op === 'open' || event.op === 'exec') && (event.ret ?? 0) >= 0 ? [event.real ?? event.path] : [],
@@ -63,6 +66,7 @@ function describe({ file, trace: { header, events, footer } }: MadeTrace) {
     events: events.length,
     files: files.size,
     readBytes: read,
+    coverage: reportCoverage(coverage),
     processes: timelineOf({ events }),
   };
 }

@@ -1,10 +1,8 @@
 /** Several starts of one image, compared. */
 import { formatCount, formatSeconds } from '../plan/format';
 import type { TarEntries } from '../layer/types';
-import type { ImageConfig } from '../oci/types';
-import { mapTrace } from '../trace/map';
 import { stability, uniteRuns, type Stability } from '../trace/runs';
-import type { StartupTrace } from '../trace/types';
+import type { TraceMapping } from '../trace/types';
 import { formatTable } from './terminal';
 
 /** The span that `soci` makes when not told. */
@@ -26,11 +24,9 @@ export interface ComparedRuns {
 }
 
 export function compareRuns(
-  traces: readonly StartupTrace[],
+  mappings: readonly TraceMapping[],
   layers: readonly (TarEntries | undefined)[],
-  config: ImageConfig,
 ): ComparedRuns {
-  const mappings = traces.map((trace) => mapTrace(trace, { layers, config }));
   const { files, stableBytes, anyBytes } = uniteRuns(mappings);
   const single = new Set(
     files.flatMap(({ layer, entry, runs }) => (runs === 1 ? [`${layer}/${entry}`] : [])),

@@ -8,6 +8,7 @@ import type { LayerScan } from '../layer/types';
 import { writeTrace } from '../trace/file';
 import { guessStart } from '../trace/guess/guess';
 import { findLeftovers, removeLeftovers } from '../trace/leftovers';
+import { mapTrace } from '../trace/map';
 import { recordStart } from '../trace/record';
 import { summariseRun } from '../trace/summary';
 import { defineCommand, parseCount, PLATFORM_FLAG, typed, UsageError } from './command';
@@ -50,9 +51,12 @@ export const traceCommand = defineCommand({
     if (flags.guess) {
       if (runs > 1) throw new UsageError('--guess runs nothing, so it takes no --runs.');
       const image = await session.open(reference, flags.platform);
-      const trace = await guess(session, image, await scansOf(session, image), options.command);
+      const scans = await scansOf(session, image);
+      const trace = await guess(session, image, scans, options.command);
       await writeTrace(output, trace, session.signal);
-      return reportTraces(session.terminal, flags.json === true, [{ file: output, trace }]);
+      const layers = scans.map((scan) => scan?.entries);
+      const mapping = mapTrace(trace, { layers, config: image.config });
+      return reportTraces(session.terminal, flags.json === true, [{ file: output, trace, mapping }]);
     }
     if (transport !== 'docker-daemon' && transport !== 'any') {
       throw new LensError(
@@ -74,7 +78,7 @@ export const traceCommand = defineCommand({
     const summary = await summariseRun(engine, image, options);
     session.terminal.info(`This runs ${reference}:\n${describeRun(summary, flags.ready ?? 'auto')}`);
 
-    const made: MadeTrace[] = [];
+    const made: Omit<MadeTrace, 'mapping'>[] = [];
     const keyboard = stopOnEnter(session);
     try {
       for (let run = 1; run <= runs; run++) {
@@ -95,15 +99,19 @@ export const traceCommand = defineCommand({
     } finally {
       keyboard.close();
     }
-    const layers = runs > 1 ? (await scansOf(session, image)).map((scan) => scan?.entries) : undefined;
+    const layers = (await scansOf(session, image)).map((scan) => scan?.entries);
+    const laid = made.map((one) => ({
+      ...one,
+      mapping: mapTrace(one.trace, { layers, config: image.config }),
+    }));
     const compared =
-      layers &&
-      compareRuns(
-        made.map(({ trace }) => trace),
-        layers,
-        image.config,
-      );
-    return reportTraces(session.terminal, flags.json === true, made, compared);
+      runs > 1
+        ? compareRuns(
+            laid.map(({ mapping }) => mapping),
+            layers,
+          )
+        : undefined;
+    return reportTraces(session.terminal, flags.json === true, laid, compared);
   },
 });
 

@@ -1,6 +1,6 @@
 /** Whether a trace belongs to the image at hand. */
 import { LensError } from '../errors';
-import type { TraceMapping } from '../trace/types';
+import type { Coverage, TraceMapping } from '../trace/types';
 import { formatCount, formatShare } from './format';
 import type { PlanTrace } from './types';
 
@@ -14,15 +14,38 @@ const REASONS = {
   'not-a-file': 'not a regular file',
 } as const;
 
+/** The counts, and the first of the paths that lead nowhere. */
+export type CoverageReport = Pick<PlanTrace, 'mapped' | 'excluded' | 'unmapped' | 'examples'>;
+
+export function reportCoverage({ mapped, excluded, unmapped }: Coverage): CoverageReport {
+  return {
+    mapped,
+    excluded,
+    unmapped: unmapped.length,
+    examples: unmapped.slice(0, EXAMPLES).map(({ path, reason }) => ({ path, reason: REASONS[reason] })),
+  };
+}
+
 /** How much of a trace was found in the image, in a sentence. */
-export function describeCoverage({ mapped, excluded, unmapped }: PlanTrace): string {
+export function describeCoverage({ mapped, excluded, unmapped }: CoverageReport): string {
   const all = mapped + excluded + unmapped;
   return `Of the ${formatCount(all)} paths of the trace ${formatCount(mapped)} lead into the image, ${formatCount(excluded)} are not the image's (mounts, /proc and the like), and ${formatCount(unmapped)} lead to no file of it.`;
 }
 
+/** The same for a terminal: the sentence, and below it the first paths that lead nowhere, each with its reason. */
+export function coverageLines(report: CoverageReport): string[] {
+  const more = report.unmapped - report.examples.length;
+  return [
+    describeCoverage(report),
+    // Quoted: a path may hold any bytes, those that a terminal obeys too.
+    ...report.examples.map(({ path, reason }) => `  ${JSON.stringify(path)}: ${reason}`),
+    ...(more > 0 ? [`  … and ${formatCount(more)} more`] : []),
+  ];
+}
+
 /** @throws LensError `plan/foreign-trace` with a report of what was found */
 export function planTrace({ files, readyAt, coverage }: TraceMapping): PlanTrace {
-  const { mapped, excluded, unmapped } = coverage;
+  const { mapped, unmapped } = coverage;
   const all = mapped + unmapped.length;
   if (mapped < all * FOREIGN_TRACE) {
     const some = unmapped.slice(0, 3).map(({ path }) => path);
@@ -35,9 +58,6 @@ export function planTrace({ files, readyAt, coverage }: TraceMapping): PlanTrace
   return {
     files,
     readyMs: readyAt === undefined ? null : readyAt / 1000,
-    mapped,
-    excluded,
-    unmapped: unmapped.length,
-    examples: unmapped.slice(0, EXAMPLES).map(({ path, reason }) => ({ path, reason: REASONS[reason] })),
+    ...reportCoverage(coverage),
   };
 }

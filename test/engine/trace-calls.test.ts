@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
-import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
@@ -46,7 +46,15 @@ for (const [machine, bytes] of [
     };
     await run(
       compiler.python,
-      ['-m', 'ziglang', 'cc', '-target', `${machine}-linux-musl`, '-O1', '-static', 'calls.c', '-o', 'calls'],
+      // As the tracer is built: else zig would make its C library once more, for half a minute.
+      [
+        '-m',
+        'ziglang',
+        'cc',
+        '-target',
+        `${machine}-linux-musl`,
+        ...'-O2 -s -g0 -static calls.c -o calls'.split(' '),
+      ],
       { cwd: contextDir, env },
     );
     await writeFile(path.join(contextDir, 'data'), Buffer.alloc(4 << 20, 'x'));
@@ -102,6 +110,28 @@ for (const [machine, bytes] of [
     }
   });
 }
+
+test('the same source gives the same tracers, wherever it lies', { timeout: 300_000 }, async (t) => {
+  const built = await tracerDir();
+  const elsewhere = await temporaryFolder(t);
+  for (const part of ['scripts', 'src/trace/tracer']) {
+    await cp(path.join(repoRoot, part), path.join(elsewhere, part), { recursive: true });
+  }
+  // The compiler with its C library; what it makes of the source is kept elsewhere, so it is compiled anew.
+  const compiler = readdirSync(path.join(repoRoot, '.cache')).filter((name) => name.startsWith('zig-'));
+  await mkdir(path.join(elsewhere, '.cache'));
+  for (const name of compiler) {
+    await symlink(path.join(repoRoot, '.cache', name), path.join(elsewhere, '.cache', name));
+  }
+  const { stderr } = await run(process.execPath, [path.join(elsewhere, 'scripts/build-tracer.mjs')]);
+  assert.match(stderr, /Building the tracer for amd64 .*\nBuilding the tracer for arm64/);
+  for (const name of ['tracer-amd64', 'tracer-arm64']) {
+    const [one, other] = await Promise.all(
+      [built, path.join(elsewhere, 'dist/tracer')].map((folder) => readFile(path.join(folder, name))),
+    );
+    assert.ok(one && other && one.equals(other), name);
+  }
+});
 
 test('the tracers are static programs of less than 120 kB', async () => {
   for (const name of ['tracer-amd64', 'tracer-arm64']) {

@@ -30,7 +30,14 @@ test('several runs: a file for each, compared, after telling how the image is ru
   }
   // What docs/cli.md describes.
   const document = JSON.parse(stdout) as {
-    runs: { file: string; readyMs: number; untracedReadyMs: number; files: number; processes: unknown[] }[];
+    runs: {
+      file: string;
+      readyMs: number;
+      untracedReadyMs: number;
+      files: number;
+      processes: unknown[];
+      coverage: object;
+    }[];
     compared: { stability: { files: number[]; spans: number[] } };
   };
   assert.deepEqual(
@@ -44,6 +51,10 @@ test('several runs: a file for each, compared, after telling how the image is ru
     assert.equal(header.untraced_ready, untracedReadyMs * 1000);
   }
   assert.deepEqual(document.compared.stability.files, [0, 4]);
+  for (const { coverage } of document.runs) {
+    // /etc/app/missing.conf is asked for and is nowhere: a failed call is no path of the start.
+    assert.deepEqual(coverage, { mapped: 4, excluded: 0, unmapped: 0, examples: [] });
+  }
   const [one = 0, both = 0] = document.compared.stability.spans;
   assert.ok(both >= 4 && one <= 1);
 });
@@ -55,6 +66,7 @@ test('a guess runs nothing, and says that it is one', async (t) => {
   ]);
   assert.equal(code, 0, stderr);
   assert.match(stdout, /a guess of 1 files.*nothing was run/);
+  assert.match(stdout, /Of the 1 paths of the trace 1 lead into the image/);
   const { header, events, footer } = await readTrace(output);
   assert.deepEqual([header.mode, footer?.reason], ['guess', 'guessed']);
   assert.deepEqual(

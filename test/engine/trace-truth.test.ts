@@ -11,7 +11,7 @@ import type { Touch } from '../../src/trace/types';
 import { ensureImage, isAskedFor } from '../support/engine';
 import { fuseTruth, overlayLayers, whyNoFuse, type FuseTruth } from '../support/fuse-truth';
 import { fakeScan } from '../support/scans';
-import { filesOf, record, subject } from '../support/tracing';
+import { buildFrom, filesOf, record, subject } from '../support/tracing';
 
 const MIB = 1 << 20;
 const KIB = 1 << 10;
@@ -27,9 +27,10 @@ const TOUCHED: Bounds = { [4 * MIB]: [0.9, 0.98], [MIB]: [0.9, 0.98], [64 * KIB]
 const ASKED: Bounds = { [4 * MIB]: [1, 0.98], [MIB]: [0.99, 0.98], [64 * KIB]: [0.98, 0.95] };
 /**
  * So many windows may be too many however few there are, by their size: which of the 16 pages that the page cache gives at once
- * was the touched one is not seen, and that blurs both ends of each of fx-scratch's six mappings.
+ * was the touched one is not seen, so what was touched may seem to reach 60 KiB further at either end of a run. fx-scratch has
+ * six runs in 18 windows of 64 KiB: one window too many was seen on a cold page cache, two on a warm one.
  */
-const BLUR: Readonly<Record<number, number>> = { [MIB]: 1, [64 * KIB]: 8 };
+const BLUR: Readonly<Record<number, number>> = { [MIB]: 1, [64 * KIB]: 3 };
 
 const FIXTURES = (
   [
@@ -40,12 +41,38 @@ const FIXTURES = (
   ] as const
 ).filter(({ name }) => isAskedFor(name));
 
+/** For fewer windows, of which each weighs more. */
+const ASKED_UNSEEN: Bounds = { [4 * MIB]: [1, 0.9], [MIB]: [0.95, 0.95], [64 * KIB]: [0.97, 0.92] };
+/** Starts that the rules of `page-cache.ts` were not compared with while they were written. */
+const UNSEEN = [
+  {
+    name: 'fx-perl',
+    command: ['perl', '-MPOSIX', '-MIO::Socket', '-MGetopt::Long', '-e', '$| = 1; print "ready\n"; sleep 60'],
+  },
+  {
+    name: 'fx-packages',
+    command: [
+      'sh',
+      '-c',
+      // Its last program runs from the beginning on: one that starts with the ready line may be seen or not.
+      'sleep 60 & dpkg -l > /tmp/list; apt-cache policy bash > /tmp/policy; sort /var/lib/dpkg/status | gzip > /tmp/sorted; echo ready; wait',
+    ],
+  },
+];
+
 before(async () => {
   assert.equal(whyNoFuse(), undefined);
   for (const { name } of FIXTURES) await ensureImage(name);
+  await ensureImage('fx-edge');
+  for (const { name, command } of UNSEEN) {
+    await buildFrom(name, `FROM tracebase:bookworm\nCMD ${JSON.stringify(command)}\n`);
+  }
 });
 
-for (const { name, ready } of FIXTURES) {
+for (const { name, ready, asked } of [
+  ...FIXTURES.map((one) => ({ ...one, asked: ASKED })),
+  ...UNSEEN.map(({ name }) => ({ name, ready: /^ready/, asked: ASKED_UNSEEN })),
+]) {
   test(
     `${name}: every file and span of an independent log, and none more`,
     { timeout: 180_000 },
@@ -68,7 +95,7 @@ for (const { name, ready } of FIXTURES) {
       const wanted = truthRanges(truth, tree, scans);
       const report = [
         ...judge(wanted, rangesOf(touches, scans), TOUCHED, 'touched'),
-        ...judge(wanted, rangesOf(requests, scans), ASKED, 'asked for'),
+        ...judge(wanted, rangesOf(requests, scans), asked, 'asked for'),
       ];
       for (const line of report) t.diagnostic(`${name} ${line}`);
     },

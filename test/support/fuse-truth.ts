@@ -95,7 +95,10 @@ export async function overlayFolders(image: string): Promise<string[]> {
   return [upper, ...(lower?.split(':') ?? [])];
 }
 
-/** The layers' entries, lowest layer first, as tars of these folders would have them. */
+/**
+ * The layers' entries, lowest layer first, as tars of these folders would have them: by name, since a folder's own order is
+ * another on each machine, and with it what shares a window with what.
+ */
 export async function overlayLayers(image: string): Promise<FakeEntry[][]> {
   const folders = (await overlayFolders(image)).reverse();
   return Promise.all(
@@ -105,10 +108,12 @@ export async function overlayLayers(image: string): Promise<FakeEntry[][]> {
         maxBuffer: 1 << 28,
       });
       const fields = stdout.split('\0');
+      const rows = Array.from({ length: Math.floor(fields.length / 5) }, (_, row) =>
+        fields.slice(row * 5, row * 5 + 5),
+      ).sort(([a = ''], [b = '']) => (a < b ? -1 : 1));
       const first = new Map<string, string>();
       const entries: FakeEntry[] = [];
-      for (let at = 0; at + 5 <= fields.length; at += 5) {
-        const [name = '', kind = '', size = '', linkname = '', inode = ''] = fields.slice(at, at + 5);
+      for (const [name = '', kind = '', size = '', linkname = '', inode = ''] of rows) {
         if (kind === 'd') entries.push({ name: `${name}/`, type: 'dir' });
         else if (kind === 'l') entries.push({ name, type: 'symlink', linkname });
         // overlayfs marks what an upper layer removed by a device.

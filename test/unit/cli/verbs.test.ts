@@ -273,6 +273,22 @@ test('import-trace writes a trace that plan takes, together with a second one', 
     assert.deepEqual([document.version, document.lines], [1, 1]);
     traces.push(document.file);
   }
+  const strange = path.join(dir, 'strange');
+  await writeFile(
+    strange,
+    `${Array.from({ length: 12 }, (_, file) => `/none/${file}`).join('\n')}\n/proc/x\n`,
+  );
+  const covered = await runInProcess([
+    'import-trace',
+    strange,
+    '--from',
+    'paths',
+    '--image',
+    input,
+    ...PLATFORM,
+  ]);
+  assert.match(covered.stdout, /13 paths of the trace 0 lead into the image, 1 are not the image's/);
+  assert.match(covered.stdout, /"\/none\/0": not in the image\n[^]*… and 2 more/);
   const plan = async (...named: string[]): Promise<number | undefined> => {
     const flags = named.flatMap((name) => ['--trace', name]);
     const run = await runInProcess(['plan', input, ...flags, '--min-layer-size', '0', ...PLATFORM, '--json']);
