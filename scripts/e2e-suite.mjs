@@ -35,7 +35,6 @@ export async function runE2eSuite({ signal, filters = [], dockerHost } = {}) {
   } finally {
     await stop();
   }
-  signal?.throwIfAborted();
   const { failures = [] } = result;
   return { ...result, failures: failures.map((name) => ({ name, error: 'see above' })) };
 }
@@ -58,15 +57,25 @@ async function startVscode(dockerHost) {
     'security.workspace.trust.startupPrompt': 'never',
   };
   const options = { workspace, extensionsDir, settings };
-  const [server, restricted] = await Promise.all([
+  const starting = [
     startServer({ ...options, env: { DOCKER_HOST: dockerHost } }),
     startServer({
       ...options,
       workspaceTrust: true,
       env: { DOCKER_HOST: `unix://${absentEngine}` },
     }),
-  ]);
-  const stop = () => Promise.all([server.stop(), restricted.stop()]);
+  ];
+  const stop = async () => {
+    const started = await Promise.allSettled(starting);
+    await Promise.all(started.map(({ value }) => value?.stop()));
+  };
+  let server, restricted;
+  try {
+    [server, restricted] = await Promise.all(starting);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   const env = {
     SOCI_LENS_URL: server.url,
     SOCI_LENS_RESTRICTED_URL: restricted.url,
@@ -103,6 +112,7 @@ async function run(files, { signal, env }) {
   await new Promise((resolve) => child.once('close', resolve));
   signal?.removeEventListener('abort', end);
   process.removeListener('exit', end);
+  signal?.throwIfAborted();
   return JSON.parse(await readFile(counts, 'utf8'));
 }
 

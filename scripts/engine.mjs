@@ -11,7 +11,16 @@ import { fileURLToPath } from 'node:url';
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 /** Of this process alone: another run on the same machine must not lose its bridge when this one takes its own away. */
 const BRIDGE = `soci${process.pid}`;
-const BRIDGE_ADDRESS = `10.213.${process.pid % 256}.1/24`;
+/** A network of 10.213.0.0/16 that nothing on this machine has. */
+const bridgeAddress = () => {
+  const taken = new Set(
+    Object.values(os.networkInterfaces()).flatMap((all) => all.map(({ address }) => address)),
+  );
+  const free = Array.from({ length: 256 }, (_, i) => `10.213.${(process.pid + i) % 256}.1`).find(
+    (address) => !taken.has(address),
+  );
+  return `${free}/24`;
+};
 
 /** @returns `{ host, stop }`, or `{ missing }` with the reason why no engine can run here. */
 export async function startEngine({ signal }) {
@@ -27,7 +36,7 @@ export async function startEngine({ signal }) {
   const data = path.join(root, '.cache/engine');
   await mkdir(data, { recursive: true });
   ip('link', 'add', BRIDGE, 'type', 'bridge');
-  ip('addr', 'replace', BRIDGE_ADDRESS, 'dev', BRIDGE);
+  ip('addr', 'replace', bridgeAddress(), 'dev', BRIDGE);
   ip('link', 'set', BRIDGE, 'up');
   const log = path.join(dir, 'dockerd.log');
   const daemon = spawn(

@@ -70,7 +70,12 @@ function measuredNetwork(value: unknown): MeasuredNetwork | undefined {
     return undefined;
   if ((connections !== 'tcp' && connections !== 'tls') || typeof measured !== 'string') return undefined;
   const network = { rttMs, bytesPerSecond, registryMs, connections, measured } as const;
-  checkNetwork(network);
+  try {
+    checkNetwork(network);
+  } catch {
+    // One that no forecast takes is as good as none, and says nothing of the others.
+    return undefined;
+  }
   return network;
 }
 

@@ -1,6 +1,7 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { removeDangling } from './layer-cache';
+import { writerOf } from './temporary';
 
 /** What exported images may take on disk where nothing is said, in bytes. */
 export const DEFAULT_IMAGES_SIZE = 8 * 2 ** 30;
@@ -18,8 +19,8 @@ interface Unit {
 
 /**
  * Removes the images below `cacheDir` that were not used for the longest time, with the layers that only they have, until all
- * together take at most `maxBytes`. `keep` stays, however large it is, and so does what was used in the last minutes. What
- * cannot be removed stays: it is a cache, and never fails the work.
+ * together take at most `maxBytes`. `keep` stays, however large it is, and so does what was used in the last minutes or is still
+ * being written. What cannot be removed stays: it is a cache, and never fails the work.
  */
 export async function boundImages(cacheDir: string, maxBytes: number, keep: string): Promise<void> {
   const { images, layers } = await survey(cacheDir);
@@ -31,7 +32,7 @@ export async function boundImages(cacheDir: string, maxBytes: number, keep: stri
   const oldest = [...images, ...orphans].sort((a, b) => a.used - b.used);
   for (const unit of oldest) {
     if (total <= maxBytes || Date.now() - unit.used < IN_USE) return;
-    if (unit.place === keep) continue;
+    if (unit.place === keep || writerOf(path.basename(unit.place)) === 'alive') continue;
     left.delete(unit);
     const shared = new Set([...left].flatMap(({ files }) => [...files.keys()]));
     const own = [...unit.files.keys()].filter((inode) => !shared.has(inode));

@@ -1,11 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import { readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import type { Descriptor } from '../oci/types';
 import { boundImages, DEFAULT_IMAGES_SIZE } from './cache-bound';
 import { createLayout, type LayoutWriter } from './layout-writer';
-
-const TEMPORARY = /^\.(\d+)-/;
+import { temporaryName, writerOf } from './temporary';
 
 /** The cache that a layout belongs to. */
 export interface ImageCache {
@@ -30,7 +28,7 @@ export async function cachedLayout(
   }
   const folder = path.dirname(target);
   await removeLeftovers(folder);
-  const temporary = path.join(folder, `.${process.pid}-${randomUUID()}`);
+  const temporary = path.join(folder, temporaryName());
   try {
     const writer = await createLayout(temporary);
     await writer.finish(await make(writer));
@@ -53,17 +51,6 @@ async function isLayout(folder: string): Promise<boolean> {
 async function removeLeftovers(folder: string): Promise<void> {
   const names = await readdir(folder).catch(() => []);
   for (const name of names) {
-    const pid = Number(TEMPORARY.exec(name)?.[1] ?? NaN);
-    if (Number.isNaN(pid) || isAlive(pid)) continue;
-    await rm(path.join(folder, name), { recursive: true, force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+    if (writerOf(name) === 'gone') await rm(path.join(folder, name), { recursive: true, force: true });
   }
 }

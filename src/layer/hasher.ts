@@ -30,7 +30,7 @@ export interface BlobHasher {
 }
 
 /** A decoder reads this far ahead at most, so a cut is known at the latest when so many bytes behind it have been added. */
-const LAG = 4096;
+export const LAG = 4096;
 
 /** Hashes in this thread. */
 export class InlineHasher implements BlobHasher {

@@ -1,5 +1,5 @@
 import { CHUNK } from './bytes';
-import { InlineHasher, type BlobDigests, type BlobHasher, type Cut } from './hasher';
+import { InlineHasher, LAG, type BlobDigests, type BlobHasher, type Cut } from './hasher';
 import { Worker, type MessagePort } from 'node:worker_threads';
 
 /** From the scan to its hashing thread. */
@@ -123,13 +123,19 @@ export function serveHashing(port: MessagePort): void {
         const number = ++blob;
         ({ memory } = message);
         hasher = new InlineHasher((chunk) => {
-          send({ blob: number, kind: 'free', slot: chunk.byteOffset / CHUNK });
+          if (chunk.buffer === memory) send({ blob: number, kind: 'free', slot: chunk.byteOffset / CHUNK });
         });
         break;
       }
-      case 'add':
-        hasher.add(new Uint8Array(memory, message.slot * CHUNK, message.length), message.cuts);
+      case 'add': {
+        const { slot, length, cuts } = message;
+        const chunk = new Uint8Array(memory, slot * CHUNK, length);
+        // Chunks wait for the cuts in them until so many bytes have followed: short ones would come to hold every slot.
+        const isShort = length < LAG;
+        hasher.add(isShort ? chunk.slice() : chunk, cuts);
+        if (isShort) send({ blob, kind: 'free', slot });
         break;
+      }
       case 'finish':
         send({ blob, kind: 'digests', digests: hasher.finish(message.cuts) });
         break;

@@ -35,7 +35,18 @@ export function readOrigin(annotations: Readonly<Record<string, string>> = {}): 
   const way = OPTIMIZE_WAYS.find((one) => one === annotations[KEYS.way]);
   const manifest = annotations[KEYS.manifest];
   if (way === undefined || manifest === undefined) return undefined;
-  return { way, manifest, reference: annotations[KEYS.reference] };
+  const reference = annotations[KEYS.reference];
+  return { way, manifest, reference: isRegistry(reference) ? reference : undefined };
+}
+
+/** Whoever made the image wrote this: it may lead to a registry, and to nothing of this machine. */
+function isRegistry(reference: string | undefined): boolean {
+  if (!reference?.startsWith('docker://')) return false;
+  try {
+    return parseReference(reference).transport === 'docker';
+  } catch {
+    return false;
+  }
 }
 
 /** A bare name may mean the engine of another machine; with its transport it does not. */

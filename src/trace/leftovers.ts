@@ -5,6 +5,7 @@
  */
 import type Docker from 'dockerode';
 import { hostname } from 'node:os';
+import { isAlive } from '../alive';
 import type { Engine } from '../image/engine';
 import { call } from './engine-calls';
 
@@ -71,15 +72,4 @@ function isInUse(label: string, now: number, own: boolean): boolean {
   if (Number(until ?? 0) < now) return false;
   if (host !== hostname()) return true;
   return Number(pid) === process.pid ? !own : isAlive(Number(pid));
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    // Signal 0 only asks.
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // A process of another user's may not be signalled, and lives.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
-  }
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { link, mkdir, readdir, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -74,6 +75,17 @@ test('the image that was just made stays however large, and so does what is in u
   });
   await boundImages(dir, 0, image('made'));
   assert.deepEqual(await images(), ['made', 'used']);
+});
+
+test('what a living process still writes stays, however long it takes; what a killed one left does not', async (t) => {
+  const gone = spawnSync(process.execPath, ['-e', '']).pid;
+  const [alive, dead] = [`.${process.pid}-a`, `.${gone}-b`];
+  const { dir, images } = await cache(t, {
+    [alive]: { layers: ['a'], minutes: 60 },
+    [dead]: { layers: ['b'], minutes: 60 },
+  });
+  await boundImages(dir, 0, '');
+  assert.deepEqual(await images(), [alive]);
 });
 
 test('a cache that is not there is none to bound', async (t) => {

@@ -37,6 +37,20 @@ describe('the scan pool', { timeout: 60_000 }, () => {
     return gzipSync(tar, { level: 1 });
   }
 
+  /** Bytes of which the first come in many short chunks, as a registry may send them. */
+  function dripping(data: Buffer): Bytes {
+    return {
+      size: data.length,
+      ranged: false,
+      // eslint-disable-next-line @typescript-eslint/require-await -- the interface is asynchronous, this source is not
+      async *read() {
+        const drops = 40 * 50;
+        for (let at = 0; at < drops; at += 50) yield data.subarray(at, at + 50);
+        yield data.subarray(drops);
+      },
+    };
+  }
+
   it('finds what the same scan in this thread finds, from a file and from a stream', async () => {
     pool = createScanPool({ workers: 2, workerFile });
     const big = bigLayer(10 << 20);
@@ -47,6 +61,7 @@ describe('the scan pool', { timeout: 60_000 }, () => {
       await fileBytes(golden('members-3.tar.gz')),
       await fileBytes(path.join(dir, 'big.tar.gz')),
       memoryBytes(big),
+      dripping(big),
     ]) {
       const here = packScan(await scanLayer(blob, 'gzip', options));
       const there = packScan(await pool.scan(blob, 'gzip', options));

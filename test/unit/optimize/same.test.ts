@@ -108,6 +108,25 @@ describe('writing an optimized image', () => {
     assert.equal(readOrigin(image.manifest.annotations), undefined);
   });
 
+  test('an origin leads to a registry only, whatever an image says', () => {
+    const reading = (reference: string): string | undefined =>
+      readOrigin({
+        'soci-lens.optimized.way': 'start-layer',
+        'soci-lens.optimized.from': `sha256:${'0'.repeat(64)}`,
+        'soci-lens.optimized.from-reference': reference,
+      })?.reference;
+    assert.equal(reading('docker://localhost:5000/shop:1'), 'docker://localhost:5000/shop:1');
+    for (const told of [
+      'docker-archive:/etc/shadow',
+      'docker-daemon:x',
+      'oci:.',
+      'x',
+      'docker://',
+      'docker://A b',
+    ])
+      assert.equal(reading(told), undefined);
+  });
+
   test('an abort leaves nothing', async (t) => {
     const dir = await temporaryFolder(t);
     const { image, layers, touched } = await service(path.join(dir, 'in'));
