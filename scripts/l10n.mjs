@@ -1,9 +1,11 @@
 // node scripts/l10n.mjs [LANGUAGE…]: lists the texts that a bundle of l10n/ does not have, as JSON to translate, and those that it
 // need not have any more. The editor's own texts are those that it gives to `vscode.l10n.t`, the page's those that it gives to `t`; of
-// the rooms below it, the errors and the steps of their progress. The tests hold the bundles to it.
-import { existsSync, readFileSync } from 'node:fs';
+// the rooms below it, the errors and the steps of their progress, and all sentences of those that the page shows. The tests hold the
+// bundles to it. `--prune` takes out of the bundles what is said no more.
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import ts from 'typescript';
 import { globSync } from './glob.mjs';
 
@@ -11,6 +13,10 @@ const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 
 /** The rooms whose errors and progress the editor shows. */
 const ROOMS = ['layer', 'registry', 'image', 'trace', 'soci', 'plan', 'optimize'];
+
+/** Those whose sentences the page shows, but for the files that write pages and pictures of their own, which are English. */
+const SPOKEN = ['plan', 'optimize'];
+const WRITTEN = /[\\/](report|svg|page)\b/;
 
 /** Calls `visit` with each node of each file. */
 function eachNode(files, visit) {
@@ -62,7 +68,21 @@ function roomTexts() {
       eachText(node, texts);
     }
   });
+  for (const file of SPOKEN.flatMap((room) => globSync(path.join(root, 'src', room), /\.ts$/)))
+    if (!WRITTEN.test(file)) eachSentence(file, texts);
   return texts;
+}
+
+/** Every text of two words and more, but for what is imported, or said by a defect. */
+function eachSentence(file, texts) {
+  const walk = (node) => {
+    if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node) || ts.isNewExpression(node)) return;
+    const found = new Set();
+    collect(node, found);
+    for (const text of found) if (/[A-Za-z]{2,},? [a-z\d{]|^[A-Z][a-z]+ /.test(text)) texts.add(text);
+    ts.forEachChild(node, walk);
+  };
+  walk(ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest, true));
 }
 
 /** Every text in a table of texts. */
@@ -85,14 +105,23 @@ function collect(node, texts) {
   }
 }
 
+const { positionals: languages, values: options } = parseArgs({
+  allowPositionals: true,
+  options: { prune: { type: 'boolean' } },
+});
 const [editor, rooms] = [editorTexts(), roomTexts()];
-const reports = process.argv.slice(2).map((language) => {
+const isSaid = (text) => editor.has(text) || rooms.has(text);
+const reports = languages.map((language) => {
   const file = path.join(root, `l10n/bundle.l10n.${language}.json`);
-  const bundle = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};
+  let bundle = JSON.parse(readFileSync(file, 'utf8'));
+  if (options.prune) {
+    bundle = Object.fromEntries(Object.entries(bundle).filter(([text]) => isSaid(text)));
+    writeFileSync(file, `${JSON.stringify(bundle, undefined, 2)}\n`);
+  }
   return {
     language,
     missing: [...editor].filter((text) => !(text in bundle)).sort(),
-    stale: Object.keys(bundle).filter((text) => !editor.has(text) && !rooms.has(text)),
+    stale: Object.keys(bundle).filter((text) => !isSaid(text)),
     rooms: { all: rooms.size, missing: [...rooms].filter((text) => !(text in bundle)).sort() },
   };
 });

@@ -29,6 +29,7 @@ export function activate(context: vscode.ExtensionContext): SociLensApi {
   const store = new AnalysisStore(context.workspaceState);
   const services: Services = {
     log,
+    engineReached: new vscode.EventEmitter(),
     store,
     tasks: new Tasks(log),
     answers: context.workspaceState,
@@ -74,6 +75,7 @@ export function activate(context: vscode.ExtensionContext): SociLensApi {
 
   context.subscriptions.push(
     log,
+    services.engineReached,
     store,
     services.tasks,
     engine,

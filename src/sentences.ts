@@ -19,12 +19,18 @@ export function sentences(
   texts: Iterable<string>,
   t: (text: string, ...filled: string[]) => string,
 ): (sentence: string) => string {
+  const known = new Set(texts);
   // The template with the most text of its own says most exactly what the sentence is.
-  const templates = [...texts]
+  const templates = [...known]
     .filter((text) => ownText(text).replace(/[^A-Za-z]/g, '').length >= OWN_LETTERS)
     .sort((a, b) => ownText(b).length - ownText(a).length)
     .map(templateOf);
   const say = (sentence: string): string => {
+    if (known.has(sentence)) return t(sentence);
+    // Several in a row, if each was made by a template of its own.
+    const parts = sentence.split(/(?<=\.) (?=[A-Z])/);
+    const said = parts.length > 1 ? parts.map(say) : parts;
+    if (said.every((one, at) => one !== parts[at])) return said.join(' ');
     for (const { text, pattern, places } of templates) {
       const found = pattern.exec(sentence);
       if (!found) continue;

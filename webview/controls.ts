@@ -69,7 +69,8 @@ export function checkbox(label: string, onChange: (checked: boolean) => void): H
 }
 
 export function textField(label: string, onInput: (value: string) => void): HTMLElement {
-  const element = h('vscode-text-field', { placeholder: label, 'aria-label': label }) as ValueElement;
+  // The toolkit takes the name from the text, which it shows above the field; the placeholder is enough to see.
+  const element = h('vscode-text-field', { placeholder: label }, label) as ValueElement;
   element.addEventListener('input', () => {
     onInput(element.value);
   });

@@ -7,20 +7,30 @@ import { connect } from './work/reach';
 /** Milliseconds in which changes of the engine become one question to it. */
 const DEBOUNCE = 300;
 
+/** What watching needs of the extension. */
+export type Watched = Pick<Services, 'line' | 'log' | 'engineReached'>;
+
 /**
  * The images of the Docker engine, for as long as somebody looks: asked for once, and again after each of the engine's own
- * events. Nothing polls, and nothing at all happens while `stop`ped.
+ * events. An engine that was lost is taken up again once it has answered anybody else. Nothing polls, and nothing at all happens
+ * while `stop`ped.
  */
 export class EngineWatch implements vscode.Disposable {
-  readonly #services: Pick<Services, 'line' | 'log'>;
+  readonly #services: Watched;
+  readonly #reached: vscode.Disposable;
   readonly #changed = new vscode.EventEmitter<void>();
+  /** Somebody looks, whether there is an engine or not. */
+  #wanted = false;
   #watching: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
   #images: readonly EngineImage[] | undefined;
   readonly onDidChange = this.#changed.event;
 
-  constructor(services: Pick<Services, 'line' | 'log'>) {
+  constructor(services: Watched) {
     this.#services = services;
+    this.#reached = services.engineReached.event(() => {
+      if (this.#wanted && this.#watching === undefined) this.start();
+    });
   }
 
   /** Newest first; undefined as long as no engine has answered. */
@@ -31,6 +41,7 @@ export class EngineWatch implements vscode.Disposable {
   /** Asks the engine and listens to it; again after it was lost. */
   start(): void {
     this.stop();
+    this.#wanted = true;
     const { signal } = (this.#watching = new AbortController());
     void this.#watch(signal)
       .catch((error: unknown) => {
@@ -38,6 +49,7 @@ export class EngineWatch implements vscode.Disposable {
       })
       .then(async () => {
         if (signal.aborted) return;
+        this.#watching = undefined;
         // Whether it ended its stream or broke it off: the engine is gone.
         await vscode.commands.executeCommand('setContext', 'sociLens.hasEngine', false);
         this.#set(undefined);
@@ -45,6 +57,7 @@ export class EngineWatch implements vscode.Disposable {
   }
 
   stop(): void {
+    this.#wanted = false;
     clearTimeout(this.#timer);
     this.#watching?.abort();
     this.#watching = undefined;
@@ -52,6 +65,7 @@ export class EngineWatch implements vscode.Disposable {
 
   dispose(): void {
     this.stop();
+    this.#reached.dispose();
     this.#changed.dispose();
   }
 

@@ -12,6 +12,8 @@ export type Line = typeof line;
 /** What the parts of the editor share; made once, in `extension.ts`. */
 export interface Services {
   readonly log: vscode.LogOutputChannel;
+  /** Fires when the engine has answered somebody: it is there. */
+  readonly engineReached: vscode.EventEmitter<void>;
   readonly store: AnalysisStore;
   readonly tasks: Tasks;
   /** What was answered before in this workspace: destinations, images that may be run. */

@@ -31,16 +31,21 @@ export function advise(question: AdviceQuestion): Advice {
   const [fastest, ...others] = [...modes].sort((a, b) => a.totalSeconds - b.totalSeconds);
   const mode = fastest?.mode ?? 'docker-pull';
   const next = others[0];
-  const times = fastest
-    ? `${MODE_NAMES[mode]} is ready after ${formatSeconds(fastest.totalSeconds)}${next ? `, ${lower(MODE_NAMES[next.mode])} after ${formatSeconds(next.totalSeconds)}` : ''}`
-    : 'There is nothing to pull';
-  const where = `on ${node.name ?? 'this node'} (${formatCount(node.cores)} processors, disk ${formatBytes(node.diskBytesPerSecond)}/s)`;
   const lazy = mode === 'lazy' || mode === 'lazy-prefetch';
   return {
     mode,
-    reason: `${times} ${where}.`,
+    reason: reasonOf(fastest, next, node),
     rules: [...imageRules(question), ...(lazy ? lazyRules(question) : wholeRules(question))],
   };
+}
+
+function reasonOf(fastest: Forecast | undefined, next: Forecast | undefined, node: Node): string {
+  if (fastest === undefined) return 'There is nothing to pull.';
+  const where = `${node.name ?? 'this node'} (${formatCount(node.cores)} processors, disk ${formatBytes(node.diskBytesPerSecond)}/s)`;
+  const first = `${MODE_NAMES[fastest.mode]}, ready after ${formatSeconds(fastest.totalSeconds)}`;
+  return next === undefined
+    ? `Fastest on ${where}: ${first}.`
+    : `Fastest on ${where}: ${first}; next: ${MODE_NAMES[next.mode]}, ready after ${formatSeconds(next.totalSeconds)}.`;
 }
 
 /** What the image itself brings with it, however it is pulled. */
@@ -125,8 +130,4 @@ function wholeRules({ node, modes }: AdviceQuestion): Rule[] {
       evidence: 'simulated; a layer is unpacked as one stream (soci-format §6.7)',
     },
   ];
-}
-
-function lower(text: string): string {
-  return text.charAt(0).toLowerCase() + text.slice(1);
 }

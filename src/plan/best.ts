@@ -84,21 +84,27 @@ function runsOf(spans: readonly number[]): SpanRuns {
 
 /** What a variant is, in a few words. */
 function nameOf({ spanSizes, prefetch }: Pick<Variant, 'spanSizes' | 'prefetch'>): string {
-  const all = spanSizes.every((size) => size !== null) ? ', all layers' : '';
   const sizes = [...new Set(spanSizes.filter((size) => size !== null))].sort((a, b) => a - b);
   const spans =
     sizes.length === 0
       ? 'No index'
       : sizes.length === 1
-        ? `${formatSize(sizes[0] ?? 0)} spans`
-        : `${formatSize(sizes[0] ?? 0)} to ${formatSize(sizes.at(-1) ?? 0)} spans by layer`;
-  return `${spans}${all}${prefetch === 'none' ? '' : prefetch === 'stable' ? ', stable spans prefetched' : ', touched spans prefetched'}`;
+        ? `Spans of ${formatSize(sizes[0] ?? 0)}`
+        : `Spans of ${formatSize(sizes[0] ?? 0)} to ${formatSize(sizes.at(-1) ?? 0)} by layer`;
+  const covered = spanSizes.every((size) => size !== null) ? `${spans}, all layers` : spans;
+  if (prefetch === 'none') return covered;
+  return prefetch === 'stable'
+    ? `${covered}, stable spans prefetched`
+    : `${covered}, touched spans prefetched`;
 }
 
 function reasonOf(evaluator: Evaluator, { best, usual }: Tuning): string {
   const figures = ({ variant, forecast }: Candidate): string => {
     const waits = variant.prefetch === 'none' ? evaluator.serialFetches(variant) : 0;
-    return `${formatSeconds(forecast.totalSeconds)} (${formatBytes(forecast.bytes)}${waits > 0 ? `, ${formatCount(waits)} fetches one after the other` : ''})`;
+    const [time, bytes] = [formatSeconds(forecast.totalSeconds), formatBytes(forecast.bytes)];
+    return waits > 0
+      ? `${time} (${bytes}, ${formatCount(waits)} fetches one after the other)`
+      : `${time} (${bytes})`;
   };
   if (best.forecast.totalSeconds >= usual.forecast.totalSeconds * (1 - GAIN_WORTH_SAYING)) {
     return `Nothing beats the default by more than ${formatShare(GAIN_WORTH_SAYING)}: ready after ${figures(usual)}.`;
@@ -123,12 +129,17 @@ function rangeSentence({ regret, at, flips }: Range): string {
 }
 
 function flipText({ axis, value, side, spanSizes, prefetch }: Flip): string {
-  const place =
-    axis === 'rttMs'
-      ? `round trips ${side} ${formatCount(value)} ms`
-      : `links ${side} ${formatBytes(value)}/s`;
   const name = nameOf({ spanSizes, prefetch: prefetch ? 'touched' : 'none' });
-  return `for ${place} ${name.replace(/^N/, 'n')} would be better`;
+  if (axis === 'rttMs') {
+    const trip = formatCount(value);
+    return side === 'above'
+      ? `with round trips above ${trip} ms this is better: ${name}`
+      : `with round trips below ${trip} ms this is better: ${name}`;
+  }
+  const speed = formatBytes(value);
+  return side === 'above'
+    ? `with links above ${speed}/s this is better: ${name}`
+    : `with links below ${speed}/s this is better: ${name}`;
 }
 
 /** The ways to choose from: those that no other beats, with the default and the other version beside them. */

@@ -13,33 +13,41 @@ export const SAME_TIME = 0.02;
 export function choose(rows: readonly SpanSizeRow[], traced: boolean, anyIndexed: boolean): Plan['choice'] {
   const usual = closestTo(rows, DEFAULT_SPAN_SIZE);
   if (!traced || !anyIndexed) {
-    const why = traced
-      ? 'No layer is indexed, so the span size makes no difference'
-      : 'No start was recorded, so nothing tells the span sizes apart';
-    return { spanSize: usual.spanSize, reason: `${why}; ${formatSize(usual.spanSize)} stands.` };
+    const stands = formatSize(usual.spanSize);
+    return {
+      spanSize: usual.spanSize,
+      reason: traced
+        ? `No layer is indexed, so the span size makes no difference; ${stands} stands.`
+        : `No start was recorded, so nothing tells the span sizes apart; ${stands} stands.`,
+    };
   }
   const shortest = Math.min(...rows.map((row) => row.lazy.totalSeconds));
   const best = rows
     .filter((row) => row.lazy.totalSeconds <= shortest * (1 + SAME_TIME))
     .reduce((a, b) => (b.lazy.bytes < a.lazy.bytes ? b : a));
   const size = formatSize(best.spanSize);
-  const ready = `${size} spans make the service ready after about ${describe(best)}`;
   const fastest = rows.reduce((a, b) => (b.lazy.totalSeconds < a.lazy.totalSeconds ? b : a));
   if (best !== fastest) {
     return {
       spanSize: best.spanSize,
-      reason: `${ready}. ${formatSize(fastest.spanSize)} is hardly faster (${formatSeconds(fastest.lazy.totalSeconds)}) and moves ${formatBytes(fastest.lazy.bytes)}.`,
+      reason: `${size} spans make the service ready after about ${describe(best)}. ${formatSize(fastest.spanSize)} is hardly faster (${formatSeconds(fastest.lazy.totalSeconds)}) and moves ${formatBytes(fastest.lazy.bytes)}.`,
     };
   }
   const next = rows
     .filter((row) => row !== best)
     .sort((a, b) => a.lazy.totalSeconds - b.lazy.totalSeconds)[0];
   const other = best === usual ? next : usual;
-  if (other === undefined) return { spanSize: best.spanSize, reason: `${ready}.` };
-  const what = other === usual ? 'the default' : 'the next best';
+  if (other === undefined)
+    return {
+      spanSize: best.spanSize,
+      reason: `${size} spans make the service ready after about ${describe(best)}.`,
+    };
   return {
     spanSize: best.spanSize,
-    reason: `${ready}; ${what}, ${formatSize(other.spanSize)}, takes ${describe(other)}.`,
+    reason:
+      other === usual
+        ? `${size} spans make the service ready after about ${describe(best)}; the default, ${formatSize(other.spanSize)}, takes ${describe(other)}.`
+        : `${size} spans make the service ready after about ${describe(best)}; the next best, ${formatSize(other.spanSize)}, takes ${describe(other)}.`,
   };
 }
 

@@ -52,8 +52,11 @@ export function planNotes(
   }
   const whole = layers.filter((layer) => !layer.indexed && layer.touchedFiles > 0);
   if (whole.length > 0 && layers.some((layer) => layer.indexed)) {
+    const bytes = formatBytes(whole.reduce((sum, layer) => sum + layer.size, 0));
     result.push(
-      `The start also reads from ${formatCount(whole.length)} ${whole.length === 1 ? 'layer' : 'layers'} outside the index (${formatBytes(whole.reduce((sum, layer) => sum + layer.size, 0))}), pulled whole before it.`,
+      whole.length === 1
+        ? `The start also reads from 1 layer outside the index (${bytes}), pulled whole before it.`
+        : `The start also reads from ${formatCount(whole.length)} layers outside the index (${bytes}), pulled whole before it.`,
     );
   }
   return result;

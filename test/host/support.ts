@@ -245,6 +245,7 @@ export function testServices(scratch: string): TestServices {
   const dist = path.join(extension().extensionPath, 'dist');
   return {
     log,
+    engineReached: new vscode.EventEmitter(),
     store,
     tasks,
     answers: memento(),

@@ -58,6 +58,8 @@ export interface OpenOptions {
   readonly language?: string;
   /** What the page says in that language, by its English. */
   readonly texts?: Readonly<Record<string, string>>;
+  /** Runs before the page's own. */
+  readonly script?: string;
 }
 
 export async function openPage(browser: Browser, bundle: string, options: OpenOptions): Promise<OpenPage> {
@@ -101,6 +103,7 @@ export async function openPage(browser: Browser, bundle: string, options: OpenOp
   );
   await page.exposeFunction('toHost', (message: unknown) => host.receive(message));
   await page.addInitScript({ content: stubOfVsCode(options.theme ?? 'dark', options.state ?? null) });
+  if (options.script !== undefined) await page.addInitScript({ content: options.script });
   await page.route(`${ADDRESS}**`, async (route) => {
     const name = new URL(route.request().url()).pathname.slice(1);
     if (name === '') {

@@ -8,7 +8,10 @@ import type { Line, Services } from '../services';
 import { readSettings } from '../settings';
 
 /** Asks the engine who it is, and notes for the views whether it answered. */
-export async function connect(services: Pick<Services, 'line'>, signal: AbortSignal): Promise<Engine> {
+export async function connect(
+  services: Pick<Services, 'line' | 'engineReached'>,
+  signal: AbortSignal,
+): Promise<Engine> {
   const { connectEngine } = await services.line();
   const { engineHost, engineContext } = readSettings();
   const note = (hasEngine: boolean) =>
@@ -16,6 +19,7 @@ export async function connect(services: Pick<Services, 'line'>, signal: AbortSig
   try {
     const engine = await connectEngine({ host: engineHost, context: engineContext, signal });
     await note(true);
+    services.engineReached.fire();
     return engine;
   } catch (error) {
     signal.throwIfAborted();

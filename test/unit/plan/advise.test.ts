@@ -49,7 +49,10 @@ describe('advice', () => {
   test('takes the way that is forecast to be ready first, and says the times', () => {
     const fastest = plan.modes.reduce((a, b) => (b.totalSeconds < a.totalSeconds ? b : a));
     assert.equal(plan.advice.mode, fastest.mode);
-    assert.match(plan.advice.reason, /ready after \d.* s, .* after \d.* s on this node \(2 processors/);
+    assert.match(
+      plan.advice.reason,
+      /^Fastest on this node \(2 processors, .*ready after \d.* s; next: .* after \d.* s\.$/,
+    );
   });
 
   test('each rule names what it rests on', () => {
