@@ -280,6 +280,10 @@ export class RegistryClient {
     this.referrersApi ??= this.channel
       .call({ method: 'GET', path: `referrers/${digest}`, signal })
       .then(async (response) => {
+        // Who may not ask, or is not answered, does not know: a tag begun beside an API would not be seen there.
+        const { status } = response;
+        if (status === 401 || status === 403 || status >= 500)
+          await this.channel.expect(response, [200], 'list what refers to an image');
         await response.discard();
         return isReferrersPage(response);
       });

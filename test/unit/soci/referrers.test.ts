@@ -85,3 +85,15 @@ test('a registry that lists referrers without saying so gets no fallback tag', a
   await pushReferrers(layout, client);
   assert.equal(registry.manifests.has(tag), false);
 });
+
+test('where the registry does not let one see whether it lists referrers, no fallback tag is begun', async (t) => {
+  const { proxy, registry, client, layout } = await attached(t, { referrers: false });
+  const tag = fallbackTag((await layout.root()).descriptor.digest);
+  proxy.judge = ({ url }) => (url.includes('/referrers/') ? { status: 403, body: '{}' } : {});
+  await assert.rejects(pushReferrers(layout, client), lensError('registry/denied', /refers to an image/));
+  assert.equal(registry.manifests.has(tag), false);
+
+  proxy.judge = () => ({});
+  await pushReferrers(layout, client);
+  assert.equal(registry.manifests.has(tag), true);
+});
