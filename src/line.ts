@@ -13,7 +13,6 @@ export {
   connectEngine,
   buildImage,
   imageChanges,
-  imageHistory,
   inspectEngineImage,
   listImages,
   type Engine,
@@ -28,8 +27,8 @@ export { openLayout, type OciLayout } from './image/layout';
 export { createLayout, type LayoutWriter } from './image/layout-writer';
 export { openScanCache } from './layer/cache';
 export { createScanPool, type ScanPool } from './layer/pool';
-export { readTar, spanTable } from './layer/spans';
-export { formatPlatform, hostPlatform, parsePlatform, samePlatform } from './oci/platform';
+export { readTar } from './layer/spans';
+export { formatPlatform, parsePlatform } from './oci/platform';
 export { readTrace, scanTrace, writeTrace } from './trace/file';
 export { mapTrace } from './trace/map';
 export { uniteRuns } from './trace/runs';
@@ -37,7 +36,6 @@ export { parseReadyRule } from './trace/ready';
 export { recordStart } from './trace/record';
 export { findLeftovers, removeLeftovers } from './trace/leftovers';
 export { listedSpans, orderOf } from './plan/order';
-export { createPlanner, planImage } from './plan/plan';
 export { parseNetwork } from './plan/network';
 export { parseNode } from './plan/node';
 export { findInThread } from './plan/blame/thread';

@@ -20,7 +20,7 @@ import { REGISTRY_FLAGS } from './registry-flags';
 import { formatTable } from './terminal';
 
 /** How a way and an index are called in the table. */
-export const WAY_NAMES: Readonly<Record<WayForecast['way'], string>> = {
+const WAY_NAMES: Readonly<Record<WayForecast['way'], string>> = {
   'as-is': 'as it is',
   'start-layer': 'start layer',
   're-pack': 're-packed',

@@ -95,7 +95,7 @@ function dockerPull({ cores }: Node): WholePull {
 }
 
 /** What upstream advises for parallel pull and unpack (soci-format §6.7): ten to twenty downloads in chunks. */
-export function parallelPull({ cores }: Node): WholePull {
+function parallelPull({ cores }: Node): WholePull {
   const wide = Math.max(3, Math.min(10, cores));
   return { downloads: 2 * wide, chunks: true, unpacks: wide, unpackAfterAll: false };
 }

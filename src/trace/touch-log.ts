@@ -2,7 +2,7 @@
 import type { Touch, TouchKind } from './types';
 
 /** How bytes were touched. Pages of an executable mapping count apart: the kernel reads ahead differently there. */
-export const WAYS = ['open', 'exec', 'read', 'page of a program', 'page', 'copy-up'] as const;
+const WAYS = ['open', 'exec', 'read', 'page of a program', 'page', 'copy-up'] as const;
 export type Way = (typeof WAYS)[number];
 
 /** A touch that may still grow. */

@@ -48,7 +48,7 @@ export function placeTree<T>(
 }
 
 /** One rectangle for each value, which must be above 0 and fall; together they fill `room`. */
-export function squarify(values: readonly number[], room: Rect): Rect[] {
+function squarify(values: readonly number[], room: Rect): Rect[] {
   const total = values.reduce((sum, value) => sum + value, 0);
   const scale = total === 0 ? 0 : (room.width * room.height) / total;
   const result: Rect[] = [];
