@@ -29,6 +29,8 @@ export interface ClusterChoice {
 
 /** The client's stand-in where there is no kubeconfig at all. */
 const NO_CONFIG = { context: 'loaded-context', server: 'http://localhost:8080' };
+/** Milliseconds for the API to make a pod. */
+const CREATING = 30_000;
 
 /**
  * The contexts of a kubeconfig with their servers, and which of them is the current one.
@@ -54,13 +56,20 @@ function readKubeconfig(file: string | undefined): KubeConfig {
     else config.loadFromFile(file);
     return config;
   } catch (error) {
+    // No cause: it may carry what the file says.
     throw new LensError(
       'cluster/bad-kubeconfig',
-      `The kubeconfig cannot be read: ${messageOf(error)}.`,
+      `The kubeconfig cannot be read: ${withoutText(error)}.`,
       'See that `kubectl config view` works with it.',
-      { cause: error },
     );
   }
+}
+
+/** Why a file is not read, without any of its text: of a fault in YAML the message quotes the lines around, where a token may be. */
+function withoutText(error: unknown): string {
+  if (!(error instanceof Error) || error.name !== 'YAMLException') return messageOf(error);
+  const { mark } = error as Error & { readonly mark?: { readonly line: number } };
+  return mark ? `line ${mark.line + 1} is not YAML` : 'it is not YAML';
 }
 
 /**
@@ -245,8 +254,12 @@ function readJson(text: string): unknown {
   }
 }
 
-/** Makes a pod of a document of ours, which fits the client's own class by its shape. */
-export async function createPod(cluster: Cluster, pod: object, signal: AbortSignal): Promise<void> {
+/**
+ * Makes a pod of a document of ours, which fits the client's own class by its shape. No abort ends the wait: until the API has
+ * answered, whoever cleans up cannot find the pod.
+ */
+export async function createPod(cluster: Cluster, pod: object): Promise<void> {
   const { core, namespace } = cluster;
-  await ask(cluster, () => core.createNamespacedPod({ namespace, body: pod }), signal);
+  const limit = AbortSignal.timeout(CREATING);
+  await ask(cluster, () => core.createNamespacedPod({ namespace, body: pod }), limit);
 }

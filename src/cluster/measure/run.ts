@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { V1Pod } from '@kubernetes/client-node';
 import { LensError } from '../../errors';
 import type { OnProgress } from '../../progress';
 import { ask, type Cluster, createPod, statusOf } from './access';
 import { clearingPod, MEASURE_LABEL, type ClearWish, type MeasurePlan } from './plan';
 import { followStart } from './start';
+import { whyUnscheduled } from './timeline';
 import { type FailedStart, type Measurement, type Start, STAGES } from './types';
 
 /** Milliseconds between two looks whether a pod is gone or done. */
@@ -72,7 +74,7 @@ export async function runMeasure(
 
 async function clearImages(
   cluster: Cluster,
-  { id }: MeasurePlan,
+  { id, wish }: MeasurePlan,
   node: string,
   images: readonly string[],
   clear: ClearWish,
@@ -82,22 +84,34 @@ async function clearImages(
   for (const image of images) {
     const pod = clearingPod(id, node, image, clear);
     const { name } = pod.metadata;
-    await createPod(cluster, pod, signal);
+    signal.throwIfAborted();
+    await createPod(cluster, pod);
+    const until = performance.now() + wish.timeout;
     for (;;) {
-      const { status } = await ask(cluster, () => core.readNamespacedPod({ name, namespace }), signal);
-      if (status?.phase === 'Succeeded') break;
-      const waiting = status?.containerStatuses?.[0]?.state?.waiting;
-      if (status?.phase === 'Failed' || /ErrImage|ImagePullBackOff|Error$/.test(waiting?.reason ?? '')) {
+      const found = await ask(cluster, () => core.readNamespacedPod({ name, namespace }), signal);
+      if (found.status?.phase === 'Succeeded') break;
+      // Of a pod without a node the cluster's own deadline does not begin.
+      const late = performance.now() > until ? `it took longer than ${wish.timeout / 1000} s` : undefined;
+      const why = whyNotCleared(found) ?? late;
+      if (why !== undefined) {
         throw new LensError(
           'cluster/cannot-clear',
-          `The image could not be removed from ${node}: ${waiting?.message ?? status?.message ?? 'crictl failed'}.`,
-          'See that the image of --clear-with has crictl, and that --containerd-socket is where containerd listens.',
+          `The image could not be removed from ${node}: ${why}.`,
+          'See that the node has room for a pod, the image of --clear-with has crictl, and --containerd-socket is where containerd listens.',
         );
       }
       await sleep(LOOK, undefined, { signal });
     }
     await removePod(cluster, name, signal);
   }
+}
+
+/** Why nothing comes of a clearing pod; undefined while something may. */
+function whyNotCleared(pod: V1Pod): string | undefined {
+  const { status } = pod;
+  const waiting = status?.containerStatuses?.[0]?.state?.waiting;
+  const isOver = status?.phase === 'Failed' || /ErrImage|ImagePullBackOff|Error$/.test(waiting?.reason ?? '');
+  return isOver ? (waiting?.message ?? status?.message ?? 'crictl failed') : whyUnscheduled(pod);
 }
 
 /** Removes a pod and waits until it is gone, since its image is in use until then. */

@@ -1,9 +1,9 @@
 import type { CoreV1Event, V1ContainerStatus, V1Node, V1Pod } from '@kubernetes/client-node';
 import { LensError } from '../../errors';
 import { type Cluster, createPod } from './access';
-import { follow } from './follow';
+import { follow, type Following } from './follow';
 import type { PlannedStart } from './plan';
-import { pullDuration, stageOf, wasThere } from './timeline';
+import { pullDuration, stageOf, wasThere, whyUnscheduled } from './timeline';
 import { STAGES, type Stage, type Start } from './types';
 
 /** Milliseconds that events may lag behind the state that they tell of. */
@@ -35,7 +35,7 @@ export async function followStart(
   const { signal, timeout } = options;
   const { name } = pod.metadata;
   const state = new StartState(planned, options.onStage);
-  const stops: (() => void)[] = [];
+  const eyes: Following[] = [];
   const inNamespace = (what: string) => `/api/v1/namespaces/${encodeURIComponent(namespace)}/${what}`;
   const listener = {
     onGap: () => {
@@ -56,7 +56,7 @@ export async function followStart(
     const podField = `metadata.name=${name}`;
     const eventField = `involvedObject.name=${name}`;
     const nodeField = `metadata.name=${node}`;
-    const opened = await Promise.all([
+    eyes.push(
       follow<V1Pod>(
         cluster,
         inNamespace('pods'),
@@ -93,18 +93,19 @@ export async function followStart(
           state.fail(state.nodeGone('was removed from the cluster'));
         },
       }),
-    ]);
-    stops.push(...opened);
+    );
+    await Promise.race([Promise.all(eyes.map(({ opened }) => opened)), state.end]);
     state.begin();
     limit = setTimeout(() => {
       state.fail(state.tooLate(timeout));
     }, timeout);
-    await Promise.race([createPod(cluster, pod, signal).then(() => state.end), state.end]);
+    await createPod(cluster, pod);
+    await state.end;
     return state.result();
   } finally {
     clearTimeout(limit);
     signal.removeEventListener('abort', abort);
-    for (const stop of stops) stop();
+    for (const eye of eyes) eye.stop();
   }
 }
 
@@ -187,22 +188,15 @@ class StartState {
       this.#clocks.push(new Date(dated).getTime() + 500 - Date.now());
   }
 
-  seePod({ status, metadata }: V1Pod): void {
+  seePod(pod: V1Pod): void {
+    const { status, metadata } = pod;
     if (metadata?.deletionTimestamp !== undefined) {
       this.fail(this.podGone());
       return;
     }
-    const unscheduled = status?.conditions?.find(
-      ({ type, reason }) => type === 'PodScheduled' && reason === 'Unschedulable',
-    );
-    if (unscheduled) {
-      this.fail(
-        this.#error(
-          'unschedulable',
-          unscheduled.message ?? 'the scheduler has no room',
-          'Make room on that node, or choose another one.',
-        ),
-      );
+    const unscheduled = whyUnscheduled(pod);
+    if (unscheduled !== undefined) {
+      this.fail(this.#error('unschedulable', unscheduled, 'Make room on that node, or choose another one.'));
       return;
     }
     if (status?.phase === 'Failed') {

@@ -1,3 +1,4 @@
+import type { V1Pod } from '@kubernetes/client-node';
 import type { Stage } from './types';
 
 /** What is taken of an event, as the cluster's API and its log of events have it. */
@@ -22,6 +23,14 @@ export function stageOf({ reason = '' }: SeenEvent): Stage | undefined {
 /** The image was on the node before: such a start shows nothing. */
 export function wasThere({ reason, message = '' }: SeenEvent): boolean {
   return reason === 'Pulled' && message.includes('already present on machine');
+}
+
+/** Why the scheduler has no node for a pod; undefined while it has not said so. */
+export function whyUnscheduled({ status }: V1Pod): string | undefined {
+  const refusal = status?.conditions?.find(
+    ({ type, reason }) => type === 'PodScheduled' && reason === 'Unschedulable',
+  );
+  return refusal && (refusal.message ?? 'the scheduler has no room');
 }
 
 /** What kubelet says that the pull took, in milliseconds: `Successfully pulled image "x" in 2.34s (2.5s including waiting).` */

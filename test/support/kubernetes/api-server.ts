@@ -52,6 +52,8 @@ export class ApiServer {
   #server: Server | undefined;
   /** `verb resource` that are not allowed. */
   readonly denied = new Set<string>();
+  /** Called with `verb resource` before a request is looked at, which waits for it. */
+  before: ((request: string) => Promise<unknown> | undefined) | undefined;
   /** Every request that changes something, as `METHOD path`. */
   readonly writes: string[] = [];
 
@@ -71,6 +73,11 @@ export class ApiServer {
 
   get url(): string {
     return `http://127.0.0.1:${(this.#server?.address() as AddressInfo).port}`;
+  }
+
+  /** How many watches are open. */
+  get watching(): number {
+    return this.#watchers.size;
   }
 
   stop(): void {
@@ -98,6 +105,7 @@ export class ApiServer {
     const verb =
       { POST: 'create', DELETE: 'delete', PATCH: 'patch' }[method] ??
       (name !== undefined ? 'get' : isWatch ? 'watch' : 'list');
+    await this.before?.(`${verb} ${kind}`);
     if (kind === 'selfsubjectaccessreviews') {
       const { spec } = (await json(request)) as {
         spec: { resourceAttributes: { verb: string; resource: string } };

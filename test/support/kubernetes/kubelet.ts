@@ -10,6 +10,8 @@ export interface Fate {
   readonly clockAhead?: number;
   /** No events: they were dropped, or have expired. */
   readonly silent?: boolean;
+  /** No node is found for it, and the scheduler says why, or nothing yet (''). */
+  readonly unscheduled?: string;
   /** The image is on the node already. */
   readonly warm?: boolean;
   /** Why its image does not come. */
@@ -140,6 +142,12 @@ export class Kubelet {
       containerStatuses: [{ name: 'app', image, imageID: '', ready, restartCount: 0, state }],
     });
 
+    if (fate.unscheduled !== undefined) {
+      const refusal = { type: 'PodScheduled', status: 'False', reason: 'Unschedulable' };
+      const conditions = fate.unscheduled === '' ? [] : [{ ...refusal, message: fate.unscheduled }];
+      await status({ phase: 'Pending', conditions });
+      return;
+    }
     await request(this.#api, 'POST', `${path}/binding`, {
       apiVersion: 'v1',
       kind: 'Binding',

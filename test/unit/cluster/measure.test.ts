@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { suite, test, type TestContext } from 'node:test';
+import { suite, test } from 'node:test';
 import { parse } from 'yaml';
 import { openCluster } from '../../../src/cluster/measure/access';
 import { describeMeasurePlan, type MeasureWish, planMeasure } from '../../../src/cluster/measure/plan';
@@ -11,112 +11,22 @@ import { pullDuration } from '../../../src/cluster/measure/timeline';
 import { runInProcess } from '../../support/cli';
 import { lensError } from '../../support/errors';
 import { temporaryFolder } from '../../support/folders';
-import { ApiServer } from '../../support/kubernetes/api-server';
-import { type Fate, Kubelet, request } from '../../support/kubernetes/kubelet';
-
-const NAMESPACE = 'shop';
-const DIGEST = '12'.repeat(32);
-const PLAIN = `host.example/shop@sha256:${DIGEST}`;
-const INDEXED = `host.example/shop-soci@sha256:${DIGEST}`;
-const WISH: MeasureWish = { plain: PLAIN, indexed: INDEXED, port: 8080, rounds: 1, timeout: 60_000 };
-const CLEAR = { image: `host.example/crictl@sha256:${DIGEST}`, socket: '/run/containerd/containerd.sock' };
-/**
- * A real kube-apiserver, as `kubectl proxy` offers it, in place of the one that is played back: with it the same tests say
- * whether the played one answers as the real one does.
- */
-const REAL = process.env['SOCI_LENS_TEST_KUBERNETES'];
-
-/** Each test has a played server of its own; they share a real one. */
-const together = { concurrency: REAL === undefined };
-
-/** A cluster of so many nodes, whose kubelets treat pods as told. */
-async function testCluster(
-  t: TestContext,
-  { nodes = 2, fate }: { readonly nodes?: number; fate?: (image: string, started: number) => Fate } = {},
-) {
-  const played = REAL === undefined ? await ApiServer.start() : undefined;
-  const url = played?.url ?? REAL ?? '';
-  if (!played) await prepareReal(url);
-  const make = (what: string, body: unknown) => request(url, 'POST', what, body);
-  await make('/apis/node.k8s.io/v1/runtimeclasses', {
-    apiVersion: 'node.k8s.io/v1',
-    kind: 'RuntimeClass',
-    metadata: { name: 'soci' },
-    handler: 'soci',
-  });
-  const names = Array.from({ length: nodes }, (_, index) => `node-${index}`);
-  for (const name of names) {
-    await make('/api/v1/nodes', { apiVersion: 'v1', kind: 'Node', metadata: { name } });
-    await setNode(url, name, 'True');
-  }
-  let started = 0;
-  const kubelet = new Kubelet(
-    url,
-    NAMESPACE,
-    ({ spec }) => fate?.(spec.containers[0].image, ++started) ?? {},
-  );
-  t.after(async () => {
-    await kubelet.stop();
-    played?.stop();
-  });
-  const file = path.join(await temporaryFolder(t), 'config');
-  await writeFile(file, kubeconfig(url));
-  return { url, played, kubelet, file, cluster: openCluster({ kubeconfig: file, namespace: NAMESPACE }) };
-}
-
-async function prepareReal(url: string): Promise<void> {
-  const { items } = (await request(url, 'GET', '/api/v1/nodes')) as {
-    items: { metadata: { name: string } }[];
-  };
-  for (const { metadata } of items) await request(url, 'DELETE', `/api/v1/nodes/${metadata.name}`);
-  await request(url, 'DELETE', '/apis/node.k8s.io/v1/runtimeclasses/soci').catch(() => undefined);
-  const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } };
-  await request(url, 'POST', '/api/v1/namespaces', namespace).catch(() => undefined);
-}
-
-function setNode(url: string, name: string, ready: string, images: readonly string[] = []): Promise<unknown> {
-  const conditions = [{ type: 'Ready', status: ready, message: 'kubelet stopped posting node status.' }];
-  const status = { conditions, images: images.map((image) => ({ names: [image], sizeBytes: 1 })) };
-  return request(url, 'PATCH', `/api/v1/nodes/${name}/status`, { status }, 'application/merge-patch+json');
-}
-
-function kubeconfig(server: string): string {
-  return JSON.stringify({
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: [{ name: 'c', cluster: { server, 'insecure-skip-tls-verify': true } }],
-    // A token would go through the proxy to the real one, which does not know it.
-    users: [{ name: 'u', user: REAL === undefined ? { token: 'secret-token' } : {} }],
-    contexts: [
-      { name: 'test', context: { cluster: 'c', user: 'u' } },
-      { name: 'prod', context: { cluster: 'c', user: 'u' } },
-    ],
-    'current-context': 'test',
-  });
-}
-
-const anySignal = () => new AbortController().signal;
-
-/** Plans and measures, then sees that nothing of it is left. */
-async function measure(
-  { cluster, url }: Awaited<ReturnType<typeof testCluster>>,
-  wish: Partial<MeasureWish> = {},
-  signal = anySignal(),
-) {
-  try {
-    const plan = await planMeasure(cluster, { ...WISH, ...wish });
-    return await runMeasure(cluster, plan, { signal });
-  } finally {
-    assert.deepEqual(await podsOf(url), [], 'every pod is gone again');
-  }
-}
-
-async function podsOf(url: string): Promise<string[]> {
-  const { items } = (await request(url, 'GET', `/api/v1/namespaces/${NAMESPACE}/pods`)) as {
-    items: { metadata: { name: string } }[];
-  };
-  return items.map(({ metadata }) => metadata.name);
-}
+import {
+  anySignal,
+  CLEAR,
+  INDEXED,
+  kubeconfig,
+  measure,
+  NAMESPACE,
+  PLAIN,
+  podsOf,
+  REAL,
+  setNode,
+  testCluster,
+  together,
+  WISH,
+} from '../../support/kubernetes/cluster';
+import { type Fate, request } from '../../support/kubernetes/kubelet';
 
 suite('a measure on a cluster', together, () => {
   test('both variants, turn and turn about, each on a fresh node; every step with its time and spread', async (t) => {
