@@ -52,12 +52,12 @@ export function createCompare(host: HTMLElement, events: CompareEvents): Compare
     { title: t('Layer'), width: 'minmax(16em, 4fr)' },
     { title: t('Size here'), width: '8em', numeric: true },
     { title: t('Size there'), width: '8em', numeric: true },
-    { title: t('Fetched here'), width: '9em', numeric: true },
-    { title: t('Fetched there'), width: '9em', numeric: true },
+    { title: t('Fetched here'), width: '10em', numeric: true },
+    { title: t('Fetched there'), width: '10em', numeric: true },
   ]);
   const files = grid(t('Files that the start reads differently'), [
     { title: t('File'), width: 'minmax(16em, 4fr)' },
-    { title: t('What'), width: '9em' },
+    { title: t('What'), width: '11em' },
     { title: t('Layer'), width: '7em', numeric: true },
     { title: t('Read here'), width: '8em', numeric: true },
     { title: t('Read there'), width: '8em', numeric: true },

@@ -98,7 +98,7 @@ export function createFiles(host: HTMLElement, source: FilesSource): Files {
     label: t('Files'),
     columns: [
       { title: t('Path'), width: 'minmax(18em, 5fr)', sort: 'path' },
-      { title: t('Layer'), width: '4.5em', numeric: true, sort: 'archive' },
+      { title: t('Layer'), width: '5.5em', numeric: true, sort: 'archive' },
       { title: t('Type'), width: 'minmax(5em, .7fr)' },
       { title: t('Size'), width: 'minmax(6em, .8fr)', numeric: true, sort: 'size' },
       { title: t('Read'), width: 'minmax(9em, 1fr)', numeric: true, sort: 'touched' },

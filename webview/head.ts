@@ -65,7 +65,9 @@ export function createHead(events: HeadEvents): Head {
     show(overview, settings, mode) {
       current = { overview, settings };
       const { plan, pending } = overview;
-      title.textContent = plan.image.reference;
+      // A long name breaks between its parts.
+      const parts = plan.image.reference.split(/(?<=[/:@])/);
+      title.replaceChildren(...parts.flatMap((part) => [h('wbr'), part]));
       const size = plan.layers.reduce((sum, layer) => sum + layer.size, 0);
       subtitle.textContent = `${plan.image.platform} · ${plan.image.digest.slice(0, 19)} · ${layersOf(plan.layers.length)}, ${formatBytes(size)}`;
       if (pending > 0)

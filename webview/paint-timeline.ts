@@ -165,6 +165,5 @@ function paintAxis(
   mark(context, at, height, theme.prefetched, 2);
   context.fillStyle = theme.prefetched;
   context.textAlign = 'right';
-  context.textBaseline = 'bottom';
-  context.fillText(t('ready'), at - 5, height - 2);
+  context.fillText(t('ready'), at - 5, AXIS + HEADING / 2);
 }

@@ -65,7 +65,7 @@ export function createTimeline(host: HTMLElement, events: TimelineEvents): Timel
     [
       { title: t('First touch'), width: '8em', numeric: true },
       { title: t('File'), width: 'minmax(18em, 4fr)' },
-      { title: t('Layer'), width: '4.5em', numeric: true },
+      { title: t('Layer'), width: '5.5em', numeric: true },
       { title: t('Read'), width: '7em', numeric: true },
     ],
     (key) => {
@@ -87,7 +87,7 @@ export function createTimeline(host: HTMLElement, events: TimelineEvents): Timel
         'Drag to select a stretch: the map and the list of files then show only that. Left and Right move the selection, with Shift its end; Space plays, Escape shows all.',
       ),
     ),
-    h('h3', {}, t('First files of the selection')),
+    h('h3', {}, t('Files in the order of their first touch')),
     twin.element,
     rest,
   );

@@ -23,6 +23,25 @@ interface Place {
   readonly entry: number;
 }
 
+/**
+ * Looks at the first byte of a file of a layer: of a layer that has vanished, VS Code itself would say no more than that the
+ * file cannot be opened.
+ *
+ * @throws LensError `layer/gone`
+ */
+export async function checkLayerFile(
+  services: Services,
+  open: (reference: string) => Promise<Opened>,
+  uri: vscode.Uri,
+): Promise<void> {
+  const { image, scan, layer, entry } = await find(services, open, uri);
+  const blob = image.layers[layer]?.blob;
+  const start = scan.entries.offset(entry);
+  const line = await services.line();
+  if (blob === undefined || scan.entries.size(entry) === 0) return;
+  for await (const chunk of line.readTar(scan, blob, { start, end: start + 1 })) if (chunk.length > 0) return;
+}
+
 /** Files of layers, read-only: a file is read by the spans that hold it, never by the whole layer. */
 export class LayerFiles implements vscode.FileSystemProvider {
   readonly #services: Services;
@@ -94,18 +113,26 @@ export class LayerFiles implements vscode.FileSystemProvider {
     throw readOnly();
   }
 
-  async #find(uri: vscode.Uri): Promise<Place> {
-    const { reference, layer, entry } = parseQuery(uri);
-    // An address can come from anywhere; only images that the person chose are read.
-    if (!this.#services.store.get(reference)) throw vscode.FileSystemError.FileNotFound(uri);
-    const opened = await this.#open(reference);
-    const result = opened.layers[layer];
-    if (!result || !('scan' in result) || entry >= result.scan.entries.length) {
-      throw vscode.FileSystemError.FileNotFound(uri);
-    }
-    if (result.scan.entries.type(entry) !== 'reg') throw vscode.FileSystemError.FileNotFound(uri);
-    return { image: opened.image, scan: result.scan, layer, entry };
+  #find(uri: vscode.Uri): Promise<Place> {
+    return find(this.#services, this.#open, uri);
   }
+}
+
+async function find(
+  services: Services,
+  open: (reference: string) => Promise<Opened>,
+  uri: vscode.Uri,
+): Promise<Place> {
+  const { reference, layer, entry } = parseQuery(uri);
+  // An address can come from anywhere; only images that the person chose are read.
+  if (!services.store.get(reference)) throw vscode.FileSystemError.FileNotFound(uri);
+  const opened = await open(reference);
+  const result = opened.layers[layer];
+  if (!result || !('scan' in result) || entry >= result.scan.entries.length) {
+    throw vscode.FileSystemError.FileNotFound(uri);
+  }
+  if (result.scan.entries.type(entry) !== 'reg') throw vscode.FileSystemError.FileNotFound(uri);
+  return { image: opened.image, scan: result.scan, layer, entry };
 }
 
 function readOnly(): vscode.FileSystemError {

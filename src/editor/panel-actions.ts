@@ -6,7 +6,7 @@ import { formatBytes, formatCount } from './language';
 import type { Axis, Comparable, Comparison, EntryFilter, EntryRef, Settings } from '../plan/picture/types';
 import type { CompareQuery } from '../protocol';
 import { shortName } from './keys';
-import { layerFileUri } from './layer-files';
+import { checkLayerFile, layerFileUri } from './layer-files';
 import { saveFile } from './save';
 import type { Services } from './services';
 import type { Opened } from './store';
@@ -57,13 +57,16 @@ export class PanelWork {
 
   async openEntry(reference: string, entry: EntryRef): Promise<string | null> {
     const uri = await this.#uri(reference, entry);
-    if (uri) await vscode.commands.executeCommand('vscode.open', uri, { preview: true });
-    return uri?.path ?? null;
+    if (!uri) return null;
+    await checkLayerFile(this.#services, this.#open, uri);
+    await vscode.commands.executeCommand('vscode.open', uri, { preview: true });
+    return uri.path;
   }
 
   async saveEntry(reference: string, entry: EntryRef): Promise<string | null> {
     const uri = await this.#uri(reference, entry);
     if (!uri) return null;
+    await checkLayerFile(this.#services, this.#open, uri);
     const name = path.posix.basename(uri.path);
     const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
     const target = await vscode.window.showSaveDialog({

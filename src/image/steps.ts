@@ -11,12 +11,18 @@ export function layerSteps(
 ): (string | undefined)[] {
   const matched = dockerfile ? matchLayers(dockerfile, config.history ?? []) : [];
   return layers.map(({ history }, index) => {
-    const text = matched[index]?.text ?? history?.created_by?.trim();
-    if (!text) return undefined;
-    return text
-      .replace(/^\/bin\/sh -c #\(nop\)\s+/, '')
-      .replace(/^(?:RUN )?\/bin\/sh -c /, 'RUN ')
-      .replace(/\s+# buildkit$/, '')
-      .replace(/\s+/g, ' ');
+    const text = matched[index]?.text ?? history?.created_by;
+    return stepText(text ?? '') || undefined;
   });
+}
+
+/** What a builder noted of a step, without what it adds around it: a shell, its own name, a hash in the place of the sources. */
+export function stepText(createdBy: string): string {
+  return createdBy
+    .replace(/^\/bin\/sh -c #\(nop\)\s+/, '')
+    .replace(/^(?:RUN )?\/bin\/sh -c /, 'RUN ')
+    .replace(/^(ADD|COPY) (?:file|dir|multi):[0-9a-f]+ in /, '$1 … ')
+    .replace(/\s+# buildkit$/, '')
+    .replace(/\s+/g, ' ')
+    .trim();
 }

@@ -32,7 +32,7 @@ export const CHUNK = 1 << 20;
 
 /**
  * The bytes of a file. Its size is looked up now, unless given: a file that shrinks later gives a short read, which
- * `read` reports as `layer/short-read`.
+ * `read` reports as `layer/short-read`; one that is removed, as `layer/gone`.
  */
 export async function fileBytes(path: string, size?: number): Promise<Bytes> {
   const length = size ?? (await stat(path)).size;
@@ -55,7 +55,10 @@ async function* readFile(
   const start = range?.start ?? 0;
   const end = Math.min(range?.end ?? size, size);
   signal?.throwIfAborted();
-  const handle = await open(path);
+  const handle = await open(path).catch((cause: unknown) => {
+    if (!(cause instanceof Error && 'code' in cause && cause.code === 'ENOENT')) throw cause;
+    throw new LensError('layer/gone', `${path} is no longer there.`, 'Inspect the image again.', { cause });
+  });
   try {
     const chunkAt = async (at: number): Promise<Uint8Array> => {
       const buffer = await allocate(Math.min(CHUNK, end - at));

@@ -8,16 +8,17 @@ import type { Page } from 'playwright-core';
 import { comparePictures, createPicture } from '../../src/plan/picture';
 import type { Picture } from '../../src/plan/picture';
 import { renderReport } from '../../src/plan/report';
-import { bundlePage, launchBrowser, openPage } from '../support/browser-page';
+import { bundlePage, launchBrowser, openPage, wear } from '../support/browser-page';
 import type { OpenOptions } from '../support/browser-page';
 import { repoRoot } from '../support/paths';
 import { drawReadmePicture, README_PICTURE } from '../support/readme-picture';
 import { hostile, huge, manyLayers, service, untraced } from '../support/pictures';
+import { THEMES } from '../support/themes';
 import type { ThemeName } from '../support/themes';
 
 const out = path.join(repoRoot, 'out/gallery');
 const wanted = process.argv.slice(2);
-const THEMES: readonly ThemeName[] = ['dark', 'light', 'hc-dark', 'hc-light'];
+const themes = Object.keys(THEMES) as ThemeName[]; // It has exactly these keys, by its type.
 
 interface Shot {
   readonly name: string;
@@ -94,60 +95,86 @@ async function menu(page: Page): Promise<void> {
   await page.waitForTimeout(100);
 }
 
-/** A picture beside which everything can be laid. */
+/** Two span sizes of one picture side by side, as the host answers it. */
 const beside: Partial<OpenOptions> = {
   actions: {
-    comparables: () => ({ list: [{ id: 'image:shop', label: 'shop:1.1', kind: 'image' }] }),
-    compare: () => ({
-      comparison: comparePictures(small().side('service:1.4', null), many().side('shop:1.1', null)),
-    }),
+    compare: ({ settings, with: other }) => {
+      const { plan } = small().overview(settings);
+      const spanSize = 'spanSize' in other ? other.spanSize : plan.choice.spanSize;
+      const { minLayerSize, network, node } = plan;
+      const there = { spanSize, minLayerSize, network, node, prefetch: false, extra: [] };
+      return {
+        comparison: comparePictures(
+          small().side('The recommendation', settings),
+          small().side('Spans of 64 KiB', there),
+        ),
+      };
+    },
   },
 };
 
+/** Every part of the page, of a small and of a huge picture: each is taken in all themes. */
 const parts: readonly Shot[] = [
   { name: 'map', picture: small, act: pinned },
   { name: 'zoom', picture: small, act: zoomed },
-  { name: 'timeline', picture: small, act: tab('timeline') },
-  { name: 'layers', picture: small, act: tab('layers') },
-  { name: 'files', picture: small, act: tab('files') },
-  { name: 'blame', picture: small, act: tab('blame') },
   { name: 'compare', picture: small, act: compared, options: beside },
+  ...(['advice', 'timeline', 'layers', 'files', 'blame'] as const).flatMap((name) => [
+    { name, picture: small, act: tab(name) },
+    { name: `${name}-huge`, picture: large, act: tab(name) },
+  ]),
+  { name: 'map-huge', picture: large, act: pinned },
+  { name: 'map-many', picture: many, act: pinned },
 ];
-const shots: Shot[] = [
-  ...THEMES.flatMap((theme) =>
-    parts.map((part) => ({ ...part, name: `${part.name}-${theme}`, options: { ...part.options, theme } })),
-  ),
-  { name: 'brush-dark', picture: small, act: brushed },
-  { name: 'tree-dark', picture: small, act: asTree },
-  { name: 'prefetch-dark', picture: small, act: prefetching },
-  { name: 'menu-dark', picture: small, act: menu },
-  { name: 'many-dark', picture: many },
-  { name: 'huge-dark', picture: large },
-  { name: 'huge-files-light', picture: large, act: tab('files'), options: { theme: 'light' } },
-  { name: 'huge-timeline-dark', picture: large, act: tab('timeline') },
+const single: readonly Shot[] = [
+  { name: 'brush', picture: small, act: brushed },
+  { name: 'tree', picture: small, act: asTree },
+  { name: 'prefetch', picture: small, act: prefetching },
+  { name: 'menu', picture: small, act: menu },
   {
-    name: 'hostile-dark',
-    picture: () => createPicture(hostile(), { minLayerSize: 0, spanSizes: [65536] }),
+    name: 'hostile',
+    picture: once(() => createPicture(hostile(), { minLayerSize: 0, spanSizes: [65536] })),
     act: pinned,
   },
-  { name: 'untraced-light', picture: () => createPicture(untraced()), options: { theme: 'light' } },
-  { name: 'forced', picture: small, options: { forcedColors: 'active' }, act: pinned },
-  { name: 'narrow', picture: small, options: { width: 400 }, act: pinned },
+  { name: 'untraced', picture: once(() => createPicture(untraced())), options: { theme: 'light' } },
+  ...[small, large].flatMap((picture, huge) =>
+    Object.entries({
+      forced: { forcedColors: 'active' },
+      narrow: { width: 400 },
+      'zoom-200': { width: 640, height: 450, scale: 2 },
+      'zoom-400': { width: 320, height: 256, scale: 4 },
+    } satisfies Record<string, Shot['options']>).map(([name, options]) => ({
+      name: huge === 1 ? `${name}-huge` : name,
+      picture,
+      options,
+      act: pinned,
+    })),
+  ),
+  { name: 'forced-prefetch', picture: small, options: { forcedColors: 'active' }, act: prefetching },
+  { name: 'forced-timeline', picture: small, options: { forcedColors: 'active' }, act: tab('timeline') },
+  { name: 'forced-blame', picture: small, options: { forcedColors: 'active' }, act: tab('blame') },
+  { name: 'forced-files', picture: small, options: { forcedColors: 'active' }, act: tab('files') },
   { name: 'narrow-timeline', picture: small, options: { width: 400 }, act: tab('timeline') },
-  { name: 'zoom-200', picture: small, options: { width: 640, height: 450, scale: 2 } },
-  { name: 'zoom-400', picture: small, options: { width: 320, height: 256, scale: 4 } },
+  { name: 'narrow-files', picture: small, options: { width: 400 }, act: tab('files') },
+  { name: 'narrow-blame', picture: small, options: { width: 400 }, act: tab('blame') },
 ];
 
 async function main(): Promise<void> {
   mkdirSync(out, { recursive: true });
   const [browser, bundle] = await Promise.all([launchBrowser(), bundlePage()]);
   const mine = (name: string): boolean => wanted.length === 0 || wanted.some((word) => name.includes(word));
-  for (const { name, picture, options, act } of shots.filter((shot) => mine(shot.name))) {
-    const { page, complaints } = await openPage(browser, bundle, { ...options, picture });
-    await act?.(page);
-    await page.screenshot({ path: path.join(out, `${name}.png`), fullPage: true });
+  for (const shot of [...parts, ...single].filter(({ name }) => mine(name))) {
+    const { page, complaints } = await openPage(browser, bundle, { ...shot.options, picture: shot.picture });
+    await shot.act?.(page);
+    const take = (name: string): Promise<unknown> =>
+      page.screenshot({ path: path.join(out, `${name}.png`), fullPage: true });
+    if (parts.includes(shot)) {
+      for (const theme of themes) {
+        await wear(page, theme);
+        await take(`${shot.name}-${theme}`);
+      }
+    } else await take(shot.name);
     await page.context().close();
-    console.log(name, ...complaints);
+    console.log(shot.name, ...complaints);
   }
   if (mine('readme')) writeFileSync(README_PICTURE, await drawReadmePicture());
   if (mine('report')) {

@@ -9,8 +9,10 @@ import { gzipSync } from 'node:zlib';
 import * as vscode from 'vscode';
 import { traceFile } from '../../src/editor/work/inspect';
 import type { Overview } from '../../src/plan/picture/types';
+import type { RequestName, Requests, ToHost, ToPage } from '../../src/protocol';
 import { sha256 } from '../../src/oci/digest';
 import { OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST } from '../../src/oci/media-types';
+import { ALL_FILES } from '../support/pictures';
 import { header, padded } from '../support/tars';
 import {
   answering,
@@ -89,21 +91,29 @@ async function startHoldingRegistry(name: string) {
   };
 }
 
-/** The plans that the host answers the pages of span maps with, in order, from now on. */
+/** The plans that the host answers the pages of span maps with, in order, from now on; and a word in the page's place. */
 function watchPages() {
   const overviews: Overview[] = [];
+  const answers = new Map<number, ToPage>();
+  let hear: (message: ToHost) => void = () => assert.fail('no page is open');
   const { window } = vscode;
   const { createWebviewPanel } = window;
   const watched: typeof createWebviewPanel = (...given) => {
     const panel = createWebviewPanel(...given);
     const { webview } = panel;
     const postMessage = webview.postMessage.bind(webview);
+    const onDidReceiveMessage = webview.onDidReceiveMessage.bind(webview);
     Object.assign(webview, {
-      postMessage(message: { kind: string; body?: unknown }) {
-        const { kind, body } = message;
-        if (kind === 'reply' && typeof body === 'object' && body !== null && 'pending' in body)
-          overviews.push(body as Overview); // The only reply that has it.
+      postMessage(message: ToPage) {
+        if (message.kind === 'event') return postMessage(message);
+        if (message.id < 0) return answers.set(message.id, message);
+        const body = message.kind === 'reply' ? message.body : undefined;
+        if (typeof body === 'object' && body !== null && 'pending' in body) overviews.push(body as Overview); // The only reply that has it.
         return postMessage(message);
+      },
+      onDidReceiveMessage(listener: (message: unknown) => void) {
+        hear = listener;
+        return onDidReceiveMessage(listener);
       },
     });
     return panel;
@@ -111,6 +121,12 @@ function watchPages() {
   Object.assign(window, { createWebviewPanel: watched });
   return {
     overviews,
+    /** Asks as the page that was opened last does, which hears nothing of it. */
+    async ask<N extends RequestName>(name: N, body: Requests[N]['ask']): Promise<ToPage> {
+      const id = -1 - answers.size;
+      hear({ kind: 'ask', id, name, body } as ToHost); // `name` and `body` belong together by the signature.
+      return until(`an answer to ${name}`, () => answers.get(id));
+    },
     dispose() {
       Object.assign(window, { createWebviewPanel });
     },
@@ -195,27 +211,74 @@ suite('the span map of an image that is being read', () => {
     }
   });
 
-  test('is there all the same where its recorded start is damaged, and says so', async () => {
-    const copy = path.join(workspace, 'damaged');
+  /** Shows a copy of the sample with another recorded start beside it. */
+  async function shownWithStart(name: string, trace: string): Promise<Overview['plan']> {
+    const copy = path.join(workspace, name);
     const key = `oci:${copy}`;
     const file = traceFile({ folders: { traces: '' } }, key);
     try {
       await cp(sample.replace(/^oci:/, ''), copy, { recursive: true });
       await mkdir(path.dirname(file), { recursive: true });
-      const lines = (await readFile(sampleTrace, 'utf8')).split('\n');
-      await writeFile(file, lines.with(2, '{"cut in the mid').join('\n'));
+      await writeFile(file, trace);
       const asked = await answering({}, () => inspect(key));
       assert.deepEqual(asked, []);
-      const { plan } = await pending(0);
-      assert.equal(plan.trace, null);
-      assert.match(
-        plan.notes[0] ?? '',
-        /^The recorded start is left out: .*damaged.* is not a trace of ours: .*line 3/,
-      );
+      return (await pending(0)).plan;
     } finally {
       await vscode.commands.executeCommand('sociLens.forgetImage', key);
       await rm(copy, { recursive: true, force: true });
       await rm(file, { force: true });
+    }
+  }
+
+  test('is there all the same where its recorded start is damaged, and says so', async () => {
+    const lines = (await readFile(sampleTrace, 'utf8')).split('\n');
+    const { trace, notes } = await shownWithStart('damaged', lines.with(2, '{"cut in the mid').join('\n'));
+    assert.equal(trace, null);
+    assert.match(
+      notes[0] ?? '',
+      /^The recorded start is left out: .*damaged.* is not a trace of ours: .*line 3/,
+    );
+  });
+
+  test('is there all the same where its recorded start is of another image, and says so', async () => {
+    const own = await readFile(sampleTrace, 'utf8');
+    const other = own.replaceAll(/"(path|real)":"\//g, '"$1":"/of-another-image/');
+    const { trace, notes, rows } = await shownWithStart('another', other);
+    assert.equal(trace, null);
+    assert.ok((rows[0]?.spans ?? 0) > 0, 'the sizes stand');
+    assert.match(
+      notes[0] ?? '',
+      /^The recorded start is left out: The trace is of another image: of its [\d,]+ paths only 0 .*Record a start of this image/,
+    );
+  });
+
+  test('stays where a layer has vanished since, and says so when a file of it is asked for', async () => {
+    const copy = path.join(workspace, 'vanishing');
+    const key = `oci:${copy}`;
+    try {
+      await cp(sample.replace(/^oci:/, ''), copy, { recursive: true });
+      await inspect(key);
+      const { plan } = await pending(0);
+      const layer = plan.layers.findIndex(({ files }) => (files ?? 0) > 0);
+      const digest = plan.layers[layer]?.digest.replace('sha256:', '') ?? '';
+      await rm(path.join(copy, 'blobs', 'sha256', digest));
+      const query = { ...ALL_FILES, layer, type: 'reg' as const, offset: 0, limit: 1 };
+      const listed = await pages.ask('entries', query);
+      assert.ok(listed.kind === 'reply', 'the list of files needs no layer');
+      const { rows } = listed.body as Requests['entries']['reply']; // It answers this question.
+      const entry = rows[0]?.entry ?? -1;
+      const target = vscode.Uri.file(path.join(workspace, 'saved'));
+      for (const name of ['openEntry', 'saveEntry'] as const) {
+        await answering({ showSaveDialog: target }, async () => {
+          const answer = await pages.ask(name, { layer, entry });
+          assert.ok(answer.kind === 'failure', name);
+          assert.match(answer.error.message, /vanishing.* is no longer there/, name);
+        });
+      }
+      assert.equal(maps().length, 1, 'the map stays');
+    } finally {
+      await vscode.commands.executeCommand('sociLens.forgetImage', key);
+      await rm(copy, { recursive: true, force: true });
     }
   });
 

@@ -25,7 +25,10 @@ const BY_THEME = ['color-contrast', 'link-in-text-block'];
 
 /** What axe finds in a part of the page: rule, place and reason. */
 function violations(page: Page, part: string, rules?: readonly string[]): Promise<unknown> {
-  const options = rules === undefined ? {} : { runOnly: { type: 'rule', values: rules } };
+  const options = {
+    resultTypes: ['violations'],
+    ...(rules && { runOnly: { type: 'rule', values: rules } }),
+  };
   return page.evaluate(`axe.run(${part}, ${JSON.stringify(options)}).then(({ violations }) =>
     violations.map(({ id, nodes }) => id + ': ' + nodes.map((node) => node.target.join(' ') + ' ' + (node.any[0]?.message ?? '')).join('; ')))`);
 }

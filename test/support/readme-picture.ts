@@ -1,5 +1,6 @@
 /** The picture that the README opens with: the map of a start that was recorded on the real snapshotter. */
 import path from 'node:path';
+import { stepText } from '../../src/image/steps';
 import { createPicture } from '../../src/plan/picture';
 import { fixture, repoRoot } from './paths';
 import { readTruth, truthInput } from './truth';
@@ -14,17 +15,9 @@ export async function drawReadmePicture(): Promise<string> {
     ...input,
     layers: input.layers.map((layer, index) => ({
       ...layer,
-      instruction: stepOf(steps[index]?.created_by),
+      // What the base image is made of is not noted.
+      instruction: stepText(steps[index]?.created_by ?? 'FROM debian'),
     })),
   });
   return picture.svg(null, 'compressed', 'What a Python service reads of its image while it starts');
-}
-
-/** A line of the history as it stands in a Dockerfile. */
-function stepOf(createdBy = ''): string {
-  const step = createdBy
-    .replace(/\s*# buildkit$/, '')
-    .replace(/^\/bin\/sh -c #\(nop\)\s*/, '')
-    .replace(/^\/bin\/sh -c /, 'RUN ');
-  return step === '' ? 'FROM debian' : step;
 }

@@ -1,7 +1,7 @@
 /** Single files of layers, and how the tree shows them. */
 import * as vscode from 'vscode';
 import { LensError } from '../../errors';
-import { layerFileUri } from '../layer-files';
+import { checkLayerFile, layerFileUri } from '../layer-files';
 import { saveFile } from '../save';
 import { BACK, enter, pick } from '../steps';
 import { ORDERS, type Order } from '../tree-order';
@@ -47,7 +47,9 @@ export function fileCommands(bench: Bench): CommandTable {
   return {
     async openLayerFile(argument) {
       const uri = await askedFile(argument, vscode.l10n.t('Open a File of an Image'));
-      if (uri) await vscode.commands.executeCommand('vscode.open', uri, { preview: true });
+      if (!uri) return;
+      await checkLayerFile(bench.services, (key) => actions.open(key), uri);
+      await vscode.commands.executeCommand('vscode.open', uri, { preview: true });
     },
     async saveLayerFile(argument) {
       const title = vscode.l10n.t('Save a File of an Image');
