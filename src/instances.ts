@@ -38,6 +38,17 @@ const GRAVITON_7 = {
   '12xlarge': 22500,
   '16xlarge': 30000,
 } as const;
+/** Both generations with one to eight graphics processors. */
+const GPU_5_6 = {
+  xlarge: 2500,
+  '2xlarge': 5000,
+  '4xlarge': 10000,
+  '8xlarge': 25000,
+  '12xlarge': 40000,
+  '16xlarge': 25000,
+  '24xlarge': 50000,
+  '48xlarge': 100000,
+} as const;
 
 /**
  * Families of Amazon EC2. Network: the baseline figures that Karpenter generates from AWS's documentation
@@ -92,34 +103,8 @@ const FAMILIES: Readonly<Record<string, Family>> = {
       '16xlarge': 50000,
     },
   },
-  g5: {
-    memoryPerVcpu: 4,
-    instanceStore: true,
-    network: {
-      xlarge: 2500,
-      '2xlarge': 5000,
-      '4xlarge': 10000,
-      '8xlarge': 25000,
-      '12xlarge': 40000,
-      '16xlarge': 25000,
-      '24xlarge': 50000,
-      '48xlarge': 100000,
-    },
-  },
-  g6: {
-    memoryPerVcpu: 4,
-    instanceStore: true,
-    network: {
-      xlarge: 2500,
-      '2xlarge': 5000,
-      '4xlarge': 10000,
-      '8xlarge': 25000,
-      '12xlarge': 40000,
-      '16xlarge': 25000,
-      '24xlarge': 50000,
-      '48xlarge': 100000,
-    },
-  },
+  g5: { memoryPerVcpu: 4, instanceStore: true, network: GPU_5_6 },
+  g6: { memoryPerVcpu: 4, instanceStore: true, network: GPU_5_6 },
   g6e: {
     memoryPerVcpu: 8,
     instanceStore: true,

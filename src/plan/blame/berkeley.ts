@@ -22,15 +22,18 @@ export function* hashValues(file: Buffer): Generator<Buffer> {
   const pageSize = u32(20);
   if (pageSize < 512 || pageSize > 65536) throw new RangeError(`pages of ${pageSize} bytes are none`);
 
+  /** Each page is part of one value, so that no chain is endless, and no two make one another longer. */
+  const seen = new Set<number>();
   const overflow = (first: number, length: number): Buffer => {
     const parts: Buffer[] = [];
     let left = length;
     for (let number = first; left > 0;) {
       const page = number * pageSize;
+      if (seen.has(number)) throw new RangeError(`page ${number} is part of two values`);
+      seen.add(number);
       if (number === 0 || file.readUInt8(page + PAGE.type) !== OVERFLOW_PAGE)
         throw new RangeError(`page ${number} holds no part of a value`);
       const part = Math.min(left, u16(page + PAGE.length));
-      if (part === 0) throw new RangeError(`page ${number} is empty`);
       parts.push(file.subarray(page + PAGE.header, page + PAGE.header + part));
       left -= part;
       number = u32(page + PAGE.next);

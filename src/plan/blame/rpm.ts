@@ -9,15 +9,26 @@ const FOLDERS = ['var/lib/rpm/', 'usr/lib/sysimage/rpm/'];
 const SQLITE = 'rpmdb.sqlite';
 /** Up to Fedora 32, RHEL 8 and Amazon Linux 2. */
 const BERKELEY = 'Packages';
+/** SUSE's own form. */
+const NDB = 'Packages.db';
 
 /** rpmtag.h */
 const TAG = { name: 1000, version: 1001, release: 1002, dirIndexes: 1116, baseNames: 1117, dirNames: 1118 };
 const INT32 = 4;
 
 export const rpmDatabase: PackageDatabase = {
-  wants: (path) => FOLDERS.some((folder) => path === folder + SQLITE || path === folder + BERKELEY),
+  wants: (path) =>
+    FOLDERS.some((folder) => [SQLITE, BERKELEY, NDB].some((database) => path === folder + database)),
 
   read(files) {
+    const unread = FOLDERS.map((folder) => folder + NDB).find((database) => files.has(database));
+    if (unread !== undefined) {
+      throw new LensError(
+        'plan/unread-package-database',
+        `/${unread} is an NDB database, as SUSE has it, and only SQLite and Berkeley DB are read.`,
+        'Go by folder and instruction; the division by packages leaves these packages out.',
+      );
+    }
     const found = FOLDERS.flatMap((folder): Iterable<Buffer>[] => {
       const [sqlite, berkeley] = [files.get(folder + SQLITE), files.get(folder + BERKELEY)];
       return sqlite ? [tableBlobs(sqlite, 'Packages')] : berkeley ? [hashValues(berkeley)] : [];

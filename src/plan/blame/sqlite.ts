@@ -30,6 +30,8 @@ class Database {
   readonly #pageSize: number;
   /** Bytes of a page that belong to the database. */
   readonly #usable: number;
+  /** Each page is part of one tree or one record, so that nothing runs in a circle. */
+  readonly #seen = new Set<number>();
 
   constructor(file: Buffer) {
     this.#file = file;
@@ -59,6 +61,8 @@ class Database {
     const start = (number - 1) * this.#pageSize;
     if (number < 1 || start + this.#pageSize > this.#file.length)
       throw new RangeError(`it has no page ${number}`);
+    if (this.#seen.has(number)) throw new RangeError(`page ${number} is part of two things`);
+    this.#seen.add(number);
     return this.#file.subarray(start, start + this.#pageSize);
   }
 

@@ -52,26 +52,69 @@ describe('packages', () => {
     });
   });
 
-  test('rpm: what rpm 4.18 itself wrote when it installed two packages, one of them over several pages', async () => {
+  // rpm 4.18 wrote the SQLite database; Oracle's db5.3_load made the Berkeley DB of its values, as rpm did up to RHEL 8.
+  for (const [kind, database] of [
+    ['SQLite', 'rpmdb.sqlite'],
+    ['a Berkeley DB', 'Packages'],
+    ['a Berkeley DB of a big-endian machine', 'Packages-big-endian'],
+  ] as const) {
+    test(`rpm, ${kind}: two packages that were installed, one of them over several pages`, async () => {
+      const text = await readFile(fixture('packages', `${database}.gz.base64`), 'latin1');
+      const many = ['a', 'b', 'c'].flatMap((folder) =>
+        Array.from({ length: 60 }, (_, i) => `opt/many/${folder}/file-${i + 1}`),
+      );
+      const tiny = ['usr/bin/tiny', 'usr/share/soci-tiny/data', 'usr/share/soci-tiny/more'];
+      const own: TestFile = {
+        name: `var/lib/rpm/${database.replace(/-.*/, '')}`,
+        data: gunzipSync(Buffer.from(text, 'base64')),
+      };
+      const layers = [await layerOf([own, ...[...many, ...tiny, 'usr/bin/other'].map((path) => file(path))])];
+      assert.deepEqual(
+        await ownersOf(layers),
+        Object.fromEntries([
+          ...many.map((path) => [path, 'rpm soci-many 2.0-1']),
+          ...tiny.map((path) => [path, 'rpm soci-tiny 1.2-3']),
+        ]),
+      );
+    });
+  }
+
+  test('a Berkeley DB that is cut, or whose pages lead in circles, is called damaged', async () => {
+    const text = await readFile(fixture('packages', 'Packages.gz.base64'), 'latin1');
+    const whole = gunzipSync(Buffer.from(text, 'base64'));
+    const circle = Buffer.from(whole);
+    // Each overflow page (type 7) leads to itself and holds one byte.
+    for (let page = 4096; page < circle.length; page += 4096)
+      if (circle[page + 25] === 7) {
+        circle.writeUInt32LE(page / 4096, page + 16);
+        circle.writeUInt16LE(1, page + 22);
+      }
+    for (const data of [whole.subarray(0, whole.length / 2), circle]) {
+      const owners = await findOwners([await layerOf([{ name: 'var/lib/rpm/Packages', data }])]);
+      assert.match(owners.notes.join(), /rpm database could not be read: the RPM database is damaged/);
+    }
+  });
+
+  test('an SQLite database whose records run in circles is called damaged', async () => {
     const text = await readFile(fixture('packages', 'rpmdb.sqlite.gz.base64'), 'latin1');
-    const many = ['a', 'b', 'c'].flatMap((folder) =>
-      Array.from({ length: 60 }, (_, i) => `opt/many/${folder}/file-${i + 1}`),
-    );
-    const tiny = ['usr/bin/tiny', 'usr/share/soci-tiny/data', 'usr/share/soci-tiny/more'];
-    const database: TestFile = {
-      name: 'var/lib/rpm/rpmdb.sqlite',
-      data: gunzipSync(Buffer.from(text, 'base64')),
-    };
-    const layers = [
-      await layerOf([database, ...[...many, ...tiny, 'usr/bin/other'].map((path) => file(path))]),
-    ];
-    assert.deepEqual(
-      await ownersOf(layers),
-      Object.fromEntries([
-        ...many.map((path) => [path, 'rpm soci-many 2.0-1']),
-        ...tiny.map((path) => [path, 'rpm soci-tiny 1.2-3']),
-      ]),
-    );
+    const data = gunzipSync(Buffer.from(text, 'base64'));
+    const size = data.readUInt16BE(16);
+    // The long record's overflow pages begin with the number of the next: each leads to itself now.
+    let changed = 0;
+    for (let page = size; page < data.length; page += size) {
+      const next = data.readUInt32BE(page);
+      if (next === 0 || next > data.length / size) continue;
+      data.writeUInt32BE(page / size + 1, page);
+      changed++;
+    }
+    assert.ok(changed > 0);
+    const owners = await findOwners([await layerOf([{ name: 'var/lib/rpm/rpmdb.sqlite', data }])]);
+    assert.match(owners.notes.join(), /the RPM database is damaged \(page \d+ is part of two things\)/);
+  });
+
+  test('a database in a form that is not read is named', async () => {
+    const owners = await findOwners([await layerOf([file('usr/lib/sysimage/rpm/Packages.db')])]);
+    assert.match(owners.notes.join(), /Packages\.db is an NDB database, as SUSE has it/);
   });
 
   test('dpkg in distroless images: a paragraph and a list of digests per package', async () => {
