@@ -44,11 +44,16 @@ export class Authorizer {
       const credentials = await this.signedIn();
       return credentials && 'username' in credentials ? basic(credentials) : undefined;
     }
-    const token = await this.tokens.get(scope)?.catch(() => undefined);
+    const known = this.tokens.get(scope);
+    const token = await known?.catch(() => undefined);
     if (token && token.expires - MARGIN > Date.now()) return `Bearer ${token.value}`;
-    const fresh = this.fetchToken(this.challenge, scope, signal);
-    this.tokens.set(scope, fresh);
-    fresh.catch(() => this.tokens.delete(scope));
+    // Another request may have asked for a new one while this one waited.
+    let fresh = this.tokens.get(scope);
+    if (!fresh || fresh === known) {
+      fresh = this.fetchToken(this.challenge, scope, signal);
+      this.tokens.set(scope, fresh);
+      fresh.catch(() => this.tokens.delete(scope));
+    }
     return `Bearer ${(await fresh).value}`;
   }
 
@@ -65,11 +70,12 @@ export class Authorizer {
       this.challenge = challenge;
       return used === undefined && credentials !== undefined && 'username' in credentials;
     }
-    const isFirst = this.challenge === undefined;
     this.challenge = challenge;
-    // The token may have ended in the middle of the work; one that was refused is not shown again.
-    this.tokens.delete(scope);
-    return isFirst || used !== undefined;
+    // The token may have ended in the middle of the work; one that was refused is not shown again. Of requests that are refused
+    // side by side the first has a new one got, which the others must not throw away.
+    const known = await this.tokens.get(scope)?.catch(() => undefined);
+    if (known && used === `Bearer ${known.value}`) this.tokens.delete(scope);
+    return true;
   }
 
   private signedIn(): Promise<Credentials | undefined> {

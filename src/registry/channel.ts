@@ -7,6 +7,7 @@ import {
   type HttpRequest,
   type HttpResponse,
   isTransient,
+  readBody,
   Transport,
   type TransportOptions,
 } from './transport';
@@ -87,7 +88,9 @@ export class Channel {
       } catch (error) {
         if (!isBroken(error) || attempt + 1 >= attempts) throw error;
       }
-      if (response?.status === 401 && mayAuthorize) {
+      // Another host, where a redirect or an upload has led, does not say to whom our credentials are shown.
+      const isRegistry = response?.url.origin === this.base.origin;
+      if (response?.status === 401 && isRegistry && mayAuthorize) {
         mayAuthorize = false;
         if (await this.authorizer.refused(response, scope, authorization)) {
           await response.discard();
@@ -98,6 +101,32 @@ export class Channel {
       if (response && !(isTransient(response.status) && attempt + 1 < attempts)) return response;
       await response?.discard();
       await this.transport.pause(attempt, response, signal);
+    }
+  }
+
+  /**
+   * A whole answer of at most `limit` bytes; one that breaks in its middle is asked for again. Of a 404 nothing is read.
+   *
+   * @param what completes "refuses to …" where the status is neither 200 nor 404
+   */
+  async read(
+    request: Call,
+    limit: number,
+    what: string,
+  ): Promise<{ response: HttpResponse; bytes: Uint8Array }> {
+    for (let attempt = 0; ; attempt++) {
+      const response = await this.call(request);
+      if (response.status === 404) {
+        await response.discard();
+        return { response, bytes: new Uint8Array() };
+      }
+      await this.expect(response, [200], what);
+      try {
+        return { response, bytes: await readBody(response, limit) };
+      } catch (error) {
+        if (!isBroken(error) || attempt + 1 >= this.transport.retry.attempts) throw error;
+        await this.pause(attempt, undefined, request.signal);
+      }
     }
   }
 

@@ -3,10 +3,10 @@ import { isDigest, sha256 } from '../oci/digest';
 import { INDEX_TYPES, MANIFEST_TYPES, OCI_INDEX } from '../oci/media-types';
 import { parseIndex } from '../oci/parse';
 import type { Descriptor, Digest } from '../oci/types';
-import { Channel, type RegistryOptions, wrongDigest } from './channel';
+import { type Call, Channel, type RegistryOptions, wrongDigest } from './channel';
 import { downloadBlob } from './download';
 import { refusal } from './refusal';
-import { type HttpResponse, readBody } from './transport';
+import type { HttpResponse } from './transport';
 import { beginUpload, type OpenBlob, type PutBlobOptions, uploadBlob } from './upload';
 
 export type { RegistryOptions } from './channel';
@@ -89,18 +89,12 @@ export class RegistryClient {
 
   /** As `getManifest`, but `undefined` when there is none. */
   async findManifest(reference: string, signal?: AbortSignal): Promise<RegistryDocument | undefined> {
-    const response = await this.channel.call({
-      method: 'GET',
-      path: `manifests/${reference}`,
-      headers: { accept: ACCEPT },
-      signal,
-    });
-    if (response.status === 404) {
-      await response.discard();
-      return undefined;
-    }
-    await this.channel.expect(response, [200], 'read the image');
-    const bytes = await readBody(response, MANIFEST_LIMIT);
+    const { response, bytes } = await this.channel.read(
+      { method: 'GET', path: `manifests/${reference}`, headers: { accept: ACCEPT }, signal },
+      MANIFEST_LIMIT,
+      'read the image',
+    );
+    if (response.status === 404) return undefined;
     const digest = sha256(bytes);
     const promised = isDigest(reference) ? reference : response.header('docker-content-digest');
     if (promised !== undefined && promised !== digest) throw wrongDigest(this.host, promised, digest);
@@ -218,8 +212,7 @@ export class RegistryClient {
   async tags(signal?: AbortSignal): Promise<string[]> {
     const tags: string[] = [];
     for await (const page of this.pages('tags/list?n=1000', signal)) {
-      if (page.status === 404) return tags;
-      const answer: unknown = parseJson(await readBody(page, MANIFEST_LIMIT));
+      const answer: unknown = parseJson(page.bytes);
       const list: unknown =
         typeof answer === 'object' && answer !== null && 'tags' in answer ? answer.tags : undefined;
       if (Array.isArray(list)) tags.push(...list.filter((tag) => typeof tag === 'string'));
@@ -231,8 +224,8 @@ export class RegistryClient {
   async repositories(signal?: AbortSignal): Promise<string[]> {
     const names: string[] = [];
     for await (const page of this.pages('/v2/_catalog?n=1000', signal, 'registry:catalog:*')) {
-      await this.channel.expect(page, [200], 'list its repositories');
-      const answer: unknown = parseJson(await readBody(page, MANIFEST_LIMIT));
+      await this.channel.expect(page.response, [200], 'list its repositories');
+      const answer: unknown = parseJson(page.bytes);
       const list: unknown =
         typeof answer === 'object' && answer !== null && 'repositories' in answer
           ? answer.repositories
@@ -257,12 +250,9 @@ export class RegistryClient {
     const manifests: Descriptor[] = [];
     let api = true;
     for await (const page of this.pages(`referrers/${digest}${query}`, signal)) {
-      if (!isReferrersPage(page)) {
-        await page.discard();
-        api = false;
-        break;
-      }
-      manifests.push(...parseIndex(await readBody(page, MANIFEST_LIMIT)).manifests);
+      api = isReferrersPage(page.response);
+      if (!api) break;
+      manifests.push(...parseIndex(page.bytes).manifests);
     }
     if (!api) {
       const fallback = await this.findManifest(fallbackTag(digest), signal);
@@ -301,20 +291,15 @@ export class RegistryClient {
     first: string,
     signal: AbortSignal | undefined,
     scope?: string,
-  ): AsyncGenerator<HttpResponse> {
+  ): AsyncGenerator<{ response: HttpResponse; bytes: Uint8Array }> {
     let url: URL | undefined = new URL(first, this.channel.base);
     for (let page = 0; url && page < MAX_PAGES; page++) {
-      const response = await this.channel.call({
-        method: 'GET',
-        url,
-        signal,
-        ...(scope !== undefined && { scope }),
-      });
-      if (response.status !== 404) await this.channel.expect(response, [200], 'list what it has');
+      const request: Call = { method: 'GET', url, signal, ...(scope !== undefined && { scope }) };
+      const { response, bytes } = await this.channel.read(request, MANIFEST_LIMIT, 'list what it has');
       const next = /<([^>]*)>\s*;[^,]*rel="?next"?/.exec(response.header('link') ?? '')?.[1];
       url = next === undefined ? undefined : new URL(next, response.url);
       if (url && url.origin !== response.url.origin) url = undefined;
-      yield response;
+      yield { response, bytes };
     }
   }
 }

@@ -4,6 +4,9 @@ import type { Descriptor, Digest } from '../oci/types';
 import { type Channel, isBroken, wrongDigest } from './channel';
 import type { HttpResponse } from './transport';
 
+/** Bytes that an attempt has to bring to count as progress; of small blobs a hundredth. */
+const PROGRESS = 64 * 1024;
+
 type Blob = Pick<Descriptor, 'digest' | 'size'>;
 
 /**
@@ -32,8 +35,8 @@ export async function* downloadBlob(
       }
       if (position < end) throw truncated(host, blob.digest, position - start, end - start);
     } catch (error) {
-      // Only a standstill uses up the attempts.
-      if (position > before) attempt = -1;
+      // What broke after real progress uses up no attempt; a server that gives byte after byte does not hold us for ever.
+      if (position - before >= Math.min(PROGRESS, (end - start) / 100)) attempt = -1;
       if (!isBroken(error) || attempt + 1 >= channel.transport.retry.attempts) throw error;
       await channel.pause(Math.max(attempt, 0), undefined, signal);
     }

@@ -3,9 +3,7 @@ import path from 'node:path';
 import { after, before, describe, test, type TestContext } from 'node:test';
 import { openLayout, type OciLayout } from '../../src/image/layout';
 import { createLayout } from '../../src/image/layout-writer';
-import { INDEX_TYPES } from '../../src/oci/media-types';
-import { parseIndex, parseManifest } from '../../src/oci/parse';
-import type { Digest } from '../../src/oci/types';
+import { parseManifest } from '../../src/oci/parse';
 import { connectRegistry, fallbackTag, type RegistryClient } from '../../src/registry/client';
 import { applyClean, planClean } from '../../src/soci/clean';
 import { attachLayout } from '../../src/soci/convert';
@@ -16,6 +14,7 @@ import { pushReferrers } from '../../src/soci/referrers';
 import { registryStore } from '../../src/soci/store';
 import { verifyLayout } from '../../src/soci/verify';
 import { runInProcess } from '../support/cli';
+import { everyByte } from '../support/every-byte';
 import { temporaryFolder } from '../support/folders';
 import { goldenImage, scanHere, writeGoldenLayout } from '../support/golden';
 import { type ReferrersRegistry, startReferrersRegistry } from '../support/referrers-registry';
@@ -133,21 +132,3 @@ describe('a real registry with the Referrers API', () => {
     assert.equal((await verifyLayout(registryStore(target, 'latest'))).ok, true);
   });
 });
-
-/** All that a tag leads to, by digest. */
-async function everyByte(client: RegistryClient, tag: string): Promise<Map<Digest, Buffer>> {
-  const found = new Map<Digest, Buffer>();
-  const visit = async (reference: string): Promise<void> => {
-    const { descriptor, bytes } = await client.getManifest(reference);
-    found.set(descriptor.digest, Buffer.from(bytes));
-    if (INDEX_TYPES.has(descriptor.mediaType)) {
-      for (const child of parseIndex(bytes).manifests) await visit(child.digest);
-      return;
-    }
-    const { config, layers } = parseManifest(bytes);
-    for (const blob of [config, ...layers])
-      found.set(blob.digest, Buffer.from(await client.readBlob(blob, 1 << 30)));
-  };
-  await visit(tag);
-  return found;
-}

@@ -8,10 +8,14 @@ export interface Harm {
   readonly cutRequestAt?: number;
   /** … of the answer's body. */
   readonly cutAnswerAt?: number;
+  /** … closed there, as by a server that ends in good order. */
+  readonly endAnswerAt?: number;
   /** The answer ends early, with a length that says so. */
   readonly shortenTo?: number;
   /** Every byte of the answer's body goes through this. */
   readonly change?: (chunk: Buffer) => Buffer;
+  /** … and of the request's. */
+  readonly changeRequest?: (chunk: Buffer) => Buffer;
   readonly requestHeaders?: Record<string, string | undefined>;
   readonly answerHeaders?: Record<string, string | undefined>;
   /** One byte of the answer, then nothing. */
@@ -89,7 +93,8 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
     onward.on('error', reset);
     response.on('close', () => onward.destroy());
     let received = 0;
-    request.on('data', (chunk: Buffer) => {
+    request.on('data', (data: Buffer) => {
+      const chunk = harm.changeRequest?.(data) ?? data;
       received += chunk.length;
       if (harm.cutRequestAt !== undefined && received >= harm.cutRequestAt) {
         // What came before the break goes on: that is what registries keep.
@@ -135,7 +140,7 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
           sent = 1;
           return;
         }
-        const limit = harm.cutAnswerAt ?? harm.shortenTo ?? Infinity;
+        const limit = harm.cutAnswerAt ?? harm.endAnswerAt ?? harm.shortenTo ?? Infinity;
         const part = (harm.change?.(chunk) ?? chunk).subarray(0, Math.max(0, limit - sent));
         sent += part.length;
         // The reset must come after the bytes before it.
@@ -145,10 +150,10 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
             () => harm.cutAnswerAt !== undefined && sent >= limit && setTimeout(reset, 20),
           );
       });
-      answer.on(
-        'end',
-        () => harm.cutAnswerAt === undefined && !harm.stall && harm.drip === undefined && response.end(),
-      );
+      answer.on('end', () => {
+        if (harm.endAnswerAt !== undefined) response.end(() => request.socket.end());
+        else if (harm.cutAnswerAt === undefined && !harm.stall) response.end();
+      });
     });
   };
 

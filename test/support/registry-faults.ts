@@ -57,7 +57,8 @@ export function describeFaults(
       connectRegistry(registry.host, REPOSITORY, { credentials: () => Promise.resolve(undefined) });
     let seed = 1;
     const newBlob = (size = 300_000) => {
-      const bytes = Buffer.from(new Random(seed++).bytes(size));
+      // Of a length that no piece or range is a multiple of.
+      const bytes = Buffer.alloc(size, new Random(seed++).bytes(997));
       return { bytes, descriptor: { digest: sha256(bytes), size } };
     };
     const stream = (bytes: Uint8Array): OpenBlob =>
@@ -326,6 +327,25 @@ export function describeFaults(
         assert.deepEqual(await read(direct(), blob), blob.bytes);
         assert.ok(ranges.length >= 2, ranges.join(' '));
       });
+    });
+
+    test('a registry that gives byte after byte does not hold us for ever', async () => {
+      const blob = await stored();
+      proxy.judge = (request) => (isBlobGet(request) ? { stall: true } : {});
+      await assert.rejects(
+        read(connect({ stallTimeout: 50 }), blob),
+        lensError('registry/unreachable', /stands still/),
+      );
+      assert.equal(proxy.log.filter((line) => line.startsWith('GET')).length, retry.attempts);
+    });
+
+    test('a manifest whose answer breaks in its middle is asked for again', async () => {
+      await direct().putManifest('broken', OCI_MANIFEST, MANIFEST);
+      for (const harm of [{ cutAnswerAt: 100 }, { endAnswerAt: 100 }, { stall: true }]) {
+        once(({ url }) => url.includes('/manifests/'), harm);
+        const { bytes } = await connect({ stallTimeout: 200 }).getManifest('broken');
+        assert.deepEqual(Buffer.from(bytes), MANIFEST);
+      }
     });
 
     test('an answer that drips is no answer (slow loris)', async () => {

@@ -151,6 +151,15 @@ describe('tokens', () => {
     );
   });
 
+  test('requests that are refused side by side all come through, with one token', async (t) => {
+    const tokens = await startTokenService(t);
+    proxy.judge = tokens.guard;
+    const client = connect(someone);
+    const there = await Promise.all([1, 2, 3].map(() => client.hasBlob(blob.digest)));
+    assert.equal(new Set(there).size, 1);
+    assert.equal(tokens.asked.length, 1);
+  });
+
   test('anonymous: the token is asked for without credentials', async (t) => {
     const tokens = await startTokenService(t);
     proxy.judge = tokens.guard;
@@ -288,6 +297,30 @@ describe('another host', () => {
     assert.equal(await client.putBlob(blob, () => chunksOf(bytes)), 'uploaded');
     assert.deepEqual(seen, [undefined, undefined]);
     assert.doesNotMatch(written.join('\n'), /secret|someone|pa:ss/);
+  });
+
+  test('another host does not say to whom our credentials are shown', async (t) => {
+    const tokens = await startTokenService(t);
+    const elsewhere = createServer((request, response) => {
+      request.resume();
+      response.writeHead(401, { 'www-authenticate': `Bearer realm="${tokens.realm}"` }).end();
+    });
+    elsewhere.listen(0, '127.0.0.1');
+    await once(elsewhere, 'listening');
+    t.after(() => {
+      elsewhere.closeAllConnections();
+      elsewhere.close();
+    });
+    const location = `http://127.0.0.1:${(elsewhere.address() as AddressInfo).port}/blob`;
+    proxy.judge = ({ method }) =>
+      method === 'HEAD' ? { status: 404 } : { status: method === 'GET' ? 307 : 202, headers: { location } };
+    const client = connect(someone);
+    await assert.rejects(client.readBlob(blob), lensError('registry/unauthorized'));
+    await assert.rejects(
+      client.putBlob(blob, () => chunksOf(bytes)),
+      lensError('registry/unauthorized'),
+    );
+    assert.deepEqual(tokens.asked, []);
   });
 
   test('redirects without end', async () => {
