@@ -4,7 +4,7 @@ import tseslint from 'typescript-eslint';
 
 /**
  * The walls between the rooms: what each folder of `src/` may import of ours, beside itself and the ground that all
- * stand on (`errors.ts`, `progress.ts`, `alive.ts`, `instances.ts`, `oci/`).
+ * stand on (`errors.ts`, `progress.ts`, `alive.ts`, `instances.ts`, `ports.ts`, `oci/`).
  */
 const rooms = {
   oci: [],

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { LensError, messageOf } from '../errors';
 import { clusterFiles, type ManifestWish } from '../cluster/manifests';
 import { DEFAULT_NODE_SPEC, parseNodeSpec } from '../cluster/nodes';
-import { defineCommand, EXIT, parseCount, required, typed, UsageError } from './command';
+import { defineCommand, EXIT, parseCount, parsePortFlag, required, typed, UsageError } from './command';
 import { writeResult } from './output';
 
 const MANIFEST_FLAGS = {
@@ -68,7 +68,7 @@ function comparison({ plain, indexed, port }: Flags): ManifestWish['compare'] {
   return {
     plain: required(plain, 'plain'),
     indexed: required(indexed, 'indexed'),
-    port: port === undefined ? undefined : parseCount(port, 'port'),
+    port: port === undefined ? undefined : parsePortFlag(port, 'port'),
   };
 }
 

@@ -2,7 +2,15 @@ import { describeLocalMeasure, type LocalWish, measureLocally } from '../cluster
 import { measureNotes, measureTable, summarize } from '../cluster/measure/summary';
 import type { Measurement } from '../cluster/measure/types';
 import type { MeasureWish } from '../cluster/measure/plan';
-import { defineCommand, type FlagValues, EXIT, parseCount, required, UsageError } from './command';
+import {
+  defineCommand,
+  type FlagValues,
+  EXIT,
+  parseCount,
+  parsePortFlag,
+  required,
+  UsageError,
+} from './command';
 import { CLUSTER_FLAGS } from './cluster-flags';
 import type { Session } from './session';
 import { formatTable } from './terminal';
@@ -133,7 +141,7 @@ function common(flags: Flags): Pick<MeasureWish, 'plain' | 'indexed' | 'port' | 
   return {
     plain: required(flags.plain, 'plain'),
     indexed: required(flags.indexed, 'indexed'),
-    port: flags.port === undefined ? undefined : parseCount(flags.port, 'port'),
+    port: flags.port === undefined ? undefined : parsePortFlag(flags.port, 'port'),
     rounds: flags.rounds === undefined ? 3 : parseCount(flags.rounds, 'rounds'),
     timeout: (flags.timeout === undefined ? 900 : parseCount(flags.timeout, 'timeout')) * 1000,
   };

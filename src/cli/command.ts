@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { LensError } from '../errors';
 import { parseSize } from '../plan/format';
+import { parsePort } from '../ports';
 import type { Session } from './session';
 import type { LogLevel } from './terminal';
 
@@ -163,6 +164,13 @@ export function parseCount(text: string, flag: string): number {
     throw new UsageError(`--${flag} takes a whole number from 1 on, not "${text}".`);
   }
   return count;
+}
+
+/** A port. */
+export function parsePortFlag(text: string, flag: string): number {
+  const port = parsePort(text);
+  if (port === undefined) throw new UsageError(`--${flag} takes a number from 1 to 65535, not "${text}".`);
+  return port;
 }
 
 /** The help of one verb. */

@@ -1,5 +1,6 @@
 /** When a start counts as done: the rules that a person may choose, and what decides when none is chosen. */
 import { LensError } from '../errors';
+import { parsePort } from '../ports';
 
 export type ReadyRule =
   /** What the image offers: a healthy check, a port that listens; else a pause in its reading, else its end. */
@@ -106,11 +107,6 @@ function parseTarget(text: string): HttpTarget | string {
   if (/[\s\0]/.test(path)) return 'the path has a space in it';
   const port = parsePort(digits);
   return port === undefined ? 'the port is no number from 1 to 65535' : { port, path };
-}
-
-function parsePort(text: string): number | undefined {
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
-  return port >= 1 && port <= 65535 ? port : undefined;
 }
 
 function fail(error: Error): never {

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import * as vscode from 'vscode';
 import type { MeasureWish } from '../../cluster/measure/plan';
+import { parsePort } from '../../ports';
 import { requireTrust } from '../actions';
 import { homeOf, parseKey, shortName } from '../keys';
 import { pickKnownImage, problem } from '../questions';
@@ -75,7 +76,8 @@ async function diagnose(services: Services, argument: string | undefined): Promi
   if (way !== 'registry' && !file) return;
   const text = file && Buffer.from(await vscode.workspace.fs.readFile(file)).toString();
   const report = await services.tasks.run(
-    'diagnose',
+    // Another file is another question: it does not join this one.
+    ['diagnose', way, file?.fsPath].join(' '),
     key,
     vscode.l10n.t('Diagnosing {0}', shortName(key)),
     async ({ signal, onProgress }) => {
@@ -196,7 +198,7 @@ async function measure(services: Services): Promise<void> {
       const port = await enter(place, vscode.l10n.t('The port on which it is ready'), {
         value: String(known.port ?? ''),
         problem: (text) =>
-          /^[1-9]\d{0,4}$/.test(text) ? undefined : vscode.l10n.t('A port is a number from 1 to 65535.'),
+          parsePort(text) === undefined ? vscode.l10n.t('A port is a number from 1 to 65535.') : undefined,
       });
       return typeof port === 'string' ? { ...known, port: Number(port) } : port;
     },
@@ -206,7 +208,9 @@ async function measure(services: Services): Promise<void> {
   const wish: MeasureWish = { plain, indexed, port, rounds: ROUNDS, timeout: START_LIMIT };
   const chosen = cluster.openCluster({ context: answers.context });
   const work = vscode.l10n.t('Measuring in {0}', chosen.context);
-  const plan = await services.tasks.run('measure-plan', chosen.context, work, ({ signal }) =>
+  // Other images are another question.
+  const compared = `${plain} ${indexed} at ${port}`;
+  const plan = await services.tasks.run(`measure-plan ${compared}`, chosen.context, work, ({ signal }) =>
     cluster.planMeasure(chosen, wish, signal),
   );
   await show('diff', cluster.describeMeasurePlan(chosen, plan));
@@ -218,7 +222,7 @@ async function measure(services: Services): Promise<void> {
     chosen.namespace,
   );
   if ((await vscode.window.showWarningMessage(question, { modal: true, detail }, go)) !== go) return;
-  const result = await services.tasks.run('measure', chosen.context, work, (task) =>
+  const result = await services.tasks.run(`measure ${compared}`, chosen.context, work, (task) =>
     cluster.runMeasure(chosen, plan, task),
   );
   const { head, rows } = cluster.measureTable(result);

@@ -103,6 +103,7 @@ suite('usage errors end with 2, one sentence and no work', () => {
     ['list docker-daemon:x', /takes oci:FOLDER or docker:/],
     ['verify docker-daemon:x', /takes oci:FOLDER or docker:/],
     ['cluster manifests', /--output is missing/],
+    ['cluster measure --plain a --indexed b --port 65536', /--port takes a number from 1 to 65535/],
     ['cluster manifests --output x', /--installer-image is missing/],
     ['gate', /Usage: soci-lens gate IMAGE/],
     ['gate oci:x --format html', /--format takes text, json, sarif, junit, markdown, not "html"/],
