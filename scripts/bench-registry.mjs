@@ -1,6 +1,6 @@
 // npm run bench:registry [-- --layout FOLDER] [--runs N]: push and pull over the loopback against `skopeo copy` in the same
 // run, and listing an image with a thousand indexes. Needs Debian's docker-registry and skopeo. Without --layout, an image of
-// random and repeated bytes.
+// random bytes. Of the runs the quickest counts.
 import { build } from 'esbuild';
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
@@ -54,7 +54,6 @@ function timed(command, args) {
   return { seconds: Number(process.hrtime.bigint() - started) / 1e9, stdout };
 }
 
-const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
 const results = {};
 const note = (name, seconds) => (results[name] ??= []).push(seconds);
 
@@ -92,7 +91,8 @@ try {
     }
     await rm(data, { recursive: true, force: true });
   }
-  const of = (name) => median(results[name]);
+  // The quickest of the rounds is the one that other work on the machine disturbed least.
+  const of = (name) => Math.min(...results[name]);
   for (const what of ['push', 'pull']) {
     const ratio = of(`skopeo ${what}`) / of(what);
     console.log(
