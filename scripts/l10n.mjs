@@ -87,7 +87,7 @@ function eachSentence(file, texts) {
 
 /** Every text in a table of texts. */
 function eachText(node, texts) {
-  if (ts.isStringLiteralLike(node)) texts.add(node.text);
+  if (ts.isStringLiteralLike(node) || ts.isTemplateExpression(node)) collect(node, texts);
   else ts.forEachChild(node, (child) => eachText(child, texts));
 }
 

@@ -58,7 +58,7 @@ export { findSociCli, runSociCli } from './soci/cli-indexer';
 export { attachLayout, convertLayout } from './soci/convert';
 export { verifyLayout } from './soci/verify';
 export { pushLayout } from './soci/push';
-export { findPushed } from './soci/pushed';
+export { chooseBytes } from './soci/pushed';
 export { listIndexes, indexedLayers, type ImageIndexes } from './soci/discover';
 export { pushReferrers } from './soci/referrers';
 export { registryStore, type BlobStore } from './soci/store';

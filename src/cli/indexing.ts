@@ -4,6 +4,7 @@ import type { Platform } from '../oci/types';
 import type { IndexOrder } from '../plan/order';
 import type { OnProgress } from '../progress';
 import { attachLayout, convertLayout, type ConvertResult } from '../soci/convert';
+import type { IndexedBytes } from '../soci/pushed';
 import { writeTo } from './destination';
 import type { RegistryFlagValues } from './registry-flags';
 import type { Session } from './session';
@@ -27,10 +28,10 @@ export type TunedSettings = Omit<IndexSettings, keyof IndexOrder> &
   Omit<IndexOrder, 'prefetchSpans'> &
   Partial<IndexOrder>;
 
-/** Makes the index of one image and brings image and index to where they are to be. */
+/** Makes the index of these bytes of one image and brings image and index to where they are to be. */
 export async function makeIndex(
   session: Session,
-  reference: string,
+  bytes: IndexedBytes,
   destination: Destination,
   settings: TunedSettings,
   flags: RegistryFlagValues,
@@ -45,7 +46,7 @@ export async function makeIndex(
   const { format, prefetchSpans, platforms, ...rest } = settings;
   const make = format === 'v1' ? attachLayout : convertLayout;
   const spanSize = typeof settings.spanSize === 'number' ? settings.spanSize : undefined;
-  return withSource(session, { reference, destination, flags, spanSize, onNote }, (store, tag) => {
+  return withSource(session, bytes, { flags, spanSize, onNote }, (store, tag) => {
     const convert = async (folder: string, copy: boolean): Promise<ConvertResult> =>
       make(store, await createLayout(folder), {
         ...rest,

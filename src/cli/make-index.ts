@@ -14,6 +14,7 @@ import { indexMany, MANY_FLAGS, MANY_ONLY } from './many/index-many';
 import { CIRCUMSTANCE_FLAGS, LIST_FLAGS } from './plan-input';
 import { REGISTRY_FLAGS } from './registry-flags';
 import { indexBySoci } from './soci-indexer';
+import { findBytes } from './source';
 import { readWish, tuneIndex } from './tuned-index';
 
 const USAGE = 'index IMAGE|--from-list LIST --output DEST [flags]';
@@ -103,7 +104,12 @@ export const indexCommand = defineCommand({
     const output = required(flags.output, 'output');
     const destination = typed(() => parseDestination(output));
     const fixed = await readSettings(flags);
-    const tuned = wish && (await tuneIndex(session, reference, wish, flags));
+    // The spans of other bytes are others, so it is planned on those that are indexed; soci takes no registry's.
+    const bytes =
+      indexer === 'soci'
+        ? { reference, note: undefined }
+        : await findBytes(session, reference, destination, flags);
+    const tuned = wish && (await tuneIndex(session, bytes.reference, wish, flags));
     const best = tuned?.best ?? null;
     if (best) terminal.info(best.reason);
     if (indexer === 'soci') {
@@ -114,7 +120,7 @@ export const indexCommand = defineCommand({
       return EXIT.done;
     }
     const settings = { ...fixed, ...(best && orderOf(best, tuned?.digests ?? [])) };
-    const result = await makeIndex(session, reference, destination, settings, flags);
+    const result = await makeIndex(session, bytes, destination, settings, flags);
 
     for (const { missingFiles } of result.perPlatform) {
       for (const file of missingFiles) terminal.info(`No indexed layer has ${file}; it is not prefetched.`);

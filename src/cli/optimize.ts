@@ -75,7 +75,7 @@ export const optimizeCommand = defineCommand({
     );
     const circumstances = { network, node };
 
-    const image = await session.open(reference, flags.platform);
+    const image = await session.open(reference, flags.platform, flags);
     const steps = await readSteps(image, flags.dockerfile);
     const input = await planInput(image, await session.scan(image), { traceFiles, steps });
     const all = forecastWays(input, circumstances, { minLayerSize, ways });

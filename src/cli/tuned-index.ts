@@ -4,6 +4,7 @@ import type { Best, IndexWish } from '../plan/types';
 import { DEFAULT_MIN_LAYER_SIZE } from '../soci/layers';
 import { parseBytes, UsageError } from './command';
 import { planInput, readCircumstances, readListWish, type ListFlags } from './plan-input';
+import type { RegistryFlagValues } from './registry-flags';
 import type { Session } from './session';
 
 export interface TunedFlags extends ListFlags {
@@ -66,14 +67,15 @@ export async function tuneIndex(
   session: Session,
   reference: string,
   wish: IndexWish,
-  flags: TunedFlags & {
-    readonly platform?: readonly string[] | undefined;
-    readonly output?: string | undefined;
-    readonly network: string | undefined;
-    readonly node: string | undefined;
-  },
+  flags: TunedFlags &
+    RegistryFlagValues & {
+      readonly platform?: readonly string[] | undefined;
+      readonly output?: string | undefined;
+      readonly network: string | undefined;
+      readonly node: string | undefined;
+    },
 ): Promise<{ readonly best: Best | null; readonly digests: readonly string[] }> {
-  const image = await session.open(reference, flags.platform?.[0]);
+  const image = await session.open(reference, flags.platform?.[0], flags);
   const input = await planInput(image, await session.scan(image), { traceFiles: flags.trace });
   const { best } = createPlanner(input).plan({
     ...(await readCircumstances(session, flags, [flags.output, reference])),

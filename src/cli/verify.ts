@@ -40,7 +40,7 @@ export const verifyCommand = defineCommand({
       for (const one of verified.platforms) {
         const origin = await checkOrigin(store, one, {
           source: flags.source,
-          open: (place, of) => session.open(place, of),
+          open: (place, of) => session.open(place, of, flags),
           signal: session.signal,
         });
         if (origin) found.push(origin);

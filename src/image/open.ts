@@ -30,6 +30,8 @@ export const BYTES_NOTES = {
   layout: 'These are the blobs of the OCI layout, as they are.',
   archive: 'These are the blobs of the archive, as they are.',
   registry: "These are the registry's own blobs, read over the network; nothing of them is kept here.",
+  pushed: (name: string) =>
+    `${name} is this very image: the registry's own blobs are indexed, since only they are pulled; they are streamed and not kept here.`,
 } as const;
 
 /** Configs have no limit of their own; this one is a hundred times the usual. */

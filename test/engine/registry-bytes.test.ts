@@ -8,11 +8,20 @@ import { registryStore } from '../../src/soci/store';
 import { exportImage } from '../../src/image/export';
 import { openLayout } from '../../src/image/layout';
 import { pushLayout } from '../../src/soci/push';
+import { writeTrace } from '../../src/trace/file';
 import { runInProcess } from '../support/cli';
 import { ensureImage, testEngine } from '../support/engine';
 import { startFaultProxy } from '../support/fault-proxy';
 import { temporaryFolder } from '../support/folders';
+import { openFolder } from '../support/images';
 import { startRegistry } from '../support/registry';
+
+interface IndexDocument {
+  readonly platforms: readonly {
+    readonly ztocs: readonly { readonly layer: string; readonly spanSize: number }[];
+    readonly prefetch: readonly { readonly layer: string }[];
+  }[];
+}
 
 test('an image of the engine that the registry has is indexed by the registry’s own blobs, and none is kept', async (t) => {
   const name = await ensureImage('fx-scratch');
@@ -45,6 +54,31 @@ test('an image of the engine that the registry has is indexed by the registry’
   assert.equal((await client.getManifest('1.0')).descriptor.digest, pushed.digest, 'the image is as it was');
   const report = await verifyLayout(registryStore(client, '1.0'));
   assert.equal(report.ok, true, JSON.stringify(report.problems));
+
+  // What a recorded start decides is decided on those bytes too.
+  const start = path.join(dir, 'start.soci-trace.jsonl');
+  await writeTrace(start, {
+    header: {
+      v: 1,
+      op: 'start',
+      t0_unix_ns: '0',
+      clock: 'monotonic',
+      unit: 'us',
+      mode: 'ptrace-seccomp',
+      level: 2,
+    },
+    events: [{ t: 1, pid: 1, op: 'exec', path: '/app' }],
+    footer: { op: 'end', reason: 'early-exit', t_ready: 2 },
+  });
+  const recorded = ['--trace', start, '--prefetch-from-trace', '--json'];
+  const tuned = await runInProcess(['index', `docker-daemon:${name}`, ...flags, ...recorded]);
+  assert.equal(tuned.code, 0, tuned.stderr);
+  const { platforms } = JSON.parse(tuned.stdout) as IndexDocument;
+  const theirLayers = new Set((await openFolder(theirs)).manifest.layers.map(({ digest }) => digest));
+  const ztocs = platforms.flatMap((platform) => platform.ztocs);
+  assert.ok(ztocs.length > 0 && ztocs.every(({ layer }) => theirLayers.has(layer)));
+  assert.deepEqual(new Set(ztocs.map(({ spanSize }) => spanSize)), new Set([65536]));
+  assert.ok(platforms.some(({ prefetch }) => prefetch.length > 0));
 
   // Elsewhere the registry has no such image: then ours is compressed, and that is said.
   const other = `docker://${proxy.host}/team/scratch:2.0`;

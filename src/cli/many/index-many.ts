@@ -194,7 +194,7 @@ async function indexAndMark(
   const debug = (text: string): void => {
     session.terminal.debug(`${task.name}: ${text}`);
   };
-  const result = await makeIndex(session, reference, destination, settings, flags, {
+  const result = await makeIndex(session, { reference, note: undefined }, destination, settings, flags, {
     onProgress: ({ step }) => {
       debug(step);
     },

@@ -17,7 +17,7 @@ import { readSettings } from '../settings';
 import type { Opened, Survey } from '../store';
 import type { Task } from '../tasks';
 import type { IndexedBytes } from './bytes';
-import { registryOptions, withStore } from './reach';
+import { registryOptions, withRegistry, withStore } from './reach';
 import { indexBySoci } from './soci-indexer';
 
 /**
@@ -94,16 +94,13 @@ export async function pushIndexed(
   const source = line.parseReference(parseKey(key).reference);
   if (source.transport !== 'oci') throw new Error(`${key} is no layout.`);
   const layout = await line.openLayout(source.path);
-  const client = line.connectRegistry(registry.host, registry.repository, registryOptions(services, line));
-  try {
+  return withRegistry(services, registry, task.signal, async (client) => {
     const { digest } = await line.pushLayout(layout, client, registry.tag ?? 'latest', {
       ...(source.tag !== undefined && { source: source.tag }),
       ...task,
     });
     return digest;
-  } finally {
-    await client.close();
-  }
+  });
 }
 
 async function pushTo(
@@ -116,9 +113,8 @@ async function pushTo(
 ): Promise<void> {
   const line = await services.line();
   const layout = await line.openLayout(made.folder);
-  const client = line.connectRegistry(registry.host, registry.repository, registryOptions(services, line));
   const tag = registry.tag ?? 'latest';
-  try {
+  await withRegistry(services, registry, task.signal, async (client) => {
     if (format === 'v2') {
       await line.pushLayout(layout, client, tag, { rest: made.rest, ...task });
       return;
@@ -130,9 +126,7 @@ async function pushTo(
       await line.pushLayout(await line.openLayout(image.layout), client, tag, { ...source, ...task });
     }
     await line.pushReferrers(layout, client, { rest: made.rest, imageIsThere, ...task });
-  } finally {
-    await client.close();
-  }
+  });
 }
 
 /** Looks where an image lies for its platforms and its indexes, and notes them. The engine keeps neither. */

@@ -1,7 +1,8 @@
 /** How engine and registries are reached, with the settings and sign-ins of the editor. */
 import * as vscode from 'vscode';
 import type { Engine } from '../../image/engine';
-import type { RegistryOptions } from '../../registry/client';
+import type { RegistryName } from '../../image/reference';
+import type { RegistryClient, RegistryOptions } from '../../registry/client';
 import type { BlobStore } from '../../soci/store';
 import { parseKey } from '../keys';
 import type { Line, Services } from '../services';
@@ -59,10 +60,24 @@ export async function withStore<T>(
   if (source.transport !== 'docker' && source.transport !== 'any') {
     throw new Error(`${key} lies neither in a layout nor in a registry.`);
   }
-  const { host, repository, digest, tag } = source.registry;
+  const { registry } = source;
+  const name = registry.digest ?? registry.tag ?? 'latest';
+  return withRegistry(services, registry, signal, (client) =>
+    work(line.registryStore(client, name, signal), undefined),
+  );
+}
+
+/** Lets `work` use a repository. */
+export async function withRegistry<T>(
+  services: Services,
+  { host, repository }: RegistryName,
+  signal: AbortSignal,
+  work: (client: RegistryClient) => Promise<T>,
+): Promise<T> {
+  const line = await services.line();
   const client = line.connectRegistry(host, repository, { ...registryOptions(services, line), signal });
   try {
-    return await work(line.registryStore(client, digest ?? tag ?? 'latest', signal), undefined);
+    return await work(client);
   } finally {
     await client.close();
   }
