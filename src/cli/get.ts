@@ -6,6 +6,7 @@ import { readTar } from '../layer/spans';
 import type { LayerScan } from '../layer/types';
 import { ImageTree } from '../trace/tree';
 import { defineCommand, EXIT, PLATFORM_FLAG, UsageError } from './command';
+import { REGISTRY_FLAGS } from './registry-flags';
 
 /** One file of one layer. */
 interface Place {
@@ -22,13 +23,14 @@ export const getCommand = defineCommand({
     output: { type: 'string', short: 'o', value: 'FILE', help: 'Write to this file instead of stdout.' },
     layer: { type: 'string', value: 'N', help: "That layer's own file, also where a later layer hides it." },
     ...PLATFORM_FLAG,
+    ...REGISTRY_FLAGS,
   },
   async run(session, { flags, positionals: [reference = '', wanted = ''] }) {
     const { output } = flags;
     if (flags.layer !== undefined && !/^\d{1,4}$/.test(flags.layer)) {
       throw new UsageError(`--layer takes the number of a layer, 0 for the lowest, not "${flags.layer}".`);
     }
-    const image = await session.open(reference, flags.platform);
+    const image = await session.open(reference, flags.platform, flags);
     const results = await session.scan(image);
     const scans = results.map((result) => ('scan' in result ? result.scan : undefined));
     const place =

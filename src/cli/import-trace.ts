@@ -4,6 +4,7 @@ import { writeTrace } from '../trace/file';
 import { importTrace, IMPORT_FORMATS } from '../trace/import';
 import { mapTrace } from '../trace/map';
 import { defineCommand, EXIT, PLATFORM_FLAG, required, UsageError } from './command';
+import { REGISTRY_FLAGS } from './registry-flags';
 
 export const importTraceCommand = defineCommand({
   name: 'import-trace',
@@ -20,6 +21,7 @@ export const importTraceCommand = defineCommand({
     },
     image: { type: 'string', value: 'IMAGE', help: 'Tell how much of it leads into this image.' },
     ...PLATFORM_FLAG,
+    ...REGISTRY_FLAGS,
   },
   async run(session, { flags, positionals: [file = ''] }) {
     const from = required(flags.from, 'from');
@@ -32,7 +34,7 @@ export const importTraceCommand = defineCommand({
     await writeTrace(output, trace, session.signal);
     let coverage;
     if (flags.image !== undefined) {
-      const image = await session.open(flags.image, flags.platform);
+      const image = await session.open(flags.image, flags.platform, flags);
       const results = await session.scan(image);
       const layers = results.map((result) => ('scan' in result ? result.scan.entries : undefined));
       coverage = reportCoverage(mapTrace(trace, { layers, config: image.config }).coverage);

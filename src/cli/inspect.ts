@@ -6,6 +6,7 @@ import { formatPlatform } from '../oci/platform';
 import { formatBytes, formatCount, formatShare } from '../plan/format';
 import { defineCommand, EXIT, PLATFORM_FLAG } from './command';
 import { DOCKERFILE_FLAG, readSteps } from './instruction';
+import { REGISTRY_FLAGS } from './registry-flags';
 import { formatTable } from './terminal';
 
 /** What `--files` lists of each layer. */
@@ -28,12 +29,13 @@ export const inspectCommand = defineCommand({
   positionals: 1,
   flags: {
     ...PLATFORM_FLAG,
+    ...REGISTRY_FLAGS,
     files: { type: 'boolean', help: 'List every entry of every layer too.' },
     ...DOCKERFILE_FLAG,
   },
   async run(session, { flags, positionals: [reference = ''] }) {
     const { terminal } = session;
-    const image = await session.open(reference, flags.platform);
+    const image = await session.open(reference, flags.platform, flags);
     const steps = await readSteps(image, flags.dockerfile);
     const results = await session.scan(image);
     const scans = results.map((result) => ('scan' in result ? result.scan : undefined));

@@ -9,6 +9,7 @@ import { defineCommand, EXIT, parseBytes, PLATFORM_FLAG, required } from './comm
 import { DOCKERFILE_FLAG, readSteps } from './instruction';
 import { writeResult } from './output';
 import { CIRCUMSTANCE_FLAGS, LIST_FLAGS, planInput, readCircumstances, readListWish } from './plan-input';
+import { REGISTRY_FLAGS } from './registry-flags';
 import { formatTable } from './terminal';
 
 const MODES: Readonly<Record<PullMode, string>> = {
@@ -36,6 +37,7 @@ export const planCommand = defineCommand({
     ...LIST_FLAGS,
     html: { type: 'string', value: 'FILE', help: 'Write the span map as one self-contained page.' },
     ...PLATFORM_FLAG,
+    ...REGISTRY_FLAGS,
     ...DOCKERFILE_FLAG,
   },
   async run(session, { flags, positionals: [reference = ''] }) {
@@ -46,9 +48,9 @@ export const planCommand = defineCommand({
       ...(await readCircumstances(session, flags, [reference])),
       minLayerSize,
       spanSizes: sizes?.split(',').map((size) => parseBytes(size.trim(), 'span-sizes')),
-      best: { ...readListWish(flags), minLayerSize },
     };
-    const image = await session.open(reference, flags.platform);
+    const wish = { ...readListWish(flags), minLayerSize };
+    const image = await session.open(reference, flags.platform, flags);
     const steps = await readSteps(image, flags.dockerfile);
     const input = await planInput(image, await session.scan(image), { traceFiles, steps });
     const picture = createPicture(input, options);
@@ -58,7 +60,8 @@ export const planCommand = defineCommand({
       picture.learn({ packages: await findOwners(layers, { signal: session.signal }) });
     }
     const usual = picture.overview(null).plan;
-    const plan = { ...usual, build: adviseBuild(input, usual, usual.minLayerSize) };
+    const best = picture.best(null, wish);
+    const plan = { ...usual, best, build: adviseBuild(input, usual, usual.minLayerSize) };
     if (flags.html !== undefined) await writeResult(flags.html, renderReport(plan, picture), session.signal);
     if (flags.json) session.terminal.json(plan);
     else session.terminal.result(describePlan(plan));

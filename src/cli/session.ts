@@ -51,11 +51,8 @@ export class Session {
 
   readonly inflateSpan: InflateSpan = (span, signal) => this.pool.inflate(span, signal);
 
-  /** What an earlier pass over these very bytes has kept for this span size: the bytes themselves are then not read again. */
-  readonly knownScan: KnownScan = async (layer, compression, spanSize) => {
-    const scan = await this.scans.get(scanKey(layer.digest, compression));
-    return scan?.kept.spanSize === spanSize ? scan : undefined;
-  };
+  /** What an earlier pass over these very bytes has kept. */
+  readonly knownScan: KnownScan = (layer, compression) => this.scans.get(scanKey(layer.digest, compression));
 
   private get scans(): ScanCache {
     return openScanCache(path.join(this.cacheDir, 'scans'));
@@ -64,8 +61,8 @@ export class Session {
   /** @param spanSize for which the layers are scanned that have to be compressed first, in bytes */
   async open(
     reference: string,
-    platform?: string,
-    registry: RegistryFlagValues = {},
+    platform: string | undefined,
+    registry: RegistryFlagValues,
     spanSize?: number,
   ): Promise<Image> {
     typed(() => parseReference(reference));

@@ -12,6 +12,7 @@ import { mapTrace } from '../trace/map';
 import { recordStart } from '../trace/record';
 import { summariseRun } from '../trace/summary';
 import { defineCommand, parseCount, PLATFORM_FLAG, typed, UsageError } from './command';
+import { REGISTRY_FLAGS } from './registry-flags';
 import type { Session } from './session';
 import { describeRun, readRunFlags, RUN_FLAGS } from './trace-flags';
 import { reportTraces, type MadeTrace } from './trace-report';
@@ -42,6 +43,7 @@ export const traceCommand = defineCommand({
       help: 'First remove what recordings that were cut off left in the engine.',
     },
     ...PLATFORM_FLAG,
+    ...REGISTRY_FLAGS,
   },
   async run(session, { flags, positionals: [reference = ''], rest }) {
     const runs = parseCount(flags.runs ?? '1', 'runs');
@@ -50,7 +52,7 @@ export const traceCommand = defineCommand({
     const { transport } = typed(() => parseReference(reference));
     if (flags.guess) {
       if (runs > 1) throw new UsageError('--guess runs nothing, so it takes no --runs.');
-      const image = await session.open(reference, flags.platform);
+      const image = await session.open(reference, flags.platform, flags);
       const scans = await scansOf(session, image);
       const trace = await guess(session, image, scans, options.command);
       await writeTrace(output, trace, session.signal);
@@ -74,7 +76,7 @@ export const traceCommand = defineCommand({
         `Recordings that were cut off have left containers or volumes in the engine (${count}); --remove-leftovers removes them.`,
       );
     }
-    const image = await session.open(reference, flags.platform);
+    const image = await session.open(reference, flags.platform, flags);
     const summary = await summariseRun(engine, image, options);
     session.terminal.info(`This runs ${reference}:\n${describeRun(summary, flags.ready ?? 'auto')}`);
 

@@ -1,7 +1,7 @@
 import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { LensError, messageOf } from '../errors';
-import { formatBytes, formatCount } from './language';
+import { formatBytes, formatCount, formatSize } from './language';
 import type { Picture } from '../plan/picture';
 import type { BuildAdvice, Plan } from '../plan/types';
 import { spanRange } from './describe';
@@ -17,7 +17,7 @@ import { readSettings } from './settings';
 import type { DockerfileOrigin, Opened } from './store';
 import type { Task } from './tasks';
 import { bytesFor, ownBytes, type IndexedBytes } from './work/bytes';
-import { asBest, asOrdered, wishOf, type Decision } from './work/decide';
+import { asBest, asOrdered, settledWish, wishOf, type Decision } from './work/decide';
 import * as indexes from './work/indexes';
 import * as inspecting from './work/inspect';
 import { optimize } from './work/optimize';
@@ -191,13 +191,22 @@ export class Actions implements PanelActions {
     const title = to === 'folder' ? vscode.l10n.t('Create Index') : vscode.l10n.t('Create and Push Index');
     const asked =
       wanted &&
-      ('best' in wanted ? (opened.picture.best(wanted.best)?.prefetch.length ?? 0) > 0 : wanted.prefetch);
+      ('best' in wanted
+        ? (opened.picture.best(wanted.best, settledWish())?.prefetch.length ?? 0) > 0
+        : wanted.prefetch);
     const answers = await askForIndex(this.#services, key, { to, title, prefetch: asked });
     if (!answers) return null;
     const { destination } = answers;
     const bytes = await this.#bytesFor(key, opened, destination);
     // The spans of other bytes are others, so it is decided by those that are indexed.
     const decision = await this.#decide(bytes.opened, answers.prefetch, wanted);
+    if (decision.layers === 0)
+      throw new LensError(
+        'editor/nothing-to-index',
+        vscode.l10n.t('There is nothing to index in {0}: every layer is left out.', shortName(key)),
+        decision.reason ??
+          vscode.l10n.t('Lower the smallest layer to index, now {0}.', formatSize(decision.minLayerSize)),
+      );
     if (!(await confirmIndex(key, bytes, decision, destination))) return null;
     const progress = vscode.l10n.t('Indexing {0}', shortName(key));
     const digest = await this.#services.tasks.run('index', key, progress, (task) =>
@@ -211,7 +220,7 @@ export class Actions implements PanelActions {
     if (opened.image.source !== 'engine' || !destination.startsWith('docker://'))
       return ownBytes(key, opened);
     const title = vscode.l10n.t('Looking for {0} in the registry', shortName(key));
-    return this.#services.tasks.run('index', key, title, (task) =>
+    return this.#services.tasks.run('index-bytes', key, title, (task) =>
       bytesFor(this.#services, key, opened, destination, task),
     );
   }
@@ -220,7 +229,9 @@ export class Actions implements PanelActions {
   async #decide(opened: Opened, prefetch: boolean, wanted?: WantedIndex): Promise<Decision> {
     const line = await this.#services.line();
     if (wanted && !('best' in wanted)) return asOrdered(line, opened, wanted);
-    const best = wanted ? opened.picture.best(wanted.best) : opened.picture.best(null, wishOf(prefetch));
+    const best = wanted
+      ? opened.picture.best(wanted.best, settledWish())
+      : opened.picture.best(null, wishOf(prefetch));
     if (best) return asBest(line, opened, best);
     const { spanSize, minLayerSize } = readSettings();
     const usual = spanSize === 'auto' ? opened.plan.choice.spanSize : spanSize;
@@ -258,7 +269,11 @@ export class Actions implements PanelActions {
 
   async exportReport(key: string): Promise<string | null> {
     const { plan: usual, picture } = await this.open(key);
-    const plan = { ...usual, best: picture.best(null), build: await this.adviseBuild(key, usual) };
+    const plan = {
+      ...usual,
+      best: picture.best(null, settledWish()),
+      build: await this.adviseBuild(key, usual),
+    };
     const name = `${shortName(key).replace(/[^\w.-]+/g, '-')}.html`;
     const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
     const file = await vscode.window.showSaveDialog({

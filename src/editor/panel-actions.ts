@@ -78,10 +78,14 @@ export class PanelWork {
     return vscode.l10n.t('The file is {0}.', path.basename(target.fsPath));
   }
 
-  /** Reads the layers once more, unless that was done before; the picture knows it from then on. */
-  async find(reference: string, finding: Finding): Promise<string | null> {
+  /**
+   * Reads the layers once more, unless that was done before; the picture knows it from then on.
+   *
+   * @param signal of the map, which asks for packages by itself: they are nothing that a notification offers to cancel
+   */
+  async find(reference: string, finding: Finding, signal: AbortSignal): Promise<string | null> {
     const opened = await this.#open(reference);
-    if (finding === 'packages') await opened.findings.find(finding);
+    if (finding === 'packages') await opened.findings.find(finding, { signal });
     else {
       const title = vscode.l10n.t('Comparing files of {0}', shortName(reference));
       await this.#services.tasks.run('find', reference, title, (task) => opened.findings.find(finding, task));

@@ -13,6 +13,7 @@ import { language } from './language';
 import { PanelWork } from './panel-actions';
 import type { Services } from './services';
 import type { Opened } from './store';
+import { settledWish } from './work/decide';
 
 const VIEW_TYPE = 'sociLens.spanMap';
 
@@ -73,7 +74,10 @@ export class SpanMaps implements vscode.WebviewPanelSerializer, vscode.Disposabl
       }),
       services.tasks.onDidProgress(({ reference, progress }) => {
         const { step = null, done = null, total = null } = progress ?? {};
-        for (const { host } of this.#of(reference)) host.tell('progress', { step, done, total });
+        const shown = this.#of(reference);
+        for (const { host } of shown) host.tell('progress', { step, done, total });
+        // Its map was closed while it was read: the next one shall not find what was left of that.
+        if (progress === undefined && shown.length === 0) services.store.dropGrowing(reference);
       }),
     );
   }
@@ -128,9 +132,10 @@ export class SpanMaps implements vscode.WebviewPanelSerializer, vscode.Disposabl
     panel.title = vscode.l10n.t('Span Map: {0}', shortName(reference));
     panel.iconPath = this.#icon;
     panel.webview.options = { enableScripts: true, localResourceRoots: [this.#page] };
+    const closed = new AbortController();
     const host = serve(
       (message) => void panel.webview.postMessage(message),
-      this.#handlers(reference),
+      this.#handlers(reference, closed.signal),
       (error) => {
         this.#services.log.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
         return describe(error);
@@ -140,6 +145,7 @@ export class SpanMaps implements vscode.WebviewPanelSerializer, vscode.Disposabl
     this.#maps.add(map);
     panel.webview.onDidReceiveMessage((message: unknown) => host.receive(message));
     panel.onDidDispose(() => {
+      closed.abort();
       this.#maps.delete(map);
       if (this.#of(reference).length === 0) this.#services.store.dropGrowing(reference);
     });
@@ -161,7 +167,8 @@ export class SpanMaps implements vscode.WebviewPanelSerializer, vscode.Disposabl
     return panel.webview.asWebviewUri(vscode.Uri.joinPath(this.#page, name)).toString();
   }
 
-  #handlers(reference: string): Handlers {
+  /** @param closed aborts with the panel: what it began by itself ends with it */
+  #handlers(reference: string, closed: AbortSignal): Handlers {
     const actions = this.#actions;
     const work = this.#work;
     const picture = async () => (await actions.open(reference)).picture;
@@ -170,10 +177,13 @@ export class SpanMaps implements vscode.WebviewPanelSerializer, vscode.Disposabl
       recommend: async ({ settings }) => {
         const shown = await picture();
         const { plan } = shown.overview(settings);
-        return { best: shown.best(settings), build: await actions.adviseBuild(reference, plan) };
+        return {
+          best: shown.best(settings, settledWish()),
+          build: await actions.adviseBuild(reference, plan),
+        };
       },
       createBestIndex: ({ settings }) => outcome(actions.createIndex(reference, { best: settings })),
-      find: ({ finding }) => outcome(work.find(reference, finding)),
+      find: ({ finding }) => outcome(work.find(reference, finding, closed)),
       comparables: async () => ({ list: await work.comparables(reference) }),
       compare: async (query) => ({ comparison: await work.compare(reference, query) }),
       createIndex: (order) => outcome(actions.createIndex(reference, order)),

@@ -38,6 +38,9 @@ import type { Best, IndexWish, LayerSpans, SpanRuns } from './types';
 
 const INSTRUCTION_LENGTH = 400;
 
+/** What the host says of a picture. The best index is asked for by itself (`Picture.best`). */
+export type PictureOptions = Omit<PlanOptions, 'best'>;
+
 /** What to prefetch with which index. */
 export interface PrefetchOrder {
   readonly spanSize: number;
@@ -63,7 +66,7 @@ export interface Picture extends EntryList {
   /** A part of the treemap of `blame` in more detail. */
   folder(query: FolderQuery): FolderCosts | undefined;
   timeline(settings: Settings | null): Timeline;
-  /** The best index of any kind for what the person set; null where no start was recorded. */
+  /** The best index of any kind for what the person set; null where no start was recorded. The last answer is kept: finding one takes long. */
   best(settings: Settings | null, wish?: IndexWish): Best | null;
   /** Adds what was found of packages or duplicates since the picture was made. */
   learn(findings: Findings): void;
@@ -86,7 +89,7 @@ export { compare as comparePictures } from './picture/compare';
  */
 export function createPicture(
   input: PlanInput,
-  options: PlanOptions = {},
+  options: PictureOptions = {},
   pending = 0,
   findings: Findings = {},
 ): Picture {
@@ -109,6 +112,14 @@ export function createPicture(
   function optionsFor(settings: Settings | null): PlanOptions {
     const { minLayerSize, network, node } = settings ?? {};
     return { ...options, ...(settings && { minLayerSize, network, node }) };
+  }
+
+  let lastBest: { readonly asked: string; readonly best: Best | null } | undefined;
+  function best(settings: Settings | null, wish: IndexWish = {}): Best | null {
+    const question = { ...optionsFor(settings), best: wish };
+    const asked = JSON.stringify(question);
+    if (lastBest?.asked !== asked) lastBest = { asked, best: planner.plan(question).best };
+    return lastBest.best;
   }
 
   function overview(settings: Settings | null): Overview {
@@ -152,7 +163,7 @@ export function createPicture(
   return {
     ...entryList(source, () => known.packages),
     overview,
-    best: (settings, wish = {}) => planner.plan({ ...optionsFor(settings), best: wish }).best,
+    best,
     prefetch,
     cells: (query) => cells(source, query),
     filesInView: (query) => filesInView(source, query),

@@ -16,7 +16,7 @@ import { checkNetwork, DEFAULT_NETWORK, parseNetwork } from './network';
 import { checkNode, DEFAULT_NODE, networkOf } from './node';
 import { planNotes } from './notes';
 import { spanRuns } from './spans';
-import { createSpanTables, layStart } from './starts';
+import { layStart, tableOf } from './starts';
 import type { LayerTouches } from './touches';
 import type { Forecast, IndexWish, LayerSpans, Network, Node, Plan, PlanLayer, SpanSizeRow } from './types';
 
@@ -89,9 +89,8 @@ export function planImage(input: PlanInput & PlanOptions): Plan {
 export function createPlanner(input: PlanInput): Planner {
   const scans = input.layers.map((layer) => layer.scan);
   const trace = input.mapping && planTrace(input.mapping);
-  const tables = createSpanTables(scans);
-  const united = layStart(input.mapping, scans, tables);
-  const runs = (input.runs ?? []).map((mapping) => layStart(mapping, scans, tables));
+  const united = layStart(input.mapping, scans);
+  const runs = (input.runs ?? []).map((mapping) => layStart(mapping, scans));
   const ztocBytes = (layer: number, spanSize: number): number => {
     const scan = scans[layer];
     return scan ? sizerOf(scan)(spanSize) : 0;
@@ -108,7 +107,7 @@ export function createPlanner(input: PlanInput): Planner {
 
   function laid(spanSize: number): Laid {
     return {
-      tables: scans.map((_, layer) => tables(layer, spanSize)),
+      tables: scans.map((scan) => scan && tableOf(scan, spanSize)),
       fetches: { first: scans.map((_, layer) => united.fetches(layer, spanSize)?.first) },
       ztocBytes: scans.map((_, layer) => ztocBytes(layer, spanSize)),
     };

@@ -18,20 +18,20 @@ export interface LaidStart {
   fetches(layer: number, spanSize: number): LayerFetches | undefined;
 }
 
-/** The spans of each layer by span size, made once for all starts. */
-export type SpanTables = (layer: number, spanSize: number) => SpanTable | undefined;
-
-export function createSpanTables(scans: readonly (LayerScan | undefined)[]): SpanTables {
-  return remembered((layer, spanSize) => {
-    const scan = scans[layer];
-    return scan && spanTable(scan, spanSize);
-  });
+/** The spans of a layer, made once for all starts and pictures: the same scan comes again in each picture of a growing image. */
+export function tableOf(scan: LayerScan, spanSize: number): SpanTable {
+  let sizes = tables.get(scan);
+  if (sizes === undefined) tables.set(scan, (sizes = new Map<number, SpanTable>()));
+  let table = sizes.get(spanSize);
+  if (table === undefined) sizes.set(spanSize, (table = spanTable(scan, spanSize)));
+  return table;
 }
+
+const tables = new WeakMap<LayerScan, Map<number, SpanTable>>();
 
 export function layStart(
   mapping: TraceMapping | undefined,
   scans: readonly (LayerScan | undefined)[],
-  tables: SpanTables,
 ): LaidStart {
   const client = mapping ? clientReads(scans) : [];
   const withClient = (touches: readonly Touch[]): Touch[] => [...client, ...touches];
@@ -41,8 +41,8 @@ export function layStart(
     touches: layerTouches(touches, scans),
     start: { ownMs: ownTime(mapping), readyAt: mapping?.readyAt },
     fetches: remembered((layer, spanSize) => {
-      const table = tables(layer, spanSize);
-      return table && layerFetches(reads, layer, table);
+      const scan = scans[layer];
+      return scan && layerFetches(reads, layer, tableOf(scan, spanSize));
     }),
   };
 }

@@ -33,12 +33,8 @@ export type ScanLayer = (
   },
 ) => Promise<LayerScan>;
 
-/** A scan of the same bytes that was made before and kept what a ztoc of this span size (bytes) needs. */
-export type KnownScan = (
-  layer: Descriptor,
-  compression: LayerCompression,
-  spanSize: number,
-) => Promise<LayerScan | undefined>;
+/** A scan of the same bytes that was made before. */
+export type KnownScan = (layer: Descriptor, compression: LayerCompression) => Promise<LayerScan | undefined>;
 
 export interface IndexOptions {
   /** Bytes; for all layers or for each, where null leaves the layer out of the index. */
@@ -54,7 +50,7 @@ export interface IndexOptions {
   /** False writes ztoc descriptors without their span size, as the soci CLI before 0.12. */
   readonly spanSizeAnnotation?: boolean;
   readonly scan: ScanLayer;
-  /** Asked before `scan`. The bytes of a layer that it knows are not read, and so not checked either. */
+  /** Asked before `scan`. Where it kept what a ztoc of the span size needs, the bytes are not read, and so not checked either. */
   readonly knownScan?: KnownScan;
   readonly signal?: AbortSignal;
   readonly onProgress?: OnProgress;
@@ -266,7 +262,9 @@ async function build(
 ): Promise<BuiltLayer> {
   const { spanSize } = options;
   const blob = await store.read(layer);
-  const known = await options.knownScan?.(layer, compression, spanSize);
+  const earlier = await options.knownScan?.(layer, compression);
+  // For any other span size the bytes are read again, and only a scan checks them.
+  const known = earlier?.kept.spanSize === spanSize ? earlier : undefined;
   const scan =
     known ??
     (await options.scan(layer, blob, compression, {

@@ -1,13 +1,21 @@
 /** The map of an image that is being read, from a registry that gives its layers away one by one: panel, page and all are the product's. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
 import * as path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import * as vscode from 'vscode';
+import { Actions } from '../../src/editor/actions';
+import { SpanMaps } from '../../src/editor/panel';
+import { PanelWork } from '../../src/editor/panel-actions';
+import type { Opened } from '../../src/editor/store';
+import { LayerFindings } from '../../src/editor/work/findings';
 import { traceFile } from '../../src/editor/work/inspect';
+import { isAbort } from '../../src/errors';
 import type { Overview } from '../../src/plan/picture/types';
 import type { RequestName, Requests, ToHost, ToPage } from '../../src/protocol';
 import { sha256 } from '../../src/oci/digest';
@@ -19,6 +27,7 @@ import {
   extension,
   sample,
   sampleTrace,
+  testServices,
   until,
   watchNotifications,
   workspace,
@@ -145,10 +154,13 @@ function maps(): string[] {
 suite('the span map of an image that is being read', () => {
   let pages: ReturnType<typeof watchPages>;
   let notifications: Notifications;
+  let scratch: string;
   suiteSetup(async () => {
+    scratch = await mkdtemp(path.join(tmpdir(), 'soci-lens-growing-'));
     await extension().activate();
     await vscode.commands.executeCommand('workbench.action.closeAllEditors');
   });
+  suiteTeardown(() => rm(scratch, { recursive: true, force: true }));
   setup(() => {
     pages = watchPages();
     notifications = watchNotifications();
@@ -209,6 +221,45 @@ suite('the span map of an image that is being read', () => {
     } finally {
       await registry.stop();
     }
+  });
+
+  test('leaves nothing behind where its map was closed before it was cancelled', async () => {
+    const services = testServices(scratch);
+    const { registerWebviewPanelSerializer } = vscode.window;
+    // The extension has registered its own.
+    Object.assign(vscode.window, {
+      registerWebviewPanelSerializer: () => new vscode.Disposable(() => undefined),
+    });
+    const actions = new Actions(services);
+    const maps = new SpanMaps(services, actions, () => Promise.resolve(null), extension().extensionUri);
+    Object.assign(vscode.window, { registerWebviewPanelSerializer });
+    const registry = await startHoldingRegistry('closed');
+    try {
+      const controller = new AbortController();
+      const done = actions.inspect(registry.key, controller.signal);
+      await until('the first picture', () => services.store.picture(registry.key));
+      controller.abort();
+      await assert.rejects(done, isAbort);
+      assert.equal(services.store.picture(registry.key), undefined);
+    } finally {
+      maps.dispose();
+      services.dispose();
+      await registry.stop();
+    }
+  });
+
+  test('stops looking for packages when it is closed', async () => {
+    const findings = new LayerFindings(
+      (_finding, _layers, { signal }) => setTimeout<never>(3_600_000, undefined, { signal }),
+      [],
+    );
+    const services = testServices(scratch);
+    const work = new PanelWork(services, () => Promise.resolve({ findings } as Opened));
+    const controller = new AbortController();
+    const found = work.find('image', 'packages', controller.signal);
+    controller.abort();
+    await assert.rejects(found, isAbort);
+    services.dispose();
   });
 
   /** Shows a copy of the sample with another recorded start beside it. */

@@ -53,6 +53,20 @@ suite('in another language', () => {
     Object.defineProperty(vscode.l10n, 't', { value: t, configurable: true, writable: true });
     Object.defineProperty(vscode.l10n, 'bundle', { value: bundle, configurable: true });
   });
+  test('a bundle is gone through once, however often progress is said', () => {
+    let read = 0;
+    const watched = new Proxy(bundle, {
+      ownKeys(target) {
+        read++;
+        return Reflect.ownKeys(target);
+      },
+    });
+    const l10n = { t: vscode.l10n.t, bundle: watched };
+    const said = [1, 2, 3].map((layer) => translated(`Scanning layer ${layer} of 3`, l10n));
+    assert.equal(new Set(said).size, 3);
+    assert.ok(read === 1, `gone through ${read} times`);
+  });
+
   suiteTeardown(() => {
     Object.defineProperty(vscode.l10n, 't', { value: original.t, configurable: true, writable: true });
     if (original.bundle) Object.defineProperty(vscode.l10n, 'bundle', original.bundle);

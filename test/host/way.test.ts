@@ -118,6 +118,23 @@ suite('commands, one after another', function () {
     assert.ok(existsSync(path.join(scratch, 'indexed', 'index.json')));
   });
 
+  test('what the panel orders follows the settings of the index, and has to leave a layer to index', async () => {
+    const answers = { createInputBox: `oci:${path.join(scratch, 'ordered')}` };
+    const config = vscode.workspace.getConfiguration('sociLens');
+    await config.update('index.format', 'v1', vscode.ConfigurationTarget.Workspace);
+    try {
+      const asked = await answering(answers, () => bench.actions.createIndex(key(), { best: null }));
+      assert.match(JSON.stringify(asked.at(-1)?.items), /Index \(v1\): .*The image stays as it is/);
+    } finally {
+      await config.update('index.format', undefined, vscode.ConfigurationTarget.Workspace);
+    }
+    const order = { spanSize: 1 << 20, minLayerSize: 2 ** 40, prefetch: false, extra: [] };
+    await assert.rejects(
+      answering(answers, () => bench.actions.createIndex(key(), order)),
+      (error) => isLensError(error) && error.code === 'editor/nothing-to-index' && /1 TiB/.test(error.advice),
+    );
+  });
+
   test('pushIndex shows from where to where, and the index arrives in the registry', async () => {
     const destination = `docker://${registry.host}/team/way:1.0`;
     const layout = `oci:${path.join(scratch, 'indexed')}`;

@@ -53,14 +53,19 @@ export function asBest(line: Line, { plan }: Opened, best: Best): Decision {
   };
 }
 
+/** What the settings ask of the best index that the panel recommends. */
+export function settledWish(): IndexWish {
+  const { ownMinLayerSize, format } = readSettings();
+  return { minLayerSize: ownMinLayerSize, version: format === 'v1' ? 1 : 2 };
+}
+
 /** What the settings leave to the recorded start. */
 export function wishOf(prefetch: boolean): IndexWish {
-  const { spanSize, ownMinLayerSize, format } = readSettings();
+  const { spanSize } = readSettings();
   return {
+    ...settledWish(),
     spanSize: spanSize === 'auto' ? undefined : spanSize,
-    minLayerSize: ownMinLayerSize,
     prefetch: prefetch ? 'always' : 'never',
-    version: format === 'v1' ? 1 : 2,
   };
 }
 

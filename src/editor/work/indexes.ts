@@ -40,7 +40,6 @@ export async function createIndex(
   const scratch = path.join(services.folders.cache, 'made', randomUUID());
   const output = target.transport === 'oci' ? path.resolve(target.path) : scratch;
   const make = format === 'v1' ? line.attachLayout : line.convertLayout;
-  // The layers are scanned already, so making the ztocs has no steps of its own to report.
   task.onProgress({ step: vscode.l10n.t('Making the index') });
   const pool = line.createScanPool();
   try {

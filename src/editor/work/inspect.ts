@@ -83,7 +83,10 @@ export async function read(
   }
 }
 
-/** Scans the layers of an image, and draws it anew with each. */
+/** Shortest time between two pictures of an image that is being read, in milliseconds. */
+const GROWTH = 100;
+
+/** Scans the layers of an image, and draws it anew as they come. */
 async function scanLayers(
   services: Services,
   image: Image,
@@ -101,17 +104,23 @@ async function scanLayers(
     onGrow(line.createPicture(input, planOptions(line, readSettings()), pending));
   };
   grow();
+  let growing: NodeJS.Timeout | undefined;
   try {
     return await line.scanImage(image, {
       ...options,
       onLayer(result, index) {
         results[index] = result;
-        grow();
+        growing ??= setTimeout(() => {
+          growing = undefined;
+          grow();
+        }, GROWTH);
       },
     });
   } catch (error) {
     grow(isAbort(error) ? vscode.l10n.t('Reading it was cancelled.') : messageOf(error));
     throw error;
+  } finally {
+    clearTimeout(growing);
   }
 }
 

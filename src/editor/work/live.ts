@@ -1,11 +1,10 @@
 /** A start that is being recorded, in the status bar: what it has read, what it says, and a click that ends it and keeps it. */
+import { randomUUID } from 'node:crypto';
 import * as vscode from 'vscode';
 import type { Progress } from '../../progress';
 
 /** So many of the container's last lines are shown. */
 const LAST_LINES = 12;
-
-let recordings = 0;
 
 export class LiveRecording implements vscode.Disposable {
   readonly #stop = new AbortController();
@@ -20,7 +19,7 @@ export class LiveRecording implements vscode.Disposable {
   /** @param name of the image, as people know it */
   constructor(private readonly name: string) {
     // Several images may be recorded at once, each with a command of its own, which is nobody's but this item's.
-    const command = `sociLens.recording.stop.${++recordings}`;
+    const command = `sociLens.recording.stop.${randomUUID()}`;
     this.#command = vscode.commands.registerCommand(command, () => {
       this.#stop.abort();
     });

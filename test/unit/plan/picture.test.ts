@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { spanTable } from '../../../src/layer/spans';
 import { formatBytes, formatCount } from '../../../src/plan/format';
+import { createPlanner } from '../../../src/plan/plan';
 import { createPicture } from '../../../src/plan/picture';
 import type { EntriesQuery } from '../../../src/plan/picture/types';
 import { escapeXml } from '../../../src/plan/picture/svg';
@@ -168,6 +169,25 @@ test('a growing image: layers that are not scanned yet have no spans and no file
   });
 });
 
+test('the best index is looked for once, and again for another question', () => {
+  const picture = createPicture(service());
+  const best = picture.best(null);
+  assert.ok(best);
+  assert.equal(picture.best(null), best);
+  assert.equal(picture.overview(null).plan.best, null, 'an overview looks for none');
+  assert.equal(picture.best(null, { version: 1 })?.indexVersion, 1);
+});
+
+test('pictures of one growing image share the span tables of its layers', () => {
+  const { layers } = service();
+  const tables = () => createPlanner({ ...service(), layers }).laid(65_536).tables;
+  const [first, second] = [tables(), tables()];
+  assert.ok(first[0]);
+  first.forEach((table, layer) => {
+    assert.equal(second[layer], table);
+  });
+});
+
 describe('the report', () => {
   const reportOf = (input: ReturnType<typeof service>): string => {
     const picture = createPicture(input);
@@ -184,8 +204,8 @@ describe('the report', () => {
   });
 
   test('each recommendation stands there with what it rests on', () => {
-    const picture = createPicture(service(), { best: {} });
-    const { plan } = picture.overview(null);
+    const picture = createPicture(service());
+    const plan = { ...picture.overview(null).plan, best: picture.best(null) };
     const [before] = plan.modes;
     assert.ok(plan.best && before);
     const split = { kind: 'split' as const, layers: [0], text: 'Split it.', evidence: 'Read in parts.' };

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { LensError } from '../../../src/errors';
 import { openLayout } from '../../../src/image/layout';
 import { createLayout } from '../../../src/image/layout-writer';
+import type { LayerScan } from '../../../src/layer/types';
 import { parseIndex, parseManifest } from '../../../src/oci/parse';
 import { formatPlatform, parsePlatform } from '../../../src/oci/platform';
 import { type ConvertOptions, convertLayout } from '../../../src/soci/convert';
@@ -125,6 +126,31 @@ describe('what the golden images leave open', () => {
       perPlatform[0]?.ztocs.map(({ ztoc }) => ztoc.annotations?.['com.amazon.soci.span-size']),
       ['262144', '65536'],
     );
+  });
+
+  test('bytes are taken as checked only where an earlier scan kept what this span size needs', async (t) => {
+    const dir = await temporaryFolder(t);
+    const source = await writeGoldenLayout(path.join(dir, 'in'), goldenImage('docker-media-types'));
+    const scans = new Map<string, LayerScan>();
+    const convert = async (name: string, spanSize: number) => {
+      let count = 0;
+      const options: ConvertOptions = {
+        ...defaults,
+        spanSize,
+        knownScan: ({ digest }) => Promise.resolve(scans.get(digest)),
+        async scan(layer, ...rest) {
+          count++;
+          const scan = await scanHere(layer, ...rest);
+          scans.set(layer.digest, scan);
+          return scan;
+        },
+      };
+      await convertLayout(source, await createLayout(path.join(dir, name)), options);
+      return count;
+    };
+    assert.equal(await convert('first', 65_536), 2);
+    assert.equal(await convert('again', 65_536), 0);
+    assert.equal(await convert('other', 131_072), 2);
   });
 
   test('an attestation that is not here stays listed only when the rest is an index', async (t) => {
