@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import { sentences } from '../sentences';
 
-/** The templates of a bundle are many, and progress is said ten times a second. */
+/** By bundle: its templates are many, and progress is said ten times a second. */
 const known = new WeakMap<object, (sentence: string) => string>();
 
 /**

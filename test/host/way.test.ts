@@ -128,10 +128,10 @@ suite('commands, one after another', function () {
     } finally {
       await config.update('index.format', undefined, vscode.ConfigurationTarget.Workspace);
     }
-    const order = { spanSize: 1 << 20, minLayerSize: 2 ** 40, prefetch: false, extra: [] };
+    const order = { spanSize: 1 << 20, minLayerSize: 2 ** 30, prefetch: false, extra: [] };
     await assert.rejects(
       answering(answers, () => bench.actions.createIndex(key(), order)),
-      (error) => isLensError(error) && error.code === 'editor/nothing-to-index' && /1 TiB/.test(error.advice),
+      (error) => isLensError(error) && error.code === 'editor/nothing-to-index' && /1.GiB/.test(error.advice),
     );
   });
 
