@@ -39,7 +39,7 @@ import type { Best, IndexWish, LayerSpans, SpanRuns } from './types';
 const INSTRUCTION_LENGTH = 400;
 
 /** What the host says of a picture. The best index is asked for by itself (`Picture.best`). */
-export type PictureOptions = Omit<PlanOptions, 'best'>;
+type PictureOptions = Omit<PlanOptions, 'best'>;
 
 /** What to prefetch with which index. */
 export interface PrefetchOrder {

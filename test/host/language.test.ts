@@ -134,7 +134,10 @@ suite('in another language', () => {
   });
 
   test('an error of a room is known by its template, and what is filled in stays', () => {
-    const l10n = { bundle: { ...bundle }, t: (template: string, ...filled: unknown[]) => [template, ...filled].join('|') };
+    const l10n = {
+      bundle: { ...bundle },
+      t: (template: string, ...filled: unknown[]) => [template, ...filled].join('|'),
+    };
     const say = (text: string) => translated(text, l10n as Pick<typeof vscode.l10n, 'bundle' | 't'>);
     assert.equal(say('The engine has no image "a:b".'), 'The engine has no image "{0}".|a:b');
     assert.equal(
