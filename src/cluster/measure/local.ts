@@ -56,10 +56,10 @@ export function describeLocalMeasure({ plain, indexed, rounds, port, socket }: L
 /**
  * Starts an image with and without SOCI in this machine's containerd. Each start pulls anew: the image is removed after it,
  * also when it fails or is aborted, and so is what a measure left that was killed. What the machine lacks for one variant
- * becomes a failed start that says so; the other is measured.
+ * becomes a failed start that says so; the other is measured. A single start that fails is told of, and the others count.
  *
- * @throws LensError `cluster/no-containerd`, `cluster/not-cold`, `cluster/port-taken`, `cluster/left-behind`, and what a start
- * fails with: `cluster/local-failed`, `cluster/container-ended`, `cluster/not-ready-in-time`
+ * @throws LensError `cluster/no-containerd`, `cluster/not-cold`, `cluster/port-taken`, `cluster/left-behind`, and the first error of
+ * a variant that never came up: `cluster/local-failed`, `cluster/container-ended`, `cluster/not-ready-in-time`
  */
 export async function measureLocally(wish: LocalWish, options: Options): Promise<Measurement> {
   const images = { without: pinned(wish.plain), with: pinned(wish.indexed) } as const;
@@ -83,9 +83,17 @@ export async function measureLocally(wish: LocalWish, options: Options): Promise
     for (const variant of ['without', 'with'] as const) {
       if (variant === 'with' && lacking) continue;
       options.onProgress?.({ step: `Round ${round} of ${wish.rounds}, ${variant} SOCI` });
-      starts.push(await startOnce(ctr, variant, round, images[variant], wish, signal));
+      try {
+        starts.push(await startOnce(ctr, variant, round, images[variant], wish, signal));
+      } catch (error) {
+        // What is left behind would make the next start a warm one.
+        if (!(error instanceof LensError) || error.code === 'cluster/left-behind') throw error;
+        failed.push({ variant, round, node: NODE, error });
+      }
     }
   }
+  for (const { variant, error } of failed)
+    if (error !== lacking && !starts.some((one) => one.variant === variant)) throw error;
   return {
     starts,
     failed,

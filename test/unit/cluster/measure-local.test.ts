@@ -1,0 +1,45 @@
+/** A measure on this machine with a `ctr` that is played; test/engine has the real one. */
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { test } from 'node:test';
+import { measureLocally } from '../../../src/cluster/measure/local';
+import { lensError } from '../../support/errors';
+import { temporaryFolder } from '../../support/folders';
+
+/** Knows no snapshotter for lazy starts, and fails at the pulls of which the file `fail` has the number. */
+const CTR = `#!/bin/sh
+cd "$(dirname "$0")"
+case "$*" in
+  *"images pull"*) echo x >> pulls; ! grep -qx "$(grep -c x pulls)" fail || { echo "connection reset" >&2; exit 1; };;
+esac
+`;
+
+test('a start that fails is told of, and the rounds that are done count; without any it is thrown', async (t) => {
+  const dir = await temporaryFolder(t);
+  const [socket, before] = [path.join(dir, 'socket'), process.env['PATH']];
+  await writeFile(socket, '');
+  await writeFile(path.join(dir, 'ctr'), CTR, { mode: 0o755 });
+  process.env['PATH'] = `${dir}:${before}`;
+  t.after(() => (process.env['PATH'] = before));
+  const image = (name: string) => `host.example/${name}@sha256:${'12'.repeat(32)}`;
+  const measure = async (fail: string) => {
+    await writeFile(path.join(dir, 'fail'), fail);
+    await writeFile(path.join(dir, 'pulls'), '');
+    const wish = { plain: image('a'), indexed: image('b'), rounds: 3, timeout: 60_000, socket };
+    return measureLocally({ ...wish, plainHttp: false }, { signal: new AbortController().signal });
+  };
+  const { starts, failed } = await measure('2\n');
+  assert.deepEqual(
+    starts.map(({ round }) => round),
+    [1, 3],
+  );
+  assert.deepEqual(
+    failed.map(({ variant, round, error }) => [variant, round, error.code]),
+    [
+      ['with', 1, 'cluster/no-snapshotter'],
+      ['without', 2, 'cluster/local-failed'],
+    ],
+  );
+  await assert.rejects(measure('1\n2\n3\n'), lensError('cluster/local-failed', /connection reset/));
+});
