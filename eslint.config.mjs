@@ -17,8 +17,9 @@ const rooms = {
   optimize: ['image', 'layer', 'trace', 'plan', 'soci'],
   gate: ['plan'],
   cluster: ['registry', 'soci'],
-  cli: ['layer', 'registry', 'image', 'trace', 'soci', 'plan', 'optimize', 'cluster', 'gate'],
-  editor: ['layer', 'registry', 'image', 'trace', 'soci', 'plan', 'optimize', 'cluster'],
+  cleanup: ['registry', 'image', 'trace', 'soci'],
+  cli: ['layer', 'registry', 'image', 'trace', 'soci', 'plan', 'optimize', 'cluster', 'cleanup', 'gate'],
+  editor: ['layer', 'registry', 'image', 'trace', 'soci', 'plan', 'optimize', 'cluster', 'cleanup'],
 };
 
 /**

@@ -2,7 +2,7 @@
  * What asks a Kubernetes cluster, as a bundle of its own: the client is larger than all of the editor's own code, and is loaded
  * when somebody measures or cleans up (`await import('../kubernetes')`).
  */
-export { findClusterItems } from './cluster/clean';
+export { checkRemovable, findClusterItems } from './cluster/clean';
 export { listContexts, openCluster } from './cluster/measure/access';
 export { describeMeasurePlan, planMeasure } from './cluster/measure/plan';
 export { measureNotes, measureTable } from './cluster/measure/summary';

@@ -5,6 +5,6 @@
 export { describeKeyAt } from './cluster/hover';
 export { lintFile } from './cluster/lint';
 export { describeFindings } from './cluster/lint-report';
-export { clusterFiles, pinned } from './cluster/manifests';
+export { clusterFiles, DEFAULT_NAMESPACE, pinned } from './cluster/manifests';
 export { DEFAULT_NODE_SPEC, parseNodeSpec } from './cluster/nodes';
 export { parseRelease } from './cluster/releases';

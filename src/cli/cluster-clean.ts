@@ -1,5 +1,6 @@
-import { defineCommand, EXIT, UsageError } from './command';
-import { CLUSTER_FLAGS } from './cluster-flags';
+import { CLEANING_FLAGS, type CleaningPlace, cleanUp } from './cleaning';
+import { CLUSTER_FLAGS, type ClusterFlagValues } from './cluster-flags';
+import { defineCommand } from './command';
 
 export const clusterCleanCommand = defineCommand({
   name: 'cluster clean',
@@ -7,38 +8,26 @@ export const clusterCleanCommand = defineCommand({
     'Removes what was made in a cluster: installer, comparison, jobs, pods of a measure, runtime class.',
   usage: 'cluster clean [--dry-run] [--only KIND/NAME …] [flags]',
   positionals: 0,
-  flags: {
-    only: { type: 'string', multiple: true, value: 'KIND/NAME', help: 'These of the list, and no others.' },
-    yes: { type: 'boolean', short: 'y', help: 'Do not ask.' },
-    'dry-run': { type: 'boolean', help: 'Show the list, and change nothing.' },
-    ...CLUSTER_FLAGS,
-  },
-  async run({ terminal, signal }, { flags }) {
-    const { findClusterItems, openCluster } = await import('../kubernetes');
-    const cluster = openCluster(flags);
-    const { context, server, namespace } = cluster;
-    const found = await findClusterItems(cluster, signal);
-    const unknown = flags.only?.filter((id) => !found.some((item) => item.id === id)) ?? [];
-    if (unknown.length > 0)
-      throw new UsageError(`There is no ${unknown.join(', ')} of ours in ${namespace}.`);
-    const chosen = found.filter(({ id }) => flags.only?.includes(id) ?? true);
-    const isDry = flags['dry-run'] ?? false;
-    const list = chosen.map(
-      ({ id, created }) => `- ${id}${created ? `, since ${created.toISOString()}` : ''}`,
-    );
-    const head = `Context ${context} at ${server}, namespace ${namespace}:`;
-    const text = [head, ...(list.length > 0 ? list : ['Nothing of ours is there.'])].join('\n');
-    if (!flags.json && isDry) terminal.result(text);
-    else terminal.info(text);
-    let removed = false;
-    if (!isDry && chosen.length > 0) {
-      removed = (flags.yes ?? false) || (await terminal.confirm('Remove all of this?', '--yes', signal));
-      if (removed) for (const item of chosen) await item.remove();
-      terminal.info(removed ? 'Removed.' : 'Nothing was done.');
-    }
-    const items = chosen.map(({ id, created }) => ({ id, created: created?.toISOString() ?? null }));
-    const document = { version: 1 as const, context, server, namespace, dryRun: isDry, removed, items };
-    if (flags.json) terminal.json(document);
-    return EXIT.done;
-  },
+  flags: { ...CLEANING_FLAGS, ...CLUSTER_FLAGS },
+  run: async (session, { flags }) => cleanUp(session, [await clusterPlace(flags, session.signal)], flags),
 });
+
+/** A cluster, by name and server, so that the one who is asked sees which it is. */
+export async function clusterPlace(flags: ClusterFlagValues, signal: AbortSignal): Promise<CleaningPlace> {
+  const { checkRemovable, findClusterItems, openCluster } = await import('../kubernetes');
+  const cluster = openCluster(flags);
+  const { context, server, namespace } = cluster;
+  return {
+    name: `Context ${context} at ${server}, namespace ${namespace}`,
+    async find() {
+      const { items, unseen } = await findClusterItems(cluster, signal);
+      const check = (ids: ReadonlySet<string>) =>
+        checkRemovable(
+          cluster,
+          items.filter(({ id }) => ids.has(id)),
+          signal,
+        );
+      return { items, unseen, check };
+    },
+  };
+}

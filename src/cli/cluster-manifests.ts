@@ -1,14 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { LensError, messageOf } from '../errors';
-import { clusterFiles, type ManifestWish } from '../cluster/manifests';
+import { clusterFiles, DEFAULT_NAMESPACE, type ManifestWish } from '../cluster/manifests';
 import { DEFAULT_NODE_SPEC, parseNodeSpec } from '../cluster/nodes';
 import { defineCommand, EXIT, parseCount, parsePortFlag, required, typed, UsageError } from './command';
 import { writeResult } from './output';
 
 const MANIFEST_FLAGS = {
   output: { type: 'string', short: 'o', value: 'FOLDER', help: 'Where the files go.' },
-  namespace: { type: 'string', value: 'NAME', help: 'The namespace of everything (soci).' },
+  namespace: { type: 'string', value: 'NAME', help: `The namespace of everything (${DEFAULT_NAMESPACE}).` },
   'installer-image': {
     type: 'string',
     value: 'IMAGE',
@@ -44,7 +44,7 @@ export const clusterManifestsCommand = defineCommand({
     const folder = required(flags.output, 'output');
     const node = typed(() => parseNodeSpec(flags.node ?? DEFAULT_NODE_SPEC));
     const wish: Omit<ManifestWish, 'configs'> = {
-      namespace: flags.namespace ?? 'soci',
+      namespace: flags.namespace ?? DEFAULT_NAMESPACE,
       installerImage: required(flags['installer-image'], 'installer-image'),
       compare: comparison(flags),
       indexing: await indexing(flags),

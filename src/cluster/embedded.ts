@@ -1,5 +1,6 @@
-import { isScalar, parseAllDocuments, visit, type Pair, type Scalar } from 'yaml';
+import { isMap, isScalar, parseAllDocuments, visit, type Pair, type Scalar } from 'yaml';
 import type { Edit } from './edits';
+import { type Settings, yamlSettings } from './settings';
 import type { Span } from './toml';
 
 /** Whose settings a TOML text holds. */
@@ -9,6 +10,8 @@ export type Dialect = 'snapshotter' | 'bottlerocket' | 'containerd';
 export interface Region {
   readonly dialect: Dialect;
   readonly text: string;
+  /** Where settings stand as maps of YAML, there is no TOML to read. */
+  readonly settings?: Settings;
   /** The same length, with stand-ins where templates are. */
   readonly masked: string;
   /** Where the templates are, from the start of `text`. */
@@ -28,6 +31,9 @@ const BOTTLEROCKET = /^[ \t]*\[?settings\.container-runtime(?:-plugins)?\b/m;
 const WORTH_A_LOOK = /soci|pull_modes|container-runtime-plugins/i;
 /** YAML that holds TOML has a name that says so, or a header on a line of its own. */
 const HOLDS_TOML = /\.toml\b|^[ \t]*\[[\w."'-]+\][ \t]*\r?$/m;
+
+/** Settings of Bottlerocket as maps of YAML. */
+const HOLDS_SETTINGS = /\bcontainer-runtime-plugins["']?[ \t]*:/;
 
 /** Whose config a TOML text is; `undefined` when there is no sign of the snapshotter in it. */
 export function dialectOf(text: string, name = ''): Dialect | undefined {
@@ -49,7 +55,8 @@ export function findConfigs(text: string, name: string): Region[] {
   }
   if (!WORTH_A_LOOK.test(text)) return [];
   const hereDocuments = findHereDocuments(text);
-  const blocks = /\.ya?ml$/i.test(name) && HOLDS_TOML.test(text) ? findBlocks(text) : [];
+  const isWorthReading = HOLDS_TOML.test(text) || HOLDS_SETTINGS.test(text);
+  const blocks = /\.ya?ml$/i.test(name) && isWorthReading ? findBlocks(text) : [];
   const isWithin = ({ start, end }: Span) =>
     hereDocuments.some((here) => here.start < end && start < here.end);
   return [...hereDocuments, ...blocks.filter((block) => !isWithin(block))]
@@ -90,7 +97,7 @@ function findHereDocuments(text: string): Found[] {
 /** Literal blocks (`|`) are the text itself, line by line; other scalars are read, and pointed at as a whole. */
 function findBlocks(text: string): Found[] {
   // Templates are no YAML: lines that hold nothing else would end the block they stand in.
-  const { masked } = maskTemplates(text, false);
+  const { masked, unknown } = maskTemplates(text, false);
   const found: Found[] = [];
   const documents = parseAllDocuments(masked, {
     strict: false,
@@ -101,10 +108,20 @@ function findBlocks(text: string): Found[] {
   for (const document of documents) {
     visit(document, {
       Pair: (_, pair: Pair) => {
-        if (!isScalar(pair.value) || typeof pair.value.value !== 'string' || !pair.value.range) return;
+        const at =
+          isMap(pair.value) && isMap(pair.value.get('container-runtime-plugins')) && pair.value.range;
+        if (isMap(pair.value) && at && isScalar(pair.key) && pair.key.value === 'settings') {
+          const [start, , end] = at;
+          const settings = yamlSettings(text, pair.value, unknown);
+          found.push({ start, end, region: settingsRegion(text, settings) });
+          return visit.SKIP;
+        }
+        if (!isScalar(pair.value) || typeof pair.value.value !== 'string' || !pair.value.range)
+          return undefined;
         const name = isScalar(pair.key) ? String(pair.key.value) : '';
         const scalar = scalarRegion(text, pair.value as Scalar<string>, name);
         if (scalar) found.push(scalar);
+        return undefined;
       },
     });
   }
@@ -166,6 +183,14 @@ function quotedRegion(text: string, at: Span, dialect: Dialect): Region {
     ...maskTemplates(text, false),
     toFile: () => at,
     toFileEdits: () => undefined,
+  };
+}
+
+function settingsRegion(text: string, settings: Settings): Region {
+  return {
+    ...{ dialect: 'bottlerocket', text, masked: text, unknown: [], settings },
+    toFile: (span) => span,
+    toFileEdits: (edits) => [...edits],
   };
 }
 

@@ -1,6 +1,6 @@
-import { removeEntry, replace, samePath, setKey } from './edits';
+import { replace, samePath } from './edits';
 import type { Finding } from './findings';
-import type { TomlDocument, TomlEntry } from './toml';
+import type { Settings, SettingsEntry } from './settings';
 
 const PLUGIN = ['settings', 'container-runtime-plugins', 'soci-snapshotter'] as const;
 const PARALLEL = [...PLUGIN, 'parallel-pull-unpack'] as const;
@@ -23,19 +23,19 @@ const REFUSED =
   'Bottlerocket refuses settings that it does not know or cannot read, with all others of the user data: the node does not join.';
 
 /** Bottlerocket's spelling of the parallel pull. Its lazy modes have no settings. */
-export function lintBottlerocket(document: TomlDocument): Finding[] {
-  const own = document.entries.filter(({ path }) => samePath(path.slice(0, 3), PLUGIN));
+export function lintBottlerocket(settings: Settings): Finding[] {
+  const own = settings.entries.filter(({ path }) => samePath(path.slice(0, 3), PLUGIN));
   return [
-    ...own.flatMap((entry) => lintSetting(document, entry)),
-    ...perImage(document),
-    ...notUsed(document, own),
+    ...own.flatMap((entry) => lintSetting(settings, entry)),
+    ...perImage(settings),
+    ...notUsed(settings, own),
   ];
 }
 
-function lintSetting(document: TomlDocument, entry: TomlEntry): Finding[] {
+function lintSetting(settings: Settings, entry: SettingsEntry): Finding[] {
   const name = entry.path.slice(3).join('.');
   const kind = SETTINGS[name];
-  if (kind === undefined) return [unknownSetting(document, entry, name)];
+  if (kind === undefined) return [unknownSetting(settings, entry, name)];
   const { content } = entry;
   const isFine =
     content.kind === 'unknown' ||
@@ -49,7 +49,7 @@ function lintSetting(document: TomlDocument, entry: TomlEntry): Finding[] {
       rule: 'bottlerocket-value',
       severity: 'error',
       at: entry.value,
-      message: `${entry.path.at(-1) ?? ''} takes ${EXPECTED[kind]}, not ${document.text.slice(entry.value.start, entry.value.end)}.`,
+      message: `${entry.path.at(-1) ?? ''} takes ${EXPECTED[kind]}, not ${settings.text.slice(entry.value.start, entry.value.end)}.`,
       reason: REFUSED,
       ...(meant !== undefined && { fix: { title: `Write ${meant}`, edits: [replace(entry.value, meant)] } }),
     },
@@ -80,12 +80,25 @@ function isSize(value: unknown): boolean {
   );
 }
 
-function unknownSetting(document: TomlDocument, entry: TomlEntry, name: string): Finding {
+function unknownSetting(settings: Settings, entry: SettingsEntry, name: string): Finding {
   const leaf = entry.path.at(-1) ?? '';
   const kebab = leaf.replaceAll('_', '-');
   const path = Object.keys(SETTINGS).find((known) => known.split('.').at(-1) === kebab);
   const isMisspelled = path === [...name.split('.').slice(0, -1), kebab].join('.');
-  const written = document.text.slice(entry.value.start, entry.value.end);
+  const written = settings.text.slice(entry.value.start, entry.value.end);
+  const change =
+    path === undefined
+      ? { title: `Remove ${leaf}`, edits: [entry.remove()] }
+      : isMisspelled
+        ? {
+            title: `Rename ${leaf} to ${kebab}`,
+            edits: [replace({ start: entry.key.end - leaf.length, end: entry.key.end }, kebab)],
+          }
+        : {
+            title: `Move ${leaf} to its table`,
+            edits: [entry.remove(), settings.set([...PLUGIN, ...path.split('.')], written)],
+          };
+  const edits = change.edits.filter((edit) => edit !== undefined);
   return {
     rule: 'bottlerocket-key',
     severity: 'error',
@@ -95,29 +108,18 @@ function unknownSetting(document: TomlDocument, entry: TomlEntry, name: string):
         ? `Bottlerocket has no setting ${leaf} for the snapshotter.`
         : isMisspelled
           ? `Bottlerocket writes ${kebab}, with hyphens.`
-          : `${kebab} belongs to ${path.includes('.') ? '[…soci-snapshotter.parallel-pull-unpack]' : '[…soci-snapshotter]'}.`,
+          : `${kebab} belongs to ${path.includes('.') ? '…soci-snapshotter.parallel-pull-unpack' : '…soci-snapshotter'}.`,
     reason: REFUSED,
-    fix:
-      path === undefined
-        ? { title: `Remove ${leaf}`, edits: [removeEntry(document, entry)] }
-        : isMisspelled
-          ? {
-              title: `Rename ${leaf} to ${kebab}`,
-              edits: [replace({ start: entry.key.end - leaf.length, end: entry.key.end }, kebab)],
-            }
-          : {
-              title: `Move ${leaf} to its table`,
-              edits: [
-                removeEntry(document, entry),
-                setKey(document, [...PLUGIN, ...path.split('.')], written),
-              ].sort((a, b) => a.start - b.start),
-            },
+    // Half of a move would lose the setting.
+    ...(edits.length === change.edits.length && {
+      fix: { title: change.title, edits: edits.sort((one, other) => one.start - other.start) },
+    }),
   };
 }
 
-function perImage(document: TomlDocument): Finding[] {
+function perImage({ entries }: Settings): Finding[] {
   return ['downloads', 'unpacks'].flatMap((what): Finding[] => {
-    const at = (name: string) => document.entries.find(({ path }) => samePath(path, [...PARALLEL, name]));
+    const at = (name: string) => entries.find(({ path }) => samePath(path, [...PARALLEL, name]));
     const global = at(`max-concurrent-${what}`);
     const one = at(`max-concurrent-${what}-per-image`);
     if (global?.content.kind !== 'integer' || one?.content.kind !== 'integer') return [];
@@ -139,24 +141,20 @@ function perImage(document: TomlDocument): Finding[] {
 }
 
 /** Settings of a snapshotter that is not the one in use. */
-function notUsed(document: TomlDocument, own: readonly TomlEntry[]): Finding[] {
+function notUsed({ entries, set }: Settings, own: readonly SettingsEntry[]): Finding[] {
   const [first] = own;
-  const chosen = document.entries.find(({ path }) =>
-    samePath(path, ['settings', 'container-runtime', 'snapshotter']),
-  );
+  const chosen = entries.find(({ path }) => samePath(path, ['settings', 'container-runtime', 'snapshotter']));
   if (!first || chosen?.content.kind === 'unknown') return [];
   if (chosen?.content.kind === 'string' && chosen.content.value === 'soci') return [];
+  const edit = set(['settings', 'container-runtime', 'snapshotter'], '"soci"');
   return [
     {
       rule: 'parallel-off',
       severity: 'warning',
       at: chosen?.value ?? first.key,
       message: 'The node does not use the snapshotter that is set up here.',
-      reason: '[settings.container-runtime] snapshotter is "overlayfs" unless it is set.',
-      fix: {
-        title: 'Set snapshotter = "soci"',
-        edits: [setKey(document, ['settings', 'container-runtime', 'snapshotter'], '"soci"')],
-      },
+      reason: 'settings.container-runtime.snapshotter is "overlayfs" unless it is set.',
+      ...(edit && { fix: { title: 'Set snapshotter to "soci"', edits: [edit] } }),
     },
   ];
 }

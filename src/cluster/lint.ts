@@ -9,6 +9,7 @@ import { lintKeys } from './lint-keys';
 import { lintLazy, type LintImage } from './lint-lazy';
 import { lintParallel } from './lint-parallel';
 import { isAtLeast, LATEST_RELEASE, parseRelease, type Release } from './releases';
+import { tomlSettings } from './settings';
 import { readToml, type TomlDocument } from './toml';
 
 export interface LintOptions {
@@ -51,13 +52,7 @@ export function lintFile(text: string, name: string, options: LintOptions = {}):
 }
 
 function lintRegion(region: Region, options: LintOptions): Finding[] {
-  const document = readToml(region.text, region.masked, region.unknown);
-  const found =
-    'at' in document
-      ? syntaxFault(region, document.message, document.at)
-      : region.dialect === 'bottlerocket'
-        ? lintBottlerocket(document)
-        : lintDocument(document, options);
+  const found = region.settings ? lintBottlerocket(region.settings) : lintToml(region, options);
   return found.map(({ fix, ...finding }) => {
     const edits = fix && region.toFileEdits(fix.edits);
     return {
@@ -66,6 +61,14 @@ function lintRegion(region: Region, options: LintOptions): Finding[] {
       ...(fix && edits && { fix: { title: fix.title, edits } }),
     };
   });
+}
+
+function lintToml(region: Region, options: LintOptions): Finding[] {
+  const document = readToml(region.text, region.masked, region.unknown);
+  if ('at' in document) return syntaxFault(region, document.message, document.at);
+  return region.dialect === 'bottlerocket'
+    ? lintBottlerocket(tomlSettings(document))
+    : lintDocument(document, options);
 }
 
 /** What is wrong with one `config.toml`; positions from its start. */

@@ -43,6 +43,9 @@ export function clusterFiles(
 /** The labels by which everything of ours is found again, to be shown and removed. */
 export const MANAGED_BY = { 'app.kubernetes.io/managed-by': 'soci-lens' } as const;
 /** The RuntimeClass, and the name of the runtime in containerd's configuration. */
+/** Where everything goes unless somebody wants it elsewhere. */
+export const DEFAULT_NAMESPACE = 'soci';
+
 export const RUNTIME_CLASS = 'soci';
 
 type Yaml = Readonly<Record<string, unknown>>;

@@ -147,6 +147,19 @@ export async function inspectEngineImage(engine: Engine, name: string): Promise<
 }
 
 /**
+ * Takes a name from an image; with its last name goes the image. One that is gone already is no error.
+ *
+ * @throws LensError `image/engine-gone`, `image/engine-refused` while a container uses it
+ */
+export async function removeImage(engine: Engine, name: string): Promise<void> {
+  try {
+    await ask(engine, name, () => engine.docker.getImage(name).remove());
+  } catch (error) {
+    if (!(error instanceof LensError && error.code === 'image/not-found')) throw error;
+  }
+}
+
+/**
  * The engine's own history of an image, oldest first. Images whose config is at hand have it there as well, and better:
  * the engine's list has no `empty_layer`, so it follows here from the size.
  *

@@ -14,24 +14,29 @@ import { registryStore } from './store';
 /** What stands behind the tag of an image when the image with its index is pushed beside it. */
 export const SOCI_TAG_SUFFIX = '-soci';
 
-/** One thing to do; the steps of a plan are in an order that leaves no reader with half of an image. */
+/** One thing to do. */
 export type CleanStep =
-  /** Take indexes of version 1 off the list under a fallback tag; a list without any other entry goes. */
-  | {
-      readonly kind: 'unlist';
-      readonly tag: string;
-      readonly subject: Digest;
-      readonly indexes: readonly Digest[];
-    }
+  /** Take an index of version 1 off the list under a fallback tag; a list without any other entry goes. */
+  | { readonly kind: 'unlist'; readonly tag: string; readonly subject: Digest; readonly index: Digest }
   /** Delete a manifest: a SOCI index, an image that carries one, what a `-soci` tag names, or the mark that says that it was made. */
   | {
       readonly kind: 'delete';
       readonly what: 'index' | 'image' | 'tag';
       readonly digest: Digest;
-      readonly size: number;
       /** With `tag`, the name that goes with it. */
       readonly tag?: string;
     };
+
+/** One thing that can go by itself: an index of version 1, or the image with its index under a `-soci` tag. */
+export interface CleanItem {
+  readonly kind: 'index' | 'soci-tag';
+  /** What stands behind the name of the repository: `@sha256:…` or `:TAG`. */
+  readonly name: string;
+  /** Bytes of what nobody needs when it is gone: manifests, ztocs, the index. */
+  readonly size: number;
+  /** In an order that leaves no reader with half of an image. */
+  readonly steps: readonly CleanStep[];
+}
 
 /** What stays although it belongs to something that goes, and why. */
 export interface KeptBlob {
@@ -49,7 +54,7 @@ export interface KeptBlob {
 }
 
 export interface CleanPlan {
-  readonly steps: readonly CleanStep[];
+  readonly items: readonly CleanItem[];
   readonly kept: readonly KeptBlob[];
 }
 
@@ -104,16 +109,28 @@ export async function planClean(
       nodes.flatMap(({ manifest, descriptor }) => (manifest ? descriptor.digest : [])),
     ),
   ]);
-  const referring = await planReferrers(client, [...subjects], signal);
-  const deleted = new Map(referring.nodes.map((node) => [node.descriptor.digest, node]));
+  const referring = await readReferrers(client, [...subjects], signal);
+  const deleted = new Map(referring.map(({ node }) => [node.descriptor.digest, node]));
   const kept: KeptBlob[] = [];
-  const steps: CleanStep[] = [...referring.steps];
+  const sizeOf = ({ descriptor, manifest }: Node) =>
+    [descriptor, ...(manifest ? [manifest.config, ...manifest.layers] : [])]
+      .filter(({ digest }) => !needed.has(digest))
+      .reduce((sum, { size }) => sum + size, 0);
+
+  const ownMark = referring.length > 0 ? await planMark(client, tag, signal) : [];
+  const items: CleanItem[] = referring.map(({ node, unlist }) => {
+    const { digest } = node.descriptor;
+    const steps: CleanStep[] = [...unlist, { kind: 'delete', what: 'index', digest }, ...ownMark];
+    return { kind: 'index', name: `@${digest}`, size: sizeOf(node), steps };
+  });
   for (const { tag: name, nodes } of going) {
     const [top] = nodes;
     if (top && needed.has(top.descriptor.digest)) {
       kept.push(keptBlob('manifest', top.descriptor, needed));
       continue;
     }
+    const steps: CleanStep[] = [];
+    let size = 0;
     for (const node of nodes) {
       const { descriptor, manifest } = node;
       if (deleted.has(descriptor.digest)) continue;
@@ -122,13 +139,14 @@ export async function planClean(
         continue;
       }
       deleted.set(descriptor.digest, node);
+      size += sizeOf(node);
       const what = node === top ? 'tag' : manifest?.config.mediaType === SOCI_INDEX_V2 ? 'index' : 'image';
-      const { digest, size } = descriptor;
-      steps.push({ kind: 'delete', what, digest, size, ...(what === 'tag' && { tag: name }) });
+      const { digest } = descriptor;
+      steps.push({ kind: 'delete', what, digest, ...(what === 'tag' && { tag: name }) });
     }
+    steps.push(...(await planMark(client, name, signal)));
+    items.push({ kind: 'soci-tag', name: `:${name}`, size, steps });
   }
-  const unmarked = [...going.map((other) => other.tag), ...(referring.nodes.length > 0 ? [tag] : [])];
-  steps.push(...(await planMarks(client, unmarked, signal)));
   if (own && carriesIndex(own) && !going.includes(own)) {
     const { digest, size } = own.nodes[0]?.descriptor ?? root.descriptor;
     kept.push({ kind: 'manifest', digest, size, why: 'only-copy', tags: [tag] });
@@ -138,30 +156,30 @@ export async function planClean(
   );
   for (const blob of new Map(blobs.map((one) => [one.digest, one])).values())
     kept.push(keptBlob('blob', blob, needed));
-  return { steps, kept };
+  return { items, kept };
 }
 
 /**
- * Does what a plan says. A runtime finds an index no more before its parts go, and each tag goes before what it names.
+ * Removes these things of a plan. A runtime finds an index no more before its parts go, and each tag goes before what it names.
  *
  * @throws LensError `soci/changed` when a tag names something else by now, `registry/unsupported` where nothing may be deleted
  */
 export async function applyClean(
   client: RegistryClient,
-  { steps }: CleanPlan,
+  items: readonly CleanItem[],
   { signal, onProgress }: CleanOptions = {},
 ): Promise<void> {
+  const steps = items.flatMap((item) => item.steps);
   for (const [done, step] of steps.entries()) {
     signal?.throwIfAborted();
     onProgress?.({ step: `Cleaning ${client.host}/${client.repository}`, done, total: steps.length });
     if (step.kind === 'unlist') {
-      const gone = new Set(step.indexes);
       await changeFallbackTag(
         client,
         step.subject,
         (entries) =>
-          entries.some(({ digest }) => gone.has(digest))
-            ? entries.filter(({ digest }) => !gone.has(digest))
+          entries.some(({ digest }) => digest === step.index)
+            ? entries.filter(({ digest }) => digest !== step.index)
             : undefined,
         signal,
       );
@@ -172,52 +190,49 @@ export async function applyClean(
   }
 }
 
-/** The indexes of version 1 of these images, and how they go. */
-async function planReferrers(
+interface Referring {
+  readonly node: Node;
+  /** Takes it off the list under the fallback tag, where the registry keeps one. */
+  readonly unlist: readonly CleanStep[];
+}
+
+/** The indexes of version 1 of these images. */
+async function readReferrers(
   client: RegistryClient,
   subjects: readonly Digest[],
   signal: AbortSignal | undefined,
-): Promise<{ steps: CleanStep[]; nodes: Node[] }> {
+): Promise<Referring[]> {
   const perImage = await mapConcurrently(
     subjects,
     REQUESTS,
     async (subject, _, each) => {
       const { api, manifests } = await client.referrers(subject, SOCI_INDEX_V1, each);
-      const indexes = manifests.map(({ digest }) => digest);
-      const unlist = { kind: 'unlist', tag: fallbackTag(subject), subject, indexes } as const;
       const nodes = await mapConcurrently(
         manifests,
         REQUESTS,
         (entry, __, inner) => readNode(client, entry, inner),
         each,
       );
-      return { steps: api || indexes.length === 0 ? [] : [unlist], nodes };
+      return nodes.flatMap((node): Referring[] => {
+        if (!node) return [];
+        const index = node.descriptor.digest;
+        return [{ node, unlist: api ? [] : [{ kind: 'unlist', tag: fallbackTag(subject), subject, index }] }];
+      });
     },
     signal,
   );
-  const nodes = perImage.flatMap((image) => image.nodes).filter((node) => node !== undefined);
-  const deletes = nodes.map(
-    ({ descriptor: { digest, size } }) => ({ kind: 'delete', what: 'index', digest, size }) as const,
-  );
-  return { steps: [...perImage.flatMap(({ steps }) => steps), ...deletes], nodes };
+  return perImage.flat();
 }
 
-/** The marks of these tags: with one of them there, `index --from-list` would take an index for made that is gone. */
-async function planMarks(
+/** The mark of a tag: with it there, `index --from-list` would take an index for made that is gone. */
+async function planMark(
   client: RegistryClient,
-  tags: readonly string[],
+  name: string,
   signal: AbortSignal | undefined,
 ): Promise<CleanStep[]> {
-  const found = await mapConcurrently(
-    tags.map(markTag),
-    REQUESTS,
-    async (tag, _, each): Promise<CleanStep[]> => {
-      const mark = await client.headManifest(tag, each);
-      return mark ? [{ kind: 'delete', what: 'tag', digest: mark.digest, size: mark.size, tag }] : [];
-    },
-    signal,
-  );
-  return found.flat();
+  const tag = markTag(name);
+  const mark = await client.headManifest(tag, signal);
+  return mark ? [{ kind: 'delete', what: 'tag', digest: mark.digest, tag }] : [];
 }
 
 /** What every tag of the repository leads to: the only way to know what is shared. */

@@ -47,6 +47,38 @@ export async function findLeftovers(
   };
 }
 
+/**
+ * Bytes that each of them takes, by ID and name. What the engine cannot tell is missing; its figures are asked for only where
+ * there is something, since working them out takes an engine a while.
+ *
+ * @throws LensError `trace/engine-gone`
+ */
+export async function leftoverSizes(
+  engine: Engine,
+  { containers, volumes }: Leftovers,
+): Promise<Map<string, number>> {
+  const sizes = new Map<string, number>();
+  if (containers.length > 0) {
+    const filters = { id: [...containers] };
+    const found = await call(engine, 'list containers', () =>
+      engine.docker.listContainers({ all: true, size: true, filters }),
+    );
+    for (const { Id: id, ...rest } of found) {
+      // Left out where nothing was written.
+      const { SizeRw: size = 0 } = rest as { SizeRw?: number };
+      sizes.set(id, size);
+    }
+  }
+  if (volumes.length > 0) {
+    const { Volumes: found } = (await call(engine, 'measure volumes', () => engine.docker.df())) as {
+      Volumes: { Name: string; UsageData?: { Size: number } | null }[] | null;
+    };
+    for (const { Name: name, UsageData: usage } of found ?? [])
+      if (volumes.includes(name) && usage && usage.Size >= 0) sizes.set(name, usage.Size);
+  }
+  return sizes;
+}
+
 /** Removes what `findLeftovers` found. What is gone already, or does not go, is passed over. */
 export async function removeLeftovers(engine: Engine, { containers, volumes }: Leftovers): Promise<void> {
   for (const id of containers) await removeMade(engine, engine.docker.getContainer(id), undefined);

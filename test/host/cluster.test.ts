@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
+import { cleanUpCommands } from '../../src/editor/commands/clean-up';
 import { clusterCommands } from '../../src/editor/commands/clusters';
 import type { CommandTable } from '../../src/editor/commands/table';
 import { ApiServer } from '../support/kubernetes/api-server';
@@ -25,7 +26,7 @@ suite('where images run', function () {
   suiteSetup(async () => {
     scratch = await mkdtemp(path.join(tmpdir(), 'soci-lens-cluster-'));
     services = testServices(scratch);
-    table = clusterCommands({ services });
+    table = { ...clusterCommands({ services }), ...cleanUpCommands({ services }) };
   });
   suiteTeardown(async () => {
     services.dispose();
@@ -64,36 +65,85 @@ suite('where images run', function () {
   });
 
   test('measureOnCluster shows what it would do and to whom, does nothing without a yes, and then tells', async () => {
+    await onCluster(async (api) => {
+      const kubelet = new Kubelet(api.url, 'default');
+      try {
+        await fill(api.url);
+        const answers = { createQuickPick: 'test', createInputBox: [IMAGE, IMAGE, '8080'] };
+        const asked = await run('measureOnCluster', answers);
+        const question = asked.at(-1);
+        assert.equal(question?.kind, 'showWarningMessage');
+        assert.equal(question.message, `Measure in test at ${api.url}?`);
+        assert.match(active(), /^Context {4}test\n[\s\S]*\+ kind: Pod/);
+        assert.deepEqual(kubelet.images, []);
+        await run('measureOnCluster', {
+          ...answers,
+          createInputBox: [IMAGE, IMAGE, '8080'],
+          showWarningMessage: 'Measure',
+        });
+        assert.equal(kubelet.images.length, 6);
+        assert.match(active(), /\| Ready \| \d+\.\d \(.*\) \| \d+\.\d \(.*\) \|/);
+        assert.match(active(), /"Pulled" is not "ready"/);
+      } finally {
+        await kubelet.stop();
+      }
+    });
+  });
+
+  test('cleanUp asks which clusters, lists what carries our label there, and checks the rights before anything goes', async () => {
+    await onCluster(async (api) => {
+      const labels = { 'app.kubernetes.io/managed-by': 'soci-lens' };
+      const make = (kind: string, where: string, name: string, own = true) =>
+        request(api.url, 'POST', where, { kind, metadata: { name, ...(own && { labels }) } });
+      await make('ConfigMap', '/api/v1/namespaces/default/configmaps', 'theirs', false);
+      await make('ConfigMap', '/api/v1/namespaces/soci/configmaps', 'soci-installer');
+      await make('Pod', '/api/v1/namespaces/default/pods', 'soci-measure-1');
+      await make('RuntimeClass', '/apis/node.k8s.io/v1/runtimeclasses', 'ours');
+      const [which, what] = await run('cleanUp', { createQuickPick: ['test'] });
+      assert.deepEqual(
+        (which?.items as vscode.QuickPickItem[]).map(({ label, description }) => [label, description]),
+        [['test', api.url]],
+      );
+      assert.deepEqual(
+        (what?.items as vscode.QuickPickItem[]).map(({ label }) => label),
+        [
+          'test/default: Pod/soci-measure-1',
+          'test: RuntimeClass/ours',
+          'test/soci: ConfigMap/soci-installer',
+        ],
+      );
+      const remove = () =>
+        run('cleanUp', {
+          createQuickPick: ['test', 'ConfigMap/soci-installer'],
+          showWarningMessage: 'Remove',
+        });
+      api.denied.add('delete configmaps');
+      await assert.rejects(remove(), /may not delete configmaps in namespace soci/);
+      assert.ok(!api.writes.some((write) => write.startsWith('DELETE')));
+      api.denied.clear();
+      await remove();
+      assert.deepEqual(
+        api.writes.filter((write) => write.startsWith('DELETE')),
+        ['DELETE /api/v1/namespaces/soci/configmaps/soci-installer'],
+      );
+    });
+  });
+
+  /** Has a kubeconfig lead to an API server that is played back. */
+  async function onCluster(work: (api: ApiServer) => Promise<void>): Promise<void> {
     const api = await ApiServer.start();
     const before = process.env['KUBECONFIG'];
-    const kubelet = new Kubelet(api.url, 'default');
+    const kubeconfig = path.join(scratch, 'kubeconfig');
+    await writeFile(kubeconfig, configOf(api.url));
+    process.env['KUBECONFIG'] = kubeconfig;
     try {
-      const kubeconfig = path.join(scratch, 'kubeconfig');
-      await writeFile(kubeconfig, configOf(api.url));
-      process.env['KUBECONFIG'] = kubeconfig;
-      await fill(api.url);
-      const answers = { createQuickPick: 'test', createInputBox: [IMAGE, IMAGE, '8080'] };
-      const asked = await run('measureOnCluster', answers);
-      const question = asked.at(-1);
-      assert.equal(question?.kind, 'showWarningMessage');
-      assert.equal(question.message, `Measure in test at ${api.url}?`);
-      assert.match(active(), /^Context {4}test\n[\s\S]*\+ kind: Pod/);
-      assert.deepEqual(kubelet.images, []);
-      await run('measureOnCluster', {
-        ...answers,
-        createInputBox: [IMAGE, IMAGE, '8080'],
-        showWarningMessage: 'Measure',
-      });
-      assert.equal(kubelet.images.length, 6);
-      assert.match(active(), /\| Ready \| \d+\.\d \(.*\) \| \d+\.\d \(.*\) \|/);
-      assert.match(active(), /"Pulled" is not "ready"/);
+      await work(api);
     } finally {
       if (before === undefined) delete process.env['KUBECONFIG'];
       else process.env['KUBECONFIG'] = before;
-      await kubelet.stop();
       api.stop();
     }
-  });
+  }
 });
 
 function configOf(server: string): string {

@@ -166,12 +166,12 @@ export function watchNotifications(): Notifications {
 /** Waits for something that follows an event; the condition is looked at every 20 ms. */
 export async function until<T>(
   what: string,
-  look: () => T | undefined | false,
+  look: () => T | undefined | false | Promise<T | undefined | false>,
   timeout = 10_000,
 ): Promise<T> {
   const deadline = Date.now() + timeout;
   for (;;) {
-    const found = await Promise.resolve(look());
+    const found = await look();
     if (found !== undefined && found !== false) return found;
     if (Date.now() > deadline) throw new Error(`${what}: not within ${timeout} ms`);
     await new Promise((resolve) => setTimeout(resolve, 20));

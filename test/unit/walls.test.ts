@@ -24,6 +24,7 @@ describe('the walls between the rooms', () => {
     ['src/cluster/releases.ts', "import type { Plan } from '../plan/types';"],
     ['src/soci/index.ts', "import { releases } from '../cluster/releases';"],
     ['src/plan/plan.ts', "import type { Recipe } from '../optimize/types';"],
+    ['src/cleanup/types.ts', "import type { Plan } from '../plan/types';"],
     ['src/optimize/types.ts', "import { connectRegistry } from '../registry/client';"],
     ['src/editor/lens.ts', "import { run } from '../cli/run';"],
     ['webview/main.ts', "import { sha256 } from '../src/oci/digest';"],

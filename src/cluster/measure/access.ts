@@ -33,7 +33,7 @@ const NO_CONFIG = { context: 'loaded-context', server: 'http://localhost:8080' }
 const CREATING = 30_000;
 
 /**
- * The contexts of a kubeconfig with their servers, and which of them is the current one.
+ * The contexts of a kubeconfig with their servers, and which of them is the current one; none where there is no kubeconfig.
  *
  * @throws LensError `cluster/bad-kubeconfig`
  */
@@ -42,11 +42,17 @@ export function listContexts(kubeconfig?: string): {
   readonly current: string;
 } {
   const config = readKubeconfig(kubeconfig);
+  if (isNone(config)) return { contexts: [], current: '' };
   const contexts = config.getContexts().map(({ name, cluster }) => ({
     name,
     server: config.getCluster(cluster)?.server ?? '',
   }));
   return { contexts, current: config.getCurrentContext() };
+}
+
+function isNone(config: KubeConfig): boolean {
+  const server = config.getCurrentCluster()?.server;
+  return config.getCurrentContext() === NO_CONFIG.context && server === NO_CONFIG.server;
 }
 
 function readKubeconfig(file: string | undefined): KubeConfig {
@@ -92,7 +98,7 @@ export function openCluster({ context, namespace, kubeconfig }: ClusterChoice): 
   }
   const server = config.getCurrentCluster()?.server;
   const name = config.getCurrentContext();
-  if (server === undefined || (name === NO_CONFIG.context && server === NO_CONFIG.server)) {
+  if (server === undefined || isNone(config)) {
     throw new LensError(
       'cluster/no-cluster',
       'There is no kubeconfig that names a cluster.',
@@ -111,7 +117,16 @@ export function openCluster({ context, namespace, kubeconfig }: ClusterChoice): 
 /** One thing that is done at the API: a verb on a resource, for all namespaces where none is named. */
 export interface Right {
   readonly verb: 'get' | 'list' | 'watch' | 'create' | 'delete';
-  readonly resource: 'pods' | 'events' | 'nodes' | 'runtimeclasses';
+  readonly resource:
+    | 'pods'
+    | 'events'
+    | 'nodes'
+    | 'runtimeclasses'
+    | 'configmaps'
+    | 'jobs'
+    | 'cronjobs'
+    | 'deployments'
+    | 'daemonsets';
   readonly group?: string;
   readonly namespace?: string;
 }
@@ -126,6 +141,16 @@ export async function checkRights(
   rights: readonly Right[],
   signal?: AbortSignal,
 ): Promise<void> {
+  const missing = await missingRights(cluster, rights, signal);
+  if (missing.length > 0) throw noRights(cluster, missing);
+}
+
+/** Which of these the cluster does not allow. */
+export async function missingRights(
+  cluster: Cluster,
+  rights: readonly Right[],
+  signal?: AbortSignal,
+): Promise<Right[]> {
   const api = cluster.config.makeApiClient(AuthorizationV1Api);
   const allowed = await Promise.all(
     rights.map(({ group = '', ...right }) => {
@@ -135,17 +160,20 @@ export async function checkRights(
       return ask(cluster, () => api.createSelfSubjectAccessReview({ body }), signal);
     }),
   );
-  const missing = rights.filter((_, index) => allowed[index]?.status?.allowed !== true).map(describeRight);
-  if (missing.length === 0) return;
-  throw new LensError(
-    'cluster/no-rights',
-    `Context ${cluster.context} may not ${missing.join(', ')}.`,
-    'Have these verbs added to a role of yours (kubectl create role, kubectl create rolebinding), or use another context.',
-  );
+  return rights.filter((_, index) => allowed[index]?.status?.allowed !== true);
 }
 
-function describeRight({ verb, resource, namespace }: Right): string {
-  return `${verb} ${resource}${namespace === undefined ? '' : ` in namespace ${namespace}`}`;
+/** What is missing, verb by verb. */
+export function noRights({ context }: Pick<Cluster, 'context'>, missing: readonly Right[]): LensError {
+  const verbs = missing.map(
+    ({ verb, resource, namespace }) =>
+      `${verb} ${resource}${namespace === undefined ? '' : ` in namespace ${namespace}`}`,
+  );
+  return new LensError(
+    'cluster/no-rights',
+    `Context ${context} may not ${verbs.join(', ')}.`,
+    'Have these verbs added to a role of yours (kubectl create role, kubectl create rolebinding), or use another context.',
+  );
 }
 
 /** Whether the cluster has the runtime class that a pod asks for. */

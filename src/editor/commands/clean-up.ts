@@ -1,9 +1,9 @@
 /** Cleaning up: everything that was made, as one list with sizes; only what is ticked goes. */
-import { readdir, rm, stat } from 'node:fs/promises';
-import * as path from 'node:path';
 import * as vscode from 'vscode';
+import type { CachedItem } from '../../cleanup/cache';
+import type { MadeItem } from '../../cleanup/types';
 import { isAbort, messageOf } from '../../errors';
-import { formatBytes, formatCount } from '../language';
+import { formatBytes } from '../language';
 import { requireTrust } from '../actions';
 import { homeOf, shortName } from '../keys';
 import type { Services } from '../services';
@@ -12,11 +12,17 @@ import type { Task } from '../tasks';
 import { connect, registryOptions } from '../work/reach';
 import type { Bench, CommandTable } from './table';
 
-/** One thing that was made and can go. */
-interface Item {
+/** A row of the list. */
+interface Row {
+  readonly item: MadeItem;
   readonly label: string;
   readonly description: string;
-  remove(task: Task): Promise<void>;
+  /** Asks whether it and those like it may go, before the first of them does. */
+  readonly place?: Removable;
+}
+
+interface Removable {
+  check(items: readonly MadeItem[], signal: AbortSignal): Promise<void>;
 }
 
 export function cleanUpCommands({ services }: Pick<Bench, 'services'>): CommandTable {
@@ -24,15 +30,19 @@ export function cleanUpCommands({ services }: Pick<Bench, 'services'>): CommandT
     async cleanUp() {
       requireTrust(vscode.l10n.t('cleaning up asks registries with your credentials'));
       const title = vscode.l10n.t('Clean Up');
+      const contexts = await pickContexts(services, title);
+      if (!contexts) return;
       const looking = vscode.l10n.t('Looking for what was made');
-      const items = await services.tasks.run('clean-look', 'all', looking, (task) => findAll(services, task));
-      if (items.length === 0) {
+      const rows = await services.tasks.run('clean-look', 'all', looking, (task) =>
+        findAll(services, contexts, task),
+      );
+      if (rows.length === 0) {
         void vscode.window.showInformationMessage(vscode.l10n.t('Nothing that was made here is left.'));
         return;
       }
-      const choices: Choice<Item>[] = items.map((value) => ({ ...value, value }));
+      const choices: Choice<Row>[] = rows.map((value) => ({ ...value, value }));
       const prompt = vscode.l10n.t('Nothing goes but what is ticked');
-      const chosen = await pickMany({ title, step: 1, of: 1 }, prompt, choices);
+      const chosen = await pickMany({ title, step: 2, of: 2 }, prompt, choices);
       if (!chosen || chosen.length === 0) return;
       const remove = vscode.l10n.t('Remove');
       const question = vscode.l10n.t('Remove {0} things for good?', chosen.length);
@@ -40,27 +50,46 @@ export function cleanUpCommands({ services }: Pick<Bench, 'services'>): CommandT
       if ((await vscode.window.showWarningMessage(question, { modal: true, detail }, remove)) !== remove)
         return;
       await services.tasks.run('clean', 'all', title, async (task) => {
-        for (const [done, item] of chosen.entries()) {
+        for (const place of new Set(chosen.map((row) => row.place))) {
+          const items = chosen.flatMap((row) => (row.place === place ? row.item : []));
+          await place?.check(items, task.signal);
+        }
+        for (const [done, { item, label, description }] of chosen.entries()) {
           task.signal.throwIfAborted();
-          task.onProgress({ step: item.label, done, total: chosen.length });
-          await item.remove(task);
-          services.log.info(`Removed ${item.label}: ${item.description}`);
+          task.onProgress({ step: label, done, total: chosen.length });
+          await item.remove(task.signal);
+          services.log.info(`Removed ${label}: ${description}`);
         }
       });
+      if (chosen.some(({ item }) => item.kind === 'cache')) services.store.close();
       void vscode.window.showInformationMessage(vscode.l10n.t('{0} things are removed.', chosen.length));
     },
   };
 }
 
+/** Clusters are asked only when somebody wants it. Undefined when the person leaves. */
+async function pickContexts(services: Services, title: string): Promise<readonly string[] | undefined> {
+  const { listContexts } = await services.kubernetes();
+  const { contexts } = listContexts();
+  if (contexts.length === 0) return [];
+  const items = contexts.map(({ name, server }) => ({ label: name, description: server, value: name }));
+  return pickMany({ title, step: 1, of: 2 }, vscode.l10n.t('In which clusters shall be looked, too?'), items);
+}
+
 /** Each place that can be asked; one that does not answer is left out, and the log says why. */
-async function findAll(services: Services, task: Task): Promise<Item[]> {
-  const images = services.store.all
-    .map(({ reference }) => reference)
-    .filter((key) => homeOf(key) === 'registry');
+async function findAll(services: Services, contexts: readonly string[], task: Task): Promise<Row[]> {
+  const known = services.store.all;
+  const pushed = known.filter(({ reference }) => homeOf(reference) === 'registry');
+  const built = known.filter(
+    ({ reference, dockerfile }) =>
+      homeOf(reference) === 'engine' && dockerfile !== undefined && !dockerfile.chosen,
+  );
   const places = [
     findCache(services),
-    findLeftovers(services, task),
-    ...images.map((key) => findIndexes(services, key, task)),
+    findLeft(services, task),
+    ...built.map(({ reference }) => findBuilt(services, reference, task)),
+    ...pushed.map(({ reference }) => findIndexes(services, reference, task)),
+    ...contexts.map((context) => findObjects(services, context, task)),
   ];
   const found = await Promise.all(
     places.map((place) =>
@@ -74,82 +103,86 @@ async function findAll(services: Services, task: Task): Promise<Item[]> {
   return found.flat();
 }
 
-async function findCache({ folders, store }: Services): Promise<Item[]> {
-  const kinds = [
-    ['images', vscode.l10n.t('Images saved from the engine')],
-    ['scans', vscode.l10n.t('Scans of layers')],
-    ['made', vscode.l10n.t('Images that were being made')],
-  ] as const;
-  const items = await Promise.all(
-    kinds.map(async ([name, label]) => {
-      const home = path.join(folders.cache, name);
-      const size = await sizeOf(home);
-      const remove = async () => {
-        await rm(home, { recursive: true, force: true });
-        store.close();
-      };
-      return size === 0 ? [] : [{ label, description: formatBytes(size), remove }];
-    }),
-  );
-  return items.flat();
+function row(item: MadeItem, label: string, what?: string): Row {
+  const size = item.size === undefined ? undefined : formatBytes(item.size);
+  return { item, label, description: [what, size].filter((part) => part !== undefined).join(' · ') };
 }
 
-/** Bytes of the files below a folder. */
-export async function sizeOf(folder: string): Promise<number> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
-  const sizes = await Promise.all(
-    entries
-      .filter((entry) => entry.isFile())
-      .map(async (entry) => (await stat(path.join(entry.parentPath, entry.name))).size),
-  );
-  return sizes.reduce((sum, size) => sum + size, 0);
+async function findCache({ folders, line }: Services): Promise<Row[]> {
+  const labels: Readonly<Record<CachedItem['folder'], string>> = {
+    images: vscode.l10n.t('Images saved from the engine'),
+    scans: vscode.l10n.t('Scans of layers'),
+    made: vscode.l10n.t('Images that were being made'),
+  };
+  const { findCached } = await line();
+  return (await findCached(folders.cache)).map((item) => row(item, labels[item.folder]));
 }
 
-/** What recordings that were cut off left in the engine. */
-async function findLeftovers(services: Services, { signal }: Task): Promise<Item[]> {
+async function findLeft(services: Services, { signal }: Task): Promise<Row[]> {
   const line = await services.line();
-  const engine = await connect(services, signal);
-  const left = await line.findLeftovers(engine);
-  const count = left.containers.length + left.volumes.length;
-  if (count === 0) return [];
-  return [
-    {
-      label: vscode.l10n.t('Left by recordings in the engine'),
-      description: vscode.l10n.t('{0} containers and volumes', formatCount(count)),
-      remove: () => line.removeLeftovers(engine, left),
-    },
-  ];
+  const left = await line.findLeft(await connect(services, signal));
+  return left.map((item) => row(item, item.id, vscode.l10n.t('Left by a recording in the engine')));
+}
+
+async function findBuilt(services: Services, key: string, { signal }: Task): Promise<Row[]> {
+  const line = await services.line();
+  const item = await line.findBuilt(await connect(services, signal), shortName(key));
+  return [row(item, shortName(key), vscode.l10n.t('Image on the engine that was built here'))];
 }
 
 /** The indexes of an image in its registry, with their fallback tag and the `-soci` tag. */
-async function findIndexes(services: Services, key: string, { signal }: Task): Promise<Item[]> {
+async function findIndexes(services: Services, key: string, { signal }: Task): Promise<Row[]> {
   const line = await services.line();
   const source = line.parseReference(key);
   if (source.transport !== 'docker' || source.registry.digest !== undefined) return [];
-  const { host, repository, tag = 'latest' } = source.registry;
-  const within = async <T>(work: (client: ReturnType<typeof line.connectRegistry>) => Promise<T>) => {
-    const client = line.connectRegistry(host, repository, registryOptions(services, line));
-    try {
-      return await work(client);
-    } finally {
-      await client.close();
-    }
-  };
-  const plan = await within((client) => line.planClean(client, tag, { signal }));
-  if (plan.steps.length === 0) return [];
-  const bytes = [...plan.steps, ...plan.kept.filter(({ why }) => why === 'unnamed')].reduce(
-    (sum, part) => sum + ('size' in part ? part.size : 0),
-    0,
-  );
-  return [
-    {
-      label: vscode.l10n.t('SOCI indexes of {0}', shortName(key)),
-      description: vscode.l10n.t(
-        '{0} entries and documents, {1} in the registry',
-        plan.steps.length,
-        formatBytes(bytes),
-      ),
-      remove: (task) => within((client) => line.applyClean(client, plan, task)),
+  const { items } = await line.findIndexes(
+    source.registry,
+    async ({ host, repository }, work) => {
+      const client = line.connectRegistry(host, repository, registryOptions(services, line));
+      try {
+        return await work(client);
+      } finally {
+        await client.close();
+      }
     },
-  ];
+    { signal },
+  );
+  const what = {
+    index: vscode.l10n.t('SOCI index of {0}', shortName(key)),
+    'soci-tag': vscode.l10n.t('{0} with its SOCI index', shortName(key)),
+  };
+  return items.map((item) => row(item, item.id, what[item.kind]));
+}
+
+/** What carries our label where the context stands, and where generated files go by themselves. */
+async function findObjects(services: Services, context: string, { signal }: Task): Promise<Row[]> {
+  const [kubernetes, { DEFAULT_NAMESPACE }] = await Promise.all([
+    services.kubernetes(),
+    services.snapshotter(),
+  ]);
+  const own = kubernetes.openCluster({ context });
+  const clusters =
+    own.namespace === DEFAULT_NAMESPACE
+      ? [own]
+      : [own, kubernetes.openCluster({ context, namespace: DEFAULT_NAMESPACE })];
+  const rows = new Map<string, Row>();
+  for (const cluster of clusters) {
+    const { items, unseen } = await kubernetes.findClusterItems(cluster, signal);
+    if (unseen) services.log.warn(messageOf(unseen));
+    const place: Removable = {
+      check: (chosen, each) =>
+        kubernetes.checkRemovable(
+          cluster,
+          items.filter((item) => chosen.includes(item)),
+          each,
+        ),
+    };
+    for (const item of items) {
+      const where = item.right.namespace === undefined ? context : `${context}/${item.right.namespace}`;
+      // What has no namespace is found from each of them.
+      const label = `${where}: ${item.id}`;
+      if (!rows.has(label)) rows.set(label, { ...row(item, label, cluster.server), place });
+    }
+  }
+  return [...rows.values()];
 }

@@ -140,7 +140,10 @@ async function generate(services: Services): Promise<void> {
     (await vscode.window.showOpenDialog({ title, canSelectFolders: true, canSelectFiles: false })) ?? [];
   if (!folder) return;
   const node = rooms.parseNodeSpec(answers.node);
-  const files = rooms.clusterFiles({ namespace: 'soci', installerImage: answers.installer }, node);
+  const files = rooms.clusterFiles(
+    { namespace: rooms.DEFAULT_NAMESPACE, installerImage: answers.installer },
+    node,
+  );
   const places = [...files].map(([path, text]) => ({ uri: vscode.Uri.joinPath(folder, path), text }));
   const there = places.filter(({ uri }) => existsSync(uri.fsPath));
   if (there.length > 0) {

@@ -1,10 +1,8 @@
 /** Views, cache, log and help. */
-import { rm } from 'node:fs/promises';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { formatBytes } from '../language';
 import { askedKey, layerOf, uriOf } from './arguments';
-import { sizeOf } from './clean-up';
 import type { Bench, CommandTable } from './table';
 
 export function viewCommands(bench: Bench): CommandTable {
@@ -36,17 +34,17 @@ export function viewCommands(bench: Bench): CommandTable {
       }
     },
     async clearCache() {
-      const homes = ['images', 'scans', 'made'].map((name) => path.join(folders.cache, name));
-      const sizes = await Promise.all(homes.map(sizeOf));
-      const size = sizes.reduce((sum, bytes) => sum + bytes, 0);
+      const { findCached } = await services.line();
+      const cached = await findCached(folders.cache);
+      const bytes = cached.reduce((sum, { size = 0 }) => sum + size, 0);
       const clear = vscode.l10n.t('Clear');
-      const question = vscode.l10n.t('Clear the cache of saved images and scans ({0})?', formatBytes(size));
+      const question = vscode.l10n.t('Clear the cache of saved images and scans ({0})?', formatBytes(bytes));
       const detail = vscode.l10n.t('Images are saved and scanned again when they are looked at.');
       if ((await vscode.window.showWarningMessage(question, { modal: true, detail }, clear)) !== clear)
         return;
-      for (const home of homes) await rm(home, { recursive: true, force: true });
+      for (const folder of cached) await folder.remove();
       store.close();
-      log.info(`The cache was cleared: ${size} bytes.`);
+      log.info(`The cache was cleared: ${bytes} bytes.`);
     },
     async openWalkthrough() {
       await vscode.commands.executeCommand('workbench.action.openWalkthrough', 'soci-lens.soci-lens#start');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import path from 'node:path';
 import { before, suite, test, type TestContext } from 'node:test';
@@ -403,7 +403,7 @@ suite('show and clean', () => {
     assert.equal(wrong.code, 2);
   });
 
-  test('clean says first what it would do, then does it', async (t) => {
+  test('clean says first what it would do, asks, and then does it', async (t) => {
     const { input, dir } = await layout(t);
     const registry = await startFakeRegistry();
     t.after(() => registry.stop());
@@ -416,12 +416,60 @@ suite('show and clean', () => {
     const before = registry.manifests.size;
     const dry = await runInProcess(['clean', `${name}:1.0`, '--dry-run']);
     assert.equal(dry.code, 0, dry.stderr);
-    assert.match(dry.stdout, /^Would go:\n {2}the SOCI index sha256:/);
+    assert.match(
+      dry.stdout,
+      /:1\.0:\n\S+\/team\/service@sha256:\w{64} +[\d.]+ kB +SOCI index of version 1.*\nStays:\n/,
+    );
     assert.equal(registry.manifests.size, before);
-    const real = await runInProcess(['clean', `${name}:1.0`, '--json']);
+    const unasked = await runInProcess(['clean', `${name}:1.0`]);
+    assert.deepEqual([unasked.code, unasked.stderr.includes('give --yes')], [2, true]);
+    const refused = await runInProcess(['clean', `${name}:1.0`], { types: 'n\n' });
+    assert.match(refused.stderr, /Remove it\? \[y\/N\].*Nothing was done/s);
+    assert.equal(registry.manifests.size, before);
+    const real = await runInProcess(['clean', `${name}:1.0`, '--json', '--yes']);
     assert.equal(real.code, 0, real.stderr);
-    assert.equal((JSON.parse(real.stdout) as { steps: unknown[] }).steps.length, 1);
+    assert.deepEqual(
+      (JSON.parse(real.stdout) as { items: { kind: string; removed: boolean }[] }).items.map(
+        ({ kind, removed }) => [kind, removed],
+      ),
+      [['index', true]],
+    );
     assert.equal(registry.manifests.size, before - 1);
-    assert.match((await runInProcess(['clean', `${name}:1.0`])).stdout, /nothing to remove/);
+    assert.match((await runInProcess(['clean', `${name}:1.0`, '--yes'])).stderr, /Nothing of ours is there/);
+  });
+
+  test('clean takes single things of one list, names a place that does not answer, and goes on', async (t) => {
+    const cache = await temporaryFolder(t);
+    process.env['SOCI_LENS_CACHE'] = cache;
+    for (const [folder, size] of [
+      ['scans', 3000],
+      ['images', 7000],
+    ] as const) {
+      await mkdir(path.join(cache, folder, 'deep'), { recursive: true });
+      await writeFile(path.join(cache, folder, 'deep', 'file'), Buffer.alloc(size));
+    }
+    const listed = async (...flags: string[]) => {
+      const { code, stdout, stderr } = await runInProcess(['clean', '--cache', '--json', ...flags]);
+      const { items, failed } = JSON.parse(stdout) as {
+        items: { id: string; size: number; removed: boolean }[];
+        failed: { code: string }[];
+      };
+      return { code, stderr, items: items.map(({ id, size, removed }) => [id, size, removed]), failed };
+    };
+    const all = [
+      ['cache/images', 7000, false],
+      ['cache/scans', 3000, false],
+    ];
+    assert.deepEqual((await listed('--dry-run')).items, all);
+    const lost = await listed('docker://127.0.0.1:1/team/none:1', '--dry-run');
+    assert.deepEqual([lost.code, lost.items, lost.failed.length], [1, all, 1]);
+    assert.match(lost.stderr, /127\.0\.0\.1:1\/team\/none:1: /);
+    const one = await listed('--only', 'cache/scans', '--yes');
+    assert.deepEqual(one.items, [['cache/scans', 3000, true]]);
+    assert.deepEqual(await readdir(cache), ['images']);
+    const none = await runInProcess(['clean', '--cache', '--only', 'cache/scans', '--yes']);
+    assert.deepEqual([none.code, none.stderr.includes('no cache/scans of ours')], [2, true]);
+    const nowhere = await runInProcess(['clean']);
+    assert.deepEqual([nowhere.code, nowhere.stderr.includes('where to look')], [2, true]);
   });
 });

@@ -127,6 +127,120 @@ spec:
     assert.deepEqual(found(text, 'nodeclass.yaml'), ['14:bottlerocket-key']);
   });
 
+  /** As eksctl takes it: maps of YAML, of which it makes the TOML of the user data. */
+  const EKSCTL = `apiVersion: eksctl.io/v1alpha5
+kind: ClusterConfig
+managedNodeGroups:
+  - name: fast
+    amiFamily: Bottlerocket
+    bottlerocket:
+      settings:
+        container-runtime:
+          snapshotter: soci # or nothing of this is used
+        container-runtime-plugins:
+          soci-snapshotter:
+            pull-mode: parallel-pull-unpack
+            parallel-pull-unpack:
+              max-concurrent-downloads: 20
+              max-concurrent-downloads-per-image: 10
+              concurrent-download-chunk-size: "16mib"
+              discard-unpacked-layers: true
+    labels: { role: fast }
+`;
+
+  it("finds Bottlerocket's settings as maps of YAML, and nothing in good ones", () => {
+    assert.deepEqual(lintFile(EKSCTL, 'cluster.yaml'), { configs: 1, findings: [] });
+    const templated = EKSCTL.replace('downloads: 20', 'downloads: {{ .Values.downloads }}');
+    assert.deepEqual(lintFile(templated, 'cluster.yaml').findings, []);
+  });
+
+  /** A line of it, how it is planted wrong, what is pointed at, and the line after the fix. */
+  const PLANTED: readonly (readonly [
+    rule: string,
+    line: string,
+    wrong: string,
+    at: string,
+    fixed: string,
+  ])[] = [
+    [
+      ...(['bottlerocket-key', 'max-concurrent-downloads: 20', 'max_concurrent_downloads: 20'] as const),
+      ...(['max_concurrent_downloads', 'max-concurrent-downloads: 20'] as const),
+    ],
+    ['bottlerocket-key', 'discard-unpacked-layers: true', 'flavour: mint', 'flavour', ''],
+    [
+      'bottlerocket-value',
+      'pull-mode: parallel-pull-unpack',
+      'pull-mode: lazy',
+      'lazy',
+      'pull-mode: "parallel-pull-unpack"',
+    ],
+    [
+      ...(['bottlerocket-value', 'concurrent-download-chunk-size: "16mib"'] as const),
+      ...([
+        'concurrent-download-chunk-size: 16 mib',
+        '16 mib',
+        'concurrent-download-chunk-size: "16mib"',
+      ] as const),
+    ],
+    [
+      ...([
+        'bottlerocket-value',
+        'discard-unpacked-layers: true',
+        'discard-unpacked-layers: "true"',
+      ] as const),
+      ...(['"true"', 'discard-unpacked-layers: true'] as const),
+    ],
+    [
+      ...(['per-image-above-global', 'max-concurrent-downloads-per-image: 10'] as const),
+      ...([
+        'max-concurrent-downloads-per-image: 30',
+        '30',
+        'max-concurrent-downloads-per-image: 20',
+      ] as const),
+    ],
+    ['parallel-off', 'snapshotter: soci #', 'snapshotter: overlayfs #', 'overlayfs', 'snapshotter: "soci" #'],
+  ];
+  for (const [rule, line, wrong, at, fixed] of PLANTED) {
+    it(`mends it in maps of YAML too: ${wrong}`, () => {
+      for (const newline of ['\n', '\r\n']) {
+        const planted = (put: string) => {
+          // A line that goes, goes with its break.
+          const from = put === '' ? new RegExp(`\\n *${line}`) : line;
+          return EKSCTL.replace(from, put).replaceAll('\n', newline);
+        };
+        const text = planted(wrong);
+        const { findings } = lintFile(text, 'cluster.yaml');
+        assert.deepEqual(
+          findings.map((one) => [one.rule, text.slice(one.at.start, one.at.end)]),
+          [[rule, at]],
+        );
+        assert.equal(fixAll(text, 'cluster.yaml').text, planted(fixed));
+      }
+    });
+  }
+
+  it('moves a setting of YAML to its map, and makes the map where there is none', () => {
+    const lines = EKSCTL.split('\n');
+    const short = [...lines.slice(0, 12), '            max-concurrent-downloads: 8', ...lines.slice(17)].join(
+      '\n',
+    );
+    const { findings } = lintFile(short, 'cluster.yaml');
+    assert.deepEqual(
+      findings.map(({ message }) => message),
+      ['max-concurrent-downloads belongs to …soci-snapshotter.parallel-pull-unpack.'],
+    );
+    assert.deepEqual(fixAll(short, 'cluster.yaml').text.split('\n').slice(11, 15), [
+      '            pull-mode: parallel-pull-unpack',
+      '            parallel-pull-unpack:',
+      '              max-concurrent-downloads: 8',
+      '    labels: { role: fast }',
+    ]);
+    const without = EKSCTL.replace(/ +container-runtime:\n.*\n/, '');
+    const mended = fixAll(without, 'cluster.yaml').text;
+    assert.match(mended, /layers: true\n {8}container-runtime:\n {10}snapshotter: "soci"\n {4}labels/);
+    assert.deepEqual(lintFile(mended, 'cluster.yaml').findings, []);
+  });
+
   it('points at the whole of a quoted text, and makes no edit in it', () => {
     const text = 'data:\n  soci.toml: "debug = true\\n[background_fetch]\\ndisable = true\\n"\n';
     const { findings } = lintFile(text, 'soci.yaml');

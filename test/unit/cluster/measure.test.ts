@@ -358,6 +358,46 @@ suite('cluster clean', together, () => {
     const { items } = (await request(there.url, 'GET', maps)) as { items: { metadata: { name: string } }[] };
     assert.ok(items.some(({ metadata }) => metadata.name === 'theirs'));
   });
+
+  test('what it may not see or remove is named, verb by verb, before anything goes', async (t) => {
+    const there = await testCluster(t);
+    const { played } = there;
+    if (!played) {
+      t.skip('a real API server allows its administrator everything');
+      return;
+    }
+    const labels = { 'app.kubernetes.io/managed-by': 'soci-lens' };
+    const home = `/api/v1/namespaces/${NAMESPACE}`;
+    for (const [kind, resource] of [
+      ['ConfigMap', 'configmaps'],
+      ['Pod', 'pods'],
+    ] as const)
+      await request(there.url, 'POST', `${home}/${resource}`, {
+        ...{ apiVersion: 'v1', kind, metadata: { name: 'ours', labels } },
+      });
+    const clean = (...flags: string[]) =>
+      runInProcess(['clean', '--cluster', '--kubeconfig', there.file, '--namespace', NAMESPACE, ...flags]);
+    for (const denied of ['list runtimeclasses', 'list jobs', 'delete pods']) played.denied.add(denied);
+    const dry = await clean('--dry-run');
+    assert.equal(dry.code, 1);
+    assert.match(dry.stdout, /^Context test at http\S+, namespace \S+:\nPod\/ours.*\nConfigMap\/ours/);
+    assert.match(
+      dry.stderr,
+      new RegExp(
+        `may not list jobs in namespace ${NAMESPACE}, list runtimeclasses\\.\n.*kubectl create role`,
+      ),
+    );
+    played.writes.length = 0;
+    const refused = await clean('--yes');
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, new RegExp(`may not delete pods in namespace ${NAMESPACE}\\.`));
+    assert.deepEqual(
+      played.writes.filter((write) => write.startsWith('DELETE')),
+      [],
+    );
+    const { stderr } = await clean('--only', 'ConfigMap/ours', '--yes');
+    assert.match(stderr, /1 removed\./);
+  });
 });
 
 test('durations as kubelet writes them', () => {

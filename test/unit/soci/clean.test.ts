@@ -5,9 +5,9 @@ import { openLayout } from '../../../src/image/layout';
 import { createLayout } from '../../../src/image/layout-writer';
 import { encodeIndex } from '../../../src/oci/json';
 import { OCI_INDEX } from '../../../src/oci/media-types';
-import { parseIndex } from '../../../src/oci/parse';
+import { parseIndex, parseManifest } from '../../../src/oci/parse';
 import { connectRegistry, fallbackTag, type RegistryClient } from '../../../src/registry/client';
-import { applyClean, planClean } from '../../../src/soci/clean';
+import { applyClean, planClean, type CleanPlan } from '../../../src/soci/clean';
 import { attachLayout, convertLayout, type ConvertResult } from '../../../src/soci/convert';
 import { listIndexes } from '../../../src/soci/discover';
 import { isMarkTag, markOf, putMark } from '../../../src/soci/mark';
@@ -52,6 +52,7 @@ async function pushed(t: TestContext, referrers: boolean, image = 'multi-platfor
   return { client, proxy, manifests: registry.manifests, v1, v2 };
 }
 
+const stepsOf = ({ items }: CleanPlan) => items.flatMap(({ steps }) => steps);
 const changes = (log: readonly string[]) => log.filter((line) => !/^(GET|HEAD)/.test(line));
 
 for (const referrers of [true, false]) {
@@ -64,7 +65,7 @@ for (const referrers of [true, false]) {
       assert.deepEqual(new Map(manifests), before);
 
       const v1Indexes = v1.perPlatform.map(({ sociIndex }) => sociIndex.digest);
-      const gone = plan.steps.flatMap((step) => (step.kind === 'delete' ? step.digest : []));
+      const gone = stepsOf(plan).flatMap((step) => (step.kind === 'delete' ? step.digest : []));
       assert.deepEqual(
         gone.sort(),
         [
@@ -73,7 +74,7 @@ for (const referrers of [true, false]) {
           ...v2.perPlatform.flatMap(({ manifest, sociIndex }) => [manifest.digest, sociIndex.digest]),
         ].sort(),
       );
-      const unlisted = plan.steps.flatMap((step) => (step.kind === 'unlist' ? step.indexes : []));
+      const unlisted = stepsOf(plan).flatMap((step) => (step.kind === 'unlist' ? step.index : []));
       assert.deepEqual(unlisted.sort(), referrers ? [] : v1Indexes.sort());
       // The layers are those of the image, too; the ztocs are nobody's any more.
       const layers = new Set(v1.perPlatform.flatMap(({ ztocs }) => ztocs.map(({ layer }) => layer.digest)));
@@ -84,7 +85,7 @@ for (const referrers of [true, false]) {
       for (const { ztoc } of v1.perPlatform.flatMap(({ ztocs }) => ztocs))
         assert.equal(plan.kept.find(({ digest }) => digest === ztoc.digest)?.why, 'unnamed');
 
-      await applyClean(client, plan);
+      await applyClean(client, plan.items);
       for (const digest of gone) assert.equal(manifests.has(digest), false, digest);
       assert.equal(manifests.has('1.0-soci'), false);
       const image = await client.getManifest('1.0');
@@ -95,7 +96,7 @@ for (const referrers of [true, false]) {
       }
       const left = await listIndexes(registryStore(client, '1.0'));
       assert.ok(left.length > 0 && left.every(({ indexes }) => indexes.length === 0));
-      assert.deepEqual((await planClean(client, '1.0')).steps, [], 'nothing is left to clean');
+      assert.deepEqual((await planClean(client, '1.0')).items, [], 'nothing is left to clean');
     });
 
     test('a runtime never finds an index whose parts are gone', async (t) => {
@@ -105,7 +106,7 @@ for (const referrers of [true, false]) {
       for (let allowed = 0; ; allowed++) {
         let deletes = 0;
         proxy.judge = ({ method }) => (method === 'DELETE' && ++deletes > allowed ? { status: 403 } : {});
-        const done = await applyClean(client, plan).then(
+        const done = await applyClean(client, plan.items).then(
           () => true,
           () => false,
         );
@@ -119,6 +120,34 @@ for (const referrers of [true, false]) {
   });
 }
 
+test('each thing goes by itself, with its size, and what is left still holds', async (t) => {
+  const { client, manifests, v1, v2 } = await pushed(t, false, 'one-layer');
+  const [image] = v1.perPlatform;
+  assert.ok(image);
+  const plan = await planClean(client, '1.0');
+  const sizes = Object.fromEntries(plan.items.map(({ name, size }) => [name, size]));
+  const ofV1 = [image.sociIndex, ...image.ztocs.map(({ ztoc }) => ztoc)];
+  const config = parseManifest((await client.getManifest(image.sociIndex.digest)).bytes).config.size;
+  assert.equal(
+    sizes[`@${image.sociIndex.digest}`],
+    ofV1.reduce((sum, { size }) => sum + size, config),
+  );
+  assert.ok((sizes[':1.0-soci'] ?? 0) > v2.index.size, 'the manifests under it and what they alone name');
+  const [index, tag] = ['index', 'soci-tag'].map((kind) => plan.items.filter((item) => item.kind === kind));
+  assert.ok(index && tag);
+  await applyClean(client, index);
+  assert.equal(manifests.has(fallbackTag(image.manifest.digest)), false);
+  assert.ok(
+    (await listIndexes(registryStore(client, '1.0-soci'))).every(({ indexes }) => indexes.length === 1),
+  );
+  assert.deepEqual(
+    (await planClean(client, '1.0')).items.map(({ name }) => name),
+    [':1.0-soci'],
+  );
+  await applyClean(client, tag);
+  assert.deepEqual((await planClean(client, '1.0')).items, []);
+});
+
 test('other referrers stay in the fallback tag', async (t) => {
   const { client, v1 } = await pushed(t, false, 'one-layer');
   const [image] = v1.perPlatform;
@@ -131,7 +160,7 @@ test('other referrers stay in the fallback tag', async (t) => {
     OCI_INDEX,
     encodeIndex({ ...list, mediaType: OCI_INDEX, manifests: [signature, ...list.manifests] }),
   );
-  await applyClean(client, await planClean(client, '1.0'));
+  await applyClean(client, (await planClean(client, '1.0')).items);
   const after = parseIndex((await client.getManifest(tag)).bytes).manifests;
   assert.deepEqual(
     after.map(({ artifactType }) => artifactType),
@@ -150,7 +179,7 @@ test('the marks of what goes go too, so that it can be made anew; those of other
     plan.kept.filter(({ tags }) => tags.some(isMarkTag)),
     [],
   );
-  await applyClean(client, plan);
+  await applyClean(client, plan.items);
   assert.deepEqual(
     marks.map(({ tag }) => manifests.has(tag)),
     [false, false, true],
@@ -162,10 +191,10 @@ test('what other tags need stays, and the plan says which', async (t) => {
   const { bytes } = await client.getManifest('1.0-soci');
   await client.putManifest('release', OCI_INDEX, bytes);
   const plan = await planClean(client, '1.0');
-  assert.ok(!plan.steps.some((step) => step.kind === 'delete' && step.digest === v2.index.digest));
+  assert.ok(!stepsOf(plan).some((step) => step.kind === 'delete' && step.digest === v2.index.digest));
   const kept = plan.kept.find(({ digest }) => digest === v2.index.digest);
   assert.deepEqual([kept?.why, kept?.tags], ['shared', ['release']]);
-  await applyClean(client, plan);
+  await applyClean(client, plan.items);
   const images = await listIndexes(registryStore(client, 'release'));
   assert.ok(images.every(({ indexes }) => indexes.length === 1));
 });
@@ -175,7 +204,7 @@ test('an image that carries its index under its own name is not deleted', async 
   const { bytes } = await client.getManifest('1.0-soci');
   await client.putManifest('carrying', OCI_INDEX, bytes);
   const plan = await planClean(client, 'carrying');
-  assert.deepEqual(plan.steps, []);
+  assert.deepEqual(plan.items, []);
   assert.deepEqual(
     plan.kept.map(({ digest, why }) => [digest, why]),
     [[v2.index.digest, 'only-copy']],
@@ -187,7 +216,10 @@ test('a tag that has changed since is not touched', async (t) => {
   const plan = await planClean(client, '1.0');
   const { bytes, descriptor } = await client.getManifest('1.0');
   await client.putManifest('1.0-soci', descriptor.mediaType, bytes);
-  await assert.rejects(applyClean(client, plan), lensError('soci/changed', /1\.0-soci names another image/));
+  await assert.rejects(
+    applyClean(client, plan.items),
+    lensError('soci/changed', /1\.0-soci names another image/),
+  );
   assert.ok(await client.headManifest('1.0-soci'));
 });
 
@@ -195,5 +227,5 @@ test('a registry that does not delete says so', async (t) => {
   const { client, proxy } = await pushed(t, true, 'one-layer');
   const plan = await planClean(client, '1.0');
   proxy.judge = ({ method }) => (method === 'DELETE' ? { status: 405 } : {});
-  await assert.rejects(applyClean(client, plan), lensError('registry/unsupported', /405/));
+  await assert.rejects(applyClean(client, plan.items), lensError('registry/unsupported', /405/));
 });
