@@ -175,6 +175,16 @@ describe('the way from the lens to the registry', () => {
     await panel.getByRole('heading', { name: 'Span sizes' }).waitFor();
   });
 
+  test('moved into a window of its own, the panel keeps the part that was in front', async () => {
+    const before = await bench.panel();
+    await before.getByRole('tab', { name: 'Blame' }).click();
+    await before.getByRole('heading', { name: 'Who costs the start what' }).waitFor();
+    const own = await bench.moveEditor();
+    const panel = await own.panel();
+    await panel.getByRole('heading', { name: 'Who costs the start what' }).waitFor();
+    await own.page.close();
+  });
+
   test('the palette alone: any image by its name, a span size, the indexes of a registry, a check and a report', async () => {
     const pushed = `docker://${registry.host}/team/shop:1.0`;
     await bench.command('SOCI: Inspect Image');

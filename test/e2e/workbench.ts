@@ -237,6 +237,13 @@ export class Workbench {
     for (let i = 0; i < 3; i++) await this.page.keyboard.press('Escape');
   }
 
+  /** Moves the editor in front into a window of its own, which goes with it. */
+  async moveEditor(): Promise<Workbench> {
+    const opened = this.page.context().waitForEvent('page');
+    await this.command('View: Move Editor into New Window');
+    return new Workbench(await opened, this.url, this.workspace);
+  }
+
   /** A window beside this one: of the same browser, VS Code and folder, with an extension host of its own. */
   async secondWindow(): Promise<Workbench> {
     const second = new Workbench(await this.page.context().newPage(), this.url, this.workspace);
