@@ -1,7 +1,7 @@
 // npm run bench [-- --layer FILE.tar.gz …] [--runs N] [--grow]: how fast the layer engine is, as ratios to what else runs on
 // this machine at the same time: Node's own gunzip, and `igzip -dc` (Debian's isal) where it is installed; and how fast the
-// forecasts are in the extreme case, as ratios to sorting 500 000 numbers. Without --layer,
-// the layer is a gzip of node_modules. --grow adds generated layers of 0.1 to 20 GB and one of 500 000 entries.
+// forecasts are in the extreme case, as ratios to sorting 500 000 numbers; and, with an engine at DOCKER_HOST, what the
+// tracer costs a start, as ratios to the same start untraced. Without --layer, the layer is a gzip of node_modules. --grow adds generated layers of 0.1 to 20 GB and one of 500 000 entries.
 import { build } from 'esbuild';
 import { spawnSync } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
@@ -9,8 +9,7 @@ import { mkdir, rename, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { productBundles, root } from './esbuild.mjs';
-import { wasmPlugin } from './wasm-plugin.mjs';
+import { node, productBundles, root } from './esbuild.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -25,15 +24,9 @@ const out = path.join(root, 'out', 'bench');
 const bench = path.join(out, 'layer.js');
 const worker = path.join(out, 'layer-worker.js');
 await build({
-  absWorkingDir: root,
-  entryPoints: ['test/bench/layer.ts', 'test/bench/plan.ts'],
+  ...node,
+  entryPoints: ['test/bench/layer.ts', 'test/bench/plan.ts', 'test/bench/trace.ts'],
   outdir: out,
-  bundle: true,
-  platform: 'node',
-  target: 'node20',
-  format: 'cjs',
-  logLevel: 'warning',
-  plugins: [wasmPlugin],
 });
 const workerBundle = productBundles({ minify: true }).find(
   ({ entryPoints }) => 'layer-worker' in entryPoints,
@@ -114,6 +107,30 @@ function forecasting() {
   ]);
 }
 
+/** Time to ready of traced and untraced starts, in turns. */
+function tracing() {
+  if (!process.env.DOCKER_HOST) {
+    console.log('what the tracer costs: not measured, DOCKER_HOST names no engine\n');
+    return;
+  }
+  const { status, stdout } = spawnSync(process.execPath, [path.join(out, 'trace.js'), values.runs], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  if (status !== 0) throw new Error('the starts could not be recorded');
+  const ratio = (over, under) => (over / under).toFixed(2);
+  console.log(`a start of fx-py until its ready line, as a multiple of the same untraced\n`);
+  table([
+    ['', 'untraced s, least / median', 'ratio of the least', 'ratio of the medians'],
+    ...JSON.parse(stdout).map(({ kind, traced, untraced }) => [
+      kind,
+      `${s(Math.min(...untraced) / 1e6)} / ${s(median(untraced) / 1e6)}`,
+      ratio(Math.min(...traced), Math.min(...untraced)),
+      ratio(median(traced), median(untraced)),
+    ]),
+  ]);
+}
+
 /** The layer's plain tar compressed as an engine's is, alone and indexed on the way, in turns. */
 function compressing(file) {
   const tar = path.join(out, 'layer.tar');
@@ -136,6 +153,7 @@ function compressing(file) {
 }
 
 forecasting();
+tracing();
 for (const file of values.layer ?? [await ownLayer()]) {
   const names = ['gunzip', 'digests', 'scan', 'pool', 'scan-diff'];
   const results = Object.fromEntries([...names, 'igzip'].map((name) => [name, []]));

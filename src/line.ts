@@ -34,6 +34,7 @@ export { mapTrace } from './trace/map';
 export { uniteRuns } from './trace/runs';
 export { parseReadyRule } from './trace/ready';
 export { recordStart } from './trace/record';
+export { guessImage } from './trace/guess/image';
 export { findLeftovers, removeLeftovers } from './trace/leftovers';
 export { listedSpans, orderOf } from './plan/order';
 export { parseNetwork } from './plan/network';

@@ -3,10 +3,9 @@ import { createInterface } from 'node:readline';
 import { LensError } from '../errors';
 import { parseReference } from '../image/reference';
 import type { Image } from '../image/types';
-import { readTar } from '../layer/spans';
 import type { LayerScan } from '../layer/types';
 import { writeTrace } from '../trace/file';
-import { guessStart } from '../trace/guess/guess';
+import { guessImage } from '../trace/guess/image';
 import { findLeftovers, removeLeftovers } from '../trace/leftovers';
 import { mapTrace } from '../trace/map';
 import { recordStart } from '../trace/record';
@@ -54,7 +53,7 @@ export const traceCommand = defineCommand({
       if (runs > 1) throw new UsageError('--guess runs nothing, so it takes no --runs.');
       const image = await session.open(reference, flags.platform, flags);
       const scans = await scansOf(session, image);
-      const trace = await guess(session, image, scans, options.command);
+      const trace = await guessImage(image, scans, { command: options.command, signal: session.signal });
       await writeTrace(output, trace, session.signal);
       const layers = scans.map((scan) => scan?.entries);
       const mapping = mapTrace(trace, { layers, config: image.config });
@@ -119,32 +118,6 @@ export const traceCommand = defineCommand({
 
 async function scansOf(session: Session, image: Image): Promise<(LayerScan | undefined)[]> {
   return (await session.scan(image)).map((result) => ('scan' in result ? result.scan : undefined));
-}
-
-/** By the image alone: nothing runs. */
-function guess(
-  session: Session,
-  image: Image,
-  scans: readonly (LayerScan | undefined)[],
-  command?: readonly string[],
-) {
-  return guessStart(
-    {
-      reference: image.reference,
-      config: image.config,
-      layers: scans.map((scan) => scan?.entries),
-      read: async (layer, entry) => {
-        const [scan, blob] = [scans[layer], image.layers[layer]?.blob];
-        if (!scan || !blob) throw new Error('A file was found in a layer that was not scanned.');
-        const start = scan.entries.offset(entry);
-        const end = start + scan.entries.size(entry);
-        const parts: Uint8Array[] = [];
-        for await (const part of readTar(scan, blob, { start, end }, session.signal)) parts.push(part);
-        return Buffer.concat(parts);
-      },
-    },
-    { command, signal: session.signal },
-  );
 }
 
 /** At a terminal, Enter ends the recording that runs and keeps it. */

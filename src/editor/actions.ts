@@ -111,7 +111,8 @@ export class Actions implements PanelActions {
   async profile(key: string): Promise<string | null> {
     requireTrust(vscode.l10n.t('profiling runs the image'));
     const opened = await this.open(key);
-    if (!(await this.#mayRun(key, opened.image))) return null;
+    const answer = await this.#mayRun(key, opened.image);
+    if (answer !== 'run') return answer && this.guess(key);
     const title = vscode.l10n.t('Profiling the start of {0}', shortName(key));
     const { opened: profiled, reason } = await this.#services.tasks
       .run('profile', key, title, async (task) => {
@@ -125,10 +126,35 @@ export class Actions implements PanelActions {
       });
     this.#analysed.fire(key);
     const files = formatCount(profiled.plan.trace?.files ?? 0);
+    const { runs = [] } = profiled.input;
+    if (runs.length > 1) {
+      const { uniteRuns } = await this.#services.line();
+      const always = uniteRuns(runs).files.filter((file) => file.runs === runs.length);
+      return vscode.l10n.t(
+        'The start reads {0} files, {1} of them in each of {2} runs.',
+        files,
+        formatCount(always.length),
+        runs.length,
+      );
+    }
     // Only these ends were not reached by the start itself.
     return reason === 'timeout' || reason === 'stopped' || reason === undefined
       ? vscode.l10n.t('The start did not come to its end; until then it reads {0} files.', files)
       : vscode.l10n.t('The start reads {0} files.', files);
+  }
+
+  /** What the image alone tells of its start, where it cannot or may not be run. */
+  async guess(key: string): Promise<string> {
+    const opened = await this.open(key);
+    const title = vscode.l10n.t('Guessing the start of {0}', shortName(key));
+    const guessed = await this.#services.tasks.run('profile', key, title, (task) =>
+      recording.guess(this.#services, key, opened, task),
+    );
+    this.#analysed.fire(key);
+    return vscode.l10n.t(
+      'A guess of {0} files, each taken whole; nothing was run. Configuration, data and plug-ins are missing from it.',
+      formatCount(guessed.plan.trace?.files ?? 0),
+    );
   }
 
   /** Lays recorded starts on an image, all of them over each other. */
@@ -288,9 +314,9 @@ export class Actions implements PanelActions {
   }
 
   /** The first run of an image asks, and shows how it will be run. */
-  async #mayRun(key: string, { config: { config = {} } }: Opened['image']): Promise<boolean> {
+  async #mayRun(key: string, { config: { config = {} } }: Opened['image']): Promise<'run' | 'guess' | null> {
     const allowed = this.#services.answers.get<string[]>(MAY_RUN, []);
-    if (allowed.includes(key)) return true;
+    if (allowed.includes(key)) return 'run';
     const command = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
     const run = vscode.l10n.t('Run');
     const isRoot = /^(|0|root)(:.*)?$/.test(config.User ?? '');
@@ -303,10 +329,11 @@ export class Actions implements PanelActions {
       ...(isRoot ? [vscode.l10n.t('The tracer alone gets the capability SYS_PTRACE.')] : []),
     ].join('\n');
     const question = vscode.l10n.t('Run {0} once to record what its start reads?', shortName(key));
-    if ((await vscode.window.showWarningMessage(question, { modal: true, detail }, run)) !== run)
-      return false;
+    const guess = vscode.l10n.t('Guess Instead');
+    const chosen = await vscode.window.showWarningMessage(question, { modal: true, detail }, run, guess);
+    if (chosen !== run) return chosen === guess ? 'guess' : null;
     await this.#services.answers.update(MAY_RUN, [...allowed, key]);
-    return true;
+    return 'run';
   }
 }
 

@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import { isAbort, messageOf, type LensError } from '../errors';
 import type { WireError } from '../protocol';
+import type { NextStep } from './commands/next';
 import { translated } from './room-texts';
 
 /** What a person can do about an error, as a button. */
@@ -43,8 +44,14 @@ function actionFor(code: string): Action | undefined {
 /**
  * The one place where an error becomes a notification: what failed and what to do, one action, and the log. A cancelled
  * task says nothing. Resolves when the notification is gone, so callers do not wait for it.
+ *
+ * @param instead what the command that failed can do in place of what was asked for
  */
-export async function showError(error: unknown, log: vscode.LogOutputChannel): Promise<void> {
+export async function showError(
+  error: unknown,
+  log: vscode.LogOutputChannel,
+  instead?: NextStep,
+): Promise<void> {
   if (isAbort(error)) return;
   log.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
   if (error instanceof Error && error.cause !== undefined) log.error(`Caused by: ${messageOf(error.cause)}`);
@@ -54,9 +61,11 @@ export async function showError(error: unknown, log: vscode.LogOutputChannel): P
   const chosen = await vscode.window.showErrorMessage(
     `${message} ${advice}`,
     ...(action ? [action.title] : []),
+    ...(instead ? [instead.title] : []),
     showLog,
   );
   if (chosen === showLog) log.show();
+  else if (chosen !== undefined && chosen === instead?.title) await instead.run();
   else if (chosen !== undefined && action)
     await vscode.commands.executeCommand(action.command, action.argument);
 }

@@ -1,8 +1,8 @@
 /** Every kind of call that reads a file, from 64-bit and from 32-bit programs, however the tracer looks at it. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
-import { copyFile, cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { readdirSync } from 'node:fs';
+import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
@@ -11,52 +11,23 @@ import { testEngine } from '../support/engine';
 import { temporaryFolder } from '../support/folders';
 import { fixture, repoRoot } from '../support/paths';
 import { assertPages, events, record, tracerDir } from '../support/tracing';
+import { compileStatic } from '../support/zig';
 
 const run = promisify(execFile);
-
-/** The compiler that the tracer was built with; the only one that makes programs of every kind. */
-function zig(): { python: string; cache: string } | undefined {
-  const cache = path.join(repoRoot, '.cache');
-  const folder = readdirSync(cache).find((name) => name.startsWith('zig-'));
-  const python = path.join(cache, folder ?? '', 'bin/python');
-  // With its cache: else it would build a C library once more.
-  return folder !== undefined && existsSync(python)
-    ? { python, cache: path.join(cache, folder, 'cache') }
-    : undefined;
-}
 
 for (const [machine, bytes] of [
   ['x86_64', '8'],
   ['x86', '4'],
 ] as const) {
   test(`${machine}: reads, mappings, advice, copies and listening`, async (t) => {
-    await tracerDir();
-    const compiler = zig();
-    if (compiler === undefined) {
-      t.skip('zig, which compiles for other machines, could not be had');
-      return;
-    }
     const engine = await testEngine();
     const contextDir = await temporaryFolder(t);
-    await copyFile(fixture('images/calls/calls.c'), path.join(contextDir, 'calls.c'));
-    const env = {
-      ...process.env,
-      ZIG_GLOBAL_CACHE_DIR: compiler.cache,
-      ZIG_LOCAL_CACHE_DIR: compiler.cache,
-    };
-    await run(
-      compiler.python,
-      // As the tracer is built: else zig would make its C library once more, for half a minute.
-      [
-        '-m',
-        'ziglang',
-        'cc',
-        '-target',
-        `${machine}-linux-musl`,
-        ...'-O2 -s -g0 -static calls.c -o calls'.split(' '),
-      ],
-      { cwd: contextDir, env },
-    );
+    const program = path.join(contextDir, 'calls');
+    const missing = await compileStatic(machine, fixture('images/calls/calls.c'), program);
+    if (missing !== undefined) {
+      t.skip(missing);
+      return;
+    }
     await writeFile(path.join(contextDir, 'data'), Buffer.alloc(4 << 20, 'x'));
     await writeFile(
       path.join(contextDir, 'Dockerfile'),

@@ -60,6 +60,8 @@ suite('commands without an engine', () => {
       ['showWarningMessage', 'showErrorMessage'],
     );
     assert.match(JSON.stringify(asked[0]?.items), /Command: \/usr\/bin\/storefront/);
+    assert.equal(asked[0]?.items.at(-1), 'Guess Instead');
+    assert.deepEqual(asked[1]?.items.slice(-2), ['Guess the Start', 'Show Log']);
   });
 
   test('a start that is being recorded can be ended and kept from the status bar', async () => {

@@ -9,6 +9,7 @@ import { Actions } from '../../src/editor/actions';
 import { isLensError } from '../../src/editor/errors';
 import type { ImagesTree } from '../../src/editor/tree';
 import { traceFile } from '../../src/editor/work/inspect';
+import { readTrace } from '../../src/trace/file';
 import { EngineProxy } from '../support/engine-proxy';
 import { answering, extension, sample, testServices, testTree, type TestServices } from './support';
 
@@ -103,13 +104,24 @@ suite('an engine that dies in the middle', function () {
     assert.equal((await actions.inspect(reference)).layers.length, length);
   });
 
+  test('an image that may not be run is guessed instead, and drawn with that', async () => {
+    const asked = await answering({ showWarningMessage: 'Guess Instead' }, async () => {
+      assert.match((await actions.profile(reference)) ?? '', /^A guess of \d+ files?, .* nothing was run/);
+    });
+    assert.equal(asked.length, 1);
+    assert.ok((services.store.get(reference)?.opened?.plan.trace?.files ?? 0) > 0);
+    assert.equal((await readTrace(traceFile(services, reference))).header.mode, 'guess');
+    await rm(traceFile(services, reference));
+  });
+
   test('while it records a start: no trace is written, and the next recording removes what was left', async () => {
     const trace = traceFile(services, reference);
     proxy.dieIn({ path: /^GET .*trace\.jsonl$/, after: 20_000 });
     const asked = await answering({ showWarningMessage: 'Run' }, () =>
       assert.rejects(actions.profile(reference), typed('trace/engine-gone', /engine/)),
     );
-    assert.equal(asked.length, 1);
+    // The engine may hold leftovers of others, which are offered for removal.
+    assert.equal(asked.filter(({ kind }) => kind === 'showWarningMessage').length, 1);
     assert.deepEqual(
       (await filesIn(path.dirname(trace))).filter((name) => name.includes('service')),
       [],

@@ -3,10 +3,12 @@ import * as vscode from 'vscode';
 import { formatBytes, formatCount, formatSeconds, formatSize } from '../language';
 import type { SpanSizeRow } from '../../plan/types';
 import { fingerprint } from '../dockerfiles';
+import { showError } from '../errors';
 import { sampleKey, shortName } from '../keys';
 import { imageChoice, pickDockerfile, pickImage, pickKnownImage } from '../questions';
 import { BACK, pick } from '../steps';
 import { summaryUri } from '../summaries';
+import { cannotRun } from '../work/record';
 import { askedKey, keyOfArgument, stageOf, uriOf } from './arguments';
 import { nextCommand, sayDone } from './next';
 import type { Bench, CommandTable } from './table';
@@ -34,10 +36,21 @@ export function imageCommands(bench: Bench): CommandTable {
     async profileStartup(argument) {
       const key = await askedKey(bench, argument, vscode.l10n.t('Profile Start of Image'));
       if (key === undefined) return;
-      const done = await actions.profile(key);
-      if (done === null) return;
-      maps.show(key);
-      sayDone(done, nextCommand(vscode.l10n.t('Create Index'), 'createAndPushIndex', key));
+      const show = (done: string) => {
+        maps.show(key);
+        sayDone(done, nextCommand(vscode.l10n.t('Create Index'), 'createAndPushIndex', key));
+      };
+      const guess = async () => {
+        await actions.guess(key).then(show, (error: unknown) => showError(error, services.log));
+      };
+      try {
+        const done = await actions.profile(key);
+        if (done !== null) show(done);
+      } catch (error) {
+        if (!cannotRun(error)) throw error;
+        // Nobody waits for what is chosen.
+        void showError(error, services.log, { title: vscode.l10n.t('Guess the Start'), run: guess });
+      }
     },
     async showSpanMap(argument) {
       const key = await askedKey(bench, argument, vscode.l10n.t('Show Span Map'));

@@ -73,6 +73,35 @@ export async function profile(
   return { opened: await redraw(services, key, { traces: files }), reason };
 }
 
+/** Works out from the image alone what its start reads, keeps that in a file as a recorded start is, and draws the picture anew. */
+export async function guess(
+  services: Services,
+  key: string,
+  { image, layers }: Opened,
+  task: Task,
+): Promise<Opened> {
+  const line = await services.line();
+  const scans = layers.map((result) => ('scan' in result ? result.scan : undefined));
+  const guessed = await line.guessImage(image, scans, { signal: task.signal });
+  const file = traceFile(services, key);
+  await line.writeTrace(file, guessed, task.signal);
+  return redraw(services, key, { traces: [file] });
+}
+
+/** Whether an image cannot be run here at all, so that its start can only be guessed. */
+export function cannotRun(error: unknown): boolean {
+  return isLensError(error) && CANNOT_RUN.has(error.code);
+}
+const CANNOT_RUN: ReadonlySet<string> = new Set([
+  'editor/not-in-engine',
+  'image/no-engine',
+  'image/old-engine',
+  'trace/cannot-run',
+  'trace/denied',
+  'trace/no-tracer',
+  'trace/other-machine',
+]);
+
 /** Offers to remove what recordings that were cut off, by a killed editor for one, have left in the engine. */
 async function offerToTidy(
   line: Awaited<ReturnType<Services['line']>>,
