@@ -17,6 +17,7 @@ export {
   listImages,
   type Engine,
 } from './image/engine';
+export { keepCached } from './image/cached-layout';
 export { exportImage } from './image/export';
 export { openImage } from './image/open';
 export { makeSmallSample } from './image/small-sample';

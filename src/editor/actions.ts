@@ -50,7 +50,15 @@ export class Actions implements PanelActions {
 
   /** The image as it was read in this window, reading it first if need be. */
   async open(key: string, signal?: AbortSignal): Promise<Opened> {
-    return this.#services.store.get(key)?.opened ?? this.inspect(key, signal);
+    const opened = this.#services.store.get(key)?.opened;
+    return opened && (await this.#isThere(opened)) ? opened : this.inspect(key, signal);
+  }
+
+  /** What was saved from an engine or an archive gives way to other images when the cache is full. */
+  async #isThere({ image: { source, layout } }: Opened): Promise<boolean> {
+    if (layout === undefined || source === 'layout' || source === 'registry') return true;
+    const { keepCached } = await this.#services.line();
+    return keepCached(layout);
   }
 
   /** As much of the picture of an image as there is, reading it first if need be: it grows while its layers are read. */

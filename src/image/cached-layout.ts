@@ -21,11 +21,7 @@ export async function cachedLayout(
   make: (writer: LayoutWriter) => Promise<readonly Descriptor[]>,
   cache?: ImageCache,
 ): Promise<string> {
-  if (await isLayout(target)) {
-    // The time of the last use decides what goes first; failing to note it does no harm.
-    await utimes(target, new Date(), new Date()).catch(() => undefined);
-    return target;
-  }
+  if (await keepCached(target)) return target;
   const folder = path.dirname(target);
   await removeLeftovers(folder);
   const temporary = path.join(folder, temporaryName());
@@ -41,6 +37,13 @@ export async function cachedLayout(
   } finally {
     await rm(temporary, { recursive: true, force: true });
   }
+}
+
+/** True while a layout that `cachedLayout` gave is there; it counts as used now, so that others go first. */
+export async function keepCached(layout: string): Promise<boolean> {
+  // The time of the last use decides what goes first; failing to note it does no harm.
+  await utimes(layout, new Date(), new Date()).catch(() => undefined);
+  return isLayout(layout);
 }
 
 async function isLayout(folder: string): Promise<boolean> {

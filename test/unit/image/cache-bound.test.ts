@@ -4,6 +4,7 @@ import { link, mkdir, readdir, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { boundImages } from '../../../src/image/cache-bound';
+import { keepCached } from '../../../src/image/cached-layout';
 import { sha256 } from '../../../src/oci/digest';
 import { temporaryFolder } from '../../support/folders';
 
@@ -75,6 +76,20 @@ test('the image that was just made stays however large, and so does what is in u
   });
   await boundImages(dir, 0, image('made'));
   assert.deepEqual(await images(), ['made', 'used']);
+});
+
+test('an image that somebody still looks at counts as used; one that has gone is known to be gone', async (t) => {
+  const { dir, image, images } = await cache(t, {
+    watched: { layers: ['a'], minutes: 500 },
+    old: { layers: ['b'], minutes: 60 },
+  });
+  await writeFile(path.join(image('watched'), 'index.json'), '{}');
+  await writeFile(path.join(image('old'), 'index.json'), '{}');
+  assert.equal(await keepCached(image('watched')), true);
+  await boundImages(dir, 0, '');
+  assert.deepEqual(await images(), ['watched']);
+  assert.equal(await keepCached(image('old')), false);
+  assert.deepEqual(await images(), ['watched']);
 });
 
 test('what a living process still writes stays, however long it takes; what a killed one left does not', async (t) => {
