@@ -1,6 +1,7 @@
 // npm run bench:registry [-- --layout FOLDER] [--runs N]: push and pull over the loopback against `skopeo copy` in the same
-// run, and listing an image with a thousand indexes. Needs Debian's docker-registry and skopeo. Without --layout, an image of
-// random bytes. Of the runs the quickest counts.
+// run, listing an image with a thousand indexes, and 200 small images indexed by 1 to 8 shards (with the program that
+// `npm run build` made). Needs Debian's docker-registry and skopeo. Without --layout, an image of random bytes. Of the runs the
+// quickest counts.
 import { build } from 'esbuild';
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
@@ -14,7 +15,12 @@ const { values } = parseArgs({
   options: { layout: { type: 'string' }, runs: { type: 'string', default: '3' } },
 });
 const out = path.join(root, 'out', 'bench');
-await build({ ...node, entryPoints: ['test/bench/registry.ts'], outdir: out, sourcemap: false });
+await build({
+  ...node,
+  entryPoints: ['test/bench/registry.ts', 'test/bench/many.ts'],
+  outdir: out,
+  sourcemap: false,
+});
 const dir = await mkdtemp(path.join(os.tmpdir(), 'soci-lens-bench-'));
 
 /** A layout of one image with three layers of 100 MB. */
@@ -101,6 +107,12 @@ try {
   }
   const listed = JSON.parse(timed(process.execPath, [path.join(out, 'registry.js'), 'list']).stdout);
   console.log(`list of ${listed.indexes} indexes: ${listed.seconds.toFixed(2)} s`);
+  for (const line of timed(process.execPath, [path.join(out, 'many.js'), path.join(root, 'dist/cli.js')])
+    .stdout.trim()
+    .split('\n')) {
+    const { shards, indexed, seconds } = JSON.parse(line);
+    console.log(`${indexed} images by ${shards} shards: ${seconds.toFixed(1)} s`);
+  }
 } finally {
   await rm(dir, { recursive: true, force: true });
 }

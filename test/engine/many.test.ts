@@ -7,18 +7,15 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { after, before, suite, test } from 'node:test';
 import { buildImage, type Engine } from '../../src/image/engine';
-import { openLayout } from '../../src/image/layout';
 import { connectRegistry } from '../../src/registry/client';
 import { listIndexes } from '../../src/soci/discover';
-import { pushLayout } from '../../src/soci/push';
 import { registryStore } from '../../src/soci/store';
 import { runProgram } from '../support/cli';
 import { startFaultProxy } from '../support/fault-proxy';
 import { testEngine } from '../support/engine';
 import { temporaryFolder } from '../support/folders';
-import { layerOf, writeImage } from '../support/images';
+import { pushManyImages } from '../support/many-images';
 import { repoRoot } from '../support/paths';
-import { Random } from '../support/random';
 import { startRegistry, type TestRegistry } from '../support/registry';
 
 const execFile = promisify(execFileCallback);
@@ -33,30 +30,10 @@ let names: string[];
 before(async () => {
   registry = await startRegistry();
   const dir = await mkdtemp(path.join(tmpdir(), 'soci-lens-many-'));
-  names = await fill(dir);
+  names = await pushManyImages(registry.host, dir, { repositories: REPOSITORIES, tags: TAGS });
   await rm(dir, { recursive: true });
 });
 after(() => registry.stop());
-
-/** Puts 200 images into the registry: each has a layer of its own and one that many share. */
-async function fill(dir: string): Promise<string[]> {
-  const shared = await layerOf([{ name: 'runtime', data: new Random(1).bytes(60_000) }]);
-  const fillOne = async (_: unknown, repository: number) => {
-    const names: string[] = [];
-    const client = connectRegistry(registry.host, `team/app-${repository}`);
-    for (let tag = 0; tag < TAGS; tag++) {
-      const own = Buffer.from(`image ${repository} ${tag} `.repeat(400));
-      const layout = path.join(dir, `${repository}-${tag}`);
-      await writeImage(layout, [shared, await layerOf([{ name: 'app', data: own }])]);
-      await pushLayout(await openLayout(layout), client, String(tag));
-      names.push(`${registry.host}/team/app-${repository}:${tag}`);
-    }
-    await client.close();
-    return names;
-  };
-  // The registry takes them beside each other.
-  return (await Promise.all(Array.from({ length: REPOSITORIES }, fillOne))).flat();
-}
 
 /** An image of Node and the libraries that it loads, as no registry is at hand to pull one from. */
 async function nodeImage(dir: string, engine: Engine): Promise<string> {
