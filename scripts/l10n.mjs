@@ -12,11 +12,14 @@ import { globSync } from './glob.mjs';
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 
 /** The rooms whose errors and progress the editor shows. */
-const ROOMS = ['layer', 'registry', 'image', 'trace', 'soci', 'plan', 'optimize'];
+const ROOMS = ['layer', 'registry', 'image', 'trace', 'soci', 'plan', 'optimize', 'cluster', 'cleanup'];
 
-/** Those whose sentences the page shows, but for the files that write pages and pictures of their own, which are English. */
-const SPOKEN = ['plan', 'optimize'];
-const WRITTEN = /[\\/](report|svg|page)\b/;
+/**
+ * Those all of whose sentences the page shows, or an error of theirs is made of; but for the files that write or read what is English
+ * everywhere: pages and pictures, image configs, databases, the plan and the result of a measure, what only the command line says.
+ */
+const SPOKEN = ['plan', 'optimize', 'cluster/measure'];
+const WRITTEN = /[\\/](report|svg|page|write|sqlite|measure[\\/](plan|summary|local))\b/;
 
 /** Calls `visit` with each node of each file. */
 function eachNode(files, visit) {
@@ -64,7 +67,8 @@ function roomTexts() {
       for (const argument of node.arguments?.slice(1, 3) ?? []) collect(argument, texts);
     } else if (ts.isPropertyAssignment(node) && node.name.getText() === 'step') {
       collect(node.initializer, texts);
-    } else if (ts.isVariableDeclaration(node) && /_NOTES$/.test(node.name.getText())) {
+      // A measure's variants are words of its sentences.
+    } else if (ts.isVariableDeclaration(node) && /_NOTES$|^VARIANTS$/.test(node.name.getText())) {
       eachText(node, texts);
     }
   });
@@ -73,13 +77,16 @@ function roomTexts() {
   return texts;
 }
 
-/** Every text of two words and more, but for what is imported, or said by a defect. */
+/** Every text of two words and more, but for what is imported, looked for, indented or said by a defect. */
 function eachSentence(file, texts) {
+  const isLookedFor = (node) => ts.isCallExpression(node) && /\.includes$/.test(node.expression.getText());
   const walk = (node) => {
     if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node) || ts.isNewExpression(node)) return;
+    if (isLookedFor(node)) return;
     const found = new Set();
     collect(node, found);
-    for (const text of found) if (/[A-Za-z]{2,},? [a-z\d{]|^[A-Z][a-z]+ /.test(text)) texts.add(text);
+    for (const text of found)
+      if (/^(?=\S).*[A-Za-z]{2,},? [a-z\d{]|^[A-Z][a-z]+ /s.test(text)) texts.add(text);
     ts.forEachChild(node, walk);
   };
   walk(ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest, true));

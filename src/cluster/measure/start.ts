@@ -242,10 +242,10 @@ class StartState {
 
   tooLate(timeout: number): LensError {
     const last = STAGES.filter((stage) => this.#seen[stage] !== undefined).at(-1);
-    const warned = this.#warning === '' ? '' : `; the cluster warned: ${this.#warning}`;
+    const late = `it was not ready after ${timeout / 1000} s, the last step seen is ${last ?? 'none'}`;
     return this.#error(
       'not-ready-in-time',
-      `it was not ready after ${timeout / 1000} s, the last step seen is ${last ?? 'none'}${warned}`,
+      this.#warning === '' ? late : `${late}; the cluster warned: ${this.#warning}`,
       'Give it longer (--timeout), or see why it does not become ready.',
     );
   }
@@ -287,7 +287,7 @@ class StartState {
 
   #error(code: string, why: string, advice: string): LensError {
     const { variant, round, node } = this.#planned;
-    const start = `Start ${round} ${variant} SOCI on ${node}`;
-    return new LensError(`cluster/${code}`, `${start} came to nothing: ${why}.`, advice);
+    const message = `Start ${round} ${variant} SOCI on ${node} came to nothing: ${why}.`;
+    return new LensError(`cluster/${code}`, message, advice);
   }
 }
