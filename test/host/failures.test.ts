@@ -112,6 +112,7 @@ suite('an engine that dies in the middle', function () {
     assert.ok((services.store.get(reference)?.opened?.plan.trace?.files ?? 0) > 0);
     assert.equal((await readTrace(traceFile(services, reference))).header.mode, 'guess');
     await rm(traceFile(services, reference));
+    await actions.useTraces(reference, []);
   });
 
   test('while it records a start: no trace is written, and the next recording removes what was left', async () => {
