@@ -13,6 +13,7 @@ const DEBIAN = [
   ['chromium', 'chromium', 'everything that needs a browser'],
   ['debootstrap', 'debootstrap', 'the fixture images'],
   ['gcc', 'gcc libc6-dev', 'the fixture images'],
+  ['i686-linux-gnu-gcc', 'gcc-i686-linux-gnu libc6-dev-i386-cross', 'the recording of 32-bit programs'],
   ['musl-gcc', 'musl-tools', 'a tracer where zig cannot be had'],
   ['openssl', 'openssl', 'a registry behind TLS'],
   ['podman', 'podman', 'Podman as an engine'],

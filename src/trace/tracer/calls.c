@@ -28,7 +28,8 @@ static const struct rule rules[] = {
   {-1, 182, META, 1, -1, 0}, {-1, 16, META, 1, -1, 0},  // chown and lchown with 16-bit ids
   {SYS_rename, 38, META, 1, -1, 0}, {SYS_link, 9, META, 1, -1, 0}, {SYS_renameat, 302, META, 1, 0, 1},
   {SYS_utime, 30, META, 1, -1, 0}, {SYS_utimes, 271, META, 1, -1, 0}, {SYS_futimesat, 299, META, 1, 0, 1},
-  {-1, 192, MMAP, 2, 4, -1},  // mmap2
+  {-1, 92, META, 1, -1, 0}, {-1, 412, META, 1, 0, 1},    // truncate with 32-bit sizes, utimensat with 64-bit times
+  {-1, 192, MMAP, 2, 4, -1}, {-1, 250, ADVISE, 2, 0, -1},  // mmap2, fadvise64 with a 32-bit length
   {-1, 102, SOCKETCALL, 1, 0, -1}, {-1, 239, COPY, 2, 1, -1},  // sendfile64
 #endif
   {SYS_openat, 295, OPEN, 1, 0, 1}, {NR_openat2, NR_openat2, OPEN, 1, 0, 1},

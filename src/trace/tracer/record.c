@@ -117,9 +117,10 @@ static void fd_entry(struct thread *t) {
       else read_event(t, path, fd, (int64_t)arg[1], (int64_t)arg[2]);
       break;
     case ADVISE: {
+      const bool narrow = call->compat && call->nr == 250;  // fadvise64, whose length is a size_t there
       offset = call->compat ? pair(arg[1], arg[2]) : (int64_t)arg[1];
-      int64_t length = call->compat ? pair(arg[3], arg[4]) : (int64_t)arg[2];
-      const uint64_t advice = call->compat ? arg[5] : arg[3];
+      int64_t length = narrow ? (int64_t)arg[3] : call->compat ? pair(arg[3], arg[4]) : (int64_t)arg[2];
+      const uint64_t advice = arg[narrow ? 4 : call->compat ? 5 : 3];
       if (advice == POSIX_FADV_WILLNEED) read_event(t, path, fd, offset, length ? length : -1);
       if (advice == POSIX_FADV_RANDOM) random_event(t, path, fd);
       break;
