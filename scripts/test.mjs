@@ -189,15 +189,15 @@ try {
   const missing = await ensurePackages({ system: only !== 'unit', log: console.log });
   for (const line of missing) notes.push(`not installed: ${line}`);
   if (only === undefined) {
-    // Two lanes on two cores: the engine's tests wait for the engine half of the time, those of the other lane hardly ask it.
+    // What needs the engine waits for it half of the time, and a browser waits too: three lanes keep two cores busy.
     const built = build();
-    const checked = built.then(checks);
     await Promise.all([
       Promise.all([images(), built]).then(suites.engine),
-      checked
+      built
         .then(() => suites.unit(true))
         .then(() => suites.page(true))
         .then(suites.host),
+      built.then(checks),
     ]);
     await suites.e2e();
   } else {

@@ -41,7 +41,7 @@ async function addContext(
       const stats = await lstat(absolute);
       const kept = !rules.ignores(relative);
       if (kept) await addEntry(tar, relative, absolute, stats, signal);
-      if (stats.isDirectory() && (kept || rules.hasExceptions)) await walk(relative);
+      if (stats.isDirectory() && (kept || rules.mayKeepIn(relative))) await walk(relative);
     }
   };
   await walk('');
@@ -73,7 +73,7 @@ async function addEntry(
 interface IgnoreRules {
   ignores(name: string): boolean;
   /** An exception (`!folder/file`) can bring back what lies in a folder that is itself left out. */
-  readonly hasExceptions: boolean;
+  mayKeepIn(folder: string): boolean;
 }
 
 /** The ignore file of the Dockerfile (`Dockerfile.dockerignore`) if there is one, else that of the context. */
@@ -86,12 +86,28 @@ async function readIgnore(contextDir: string, dockerfile: string): Promise<Ignor
     if (rules === undefined) continue;
     const matcher = dockerignore({ ignorecase: false }).add(rules.replace(/^\uFEFF/, ''));
     const always = new Set([dockerfile, name]);
+    const exceptions = [...rules.matchAll(/^\s*!\s*(.*?)\s*$/gm)].map(([, pattern = '']) =>
+      path.posix
+        .normalize(pattern)
+        .replace(/^\/|\/$/g, '')
+        .split('/'),
+    );
     return {
       ignores: (file) => !always.has(file) && matcher.ignores(file),
-      hasExceptions: /^\s*!/m.test(rules),
+      mayKeepIn: (folder) => exceptions.some((exception) => meets(exception, folder.split('/'))),
     };
   }
-  return { ignores: () => false, hasExceptions: false };
+  return { ignores: () => false, mayKeepIn: () => false };
+}
+
+/** True unless a pattern leads elsewhere than into a folder, by the names before its first wildcard. */
+function meets(pattern: readonly string[], folder: readonly string[]): boolean {
+  for (const [depth, name] of folder.entries()) {
+    const part = pattern[depth];
+    if (part === undefined || /[*?[\\]/.test(part)) return true;
+    if (part !== name) return false;
+  }
+  return true;
 }
 
 function unreadable(contextDir: string, error: unknown): LensError {

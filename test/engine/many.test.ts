@@ -203,7 +203,7 @@ suite('many images, many machines', { concurrency: false }, () => {
         '--output',
         output,
       ],
-      ...['--shard', '2', '--min-layer-size', '0', '--json'],
+      ...['--shard', '2', '--min-layer-size', '0', '--rate', '10000', '--json'],
     ]);
     const summary = JSON.parse(stdout) as {
       listed: number;

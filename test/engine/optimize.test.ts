@@ -12,7 +12,7 @@ import type { Comparison } from '../../src/optimize/same';
 import { OPTIMIZE_WAYS, type OptimizeWay } from '../../src/optimize/types';
 import type { Descriptor } from '../../src/oci/types';
 import { runProgram } from '../support/cli';
-import { ensureImage, isAskedFor, testEngine } from '../support/engine';
+import { areLargeAsked, ensureImage, testEngine } from '../support/engine';
 import { temporaryFolder } from '../support/folders';
 import { openFolder } from '../support/images';
 import { blobFile } from '../support/layouts';
@@ -47,13 +47,7 @@ const IMAGES: readonly {
   // A set-uid program says whose rights it has.
   { name: 'fx-edge', ways: ['start-layer'], command: ['/edge/suid'], user: '1234' },
   { name: SERVICE, ways: OPTIMIZE_WAYS, command: ['/app/run'] },
-  // Of the large ones only the copies of the start are new: compressing them anew takes minutes.
-  {
-    name: 'fx-py',
-    ways: isAskedFor('fx-node') ? OPTIMIZE_WAYS : ['start-layer'],
-    ready: 'health',
-    large: true,
-  },
+  { name: 'fx-py', ways: OPTIMIZE_WAYS, ready: 'health', large: true },
   { name: 'fx-node', ways: OPTIMIZE_WAYS, ready: 'listen=8080', large: true },
   { name: 'fx-jvm', ways: OPTIMIZE_WAYS, ready: 'listen=8080', large: true },
 ];
@@ -131,7 +125,7 @@ async function json<T>(...argv: string[]): Promise<T> {
 
 describe('optimized images start as before, from the same files', () => {
   for (const { name, ways, ready = 'exit', command, user, large } of IMAGES) {
-    if (name !== SERVICE && !isAskedFor(name)) continue;
+    if (large && !areLargeAsked) continue;
     test(name, { timeout: 900_000 }, async (t) => {
       if (name === SERVICE) {
         await ensureImage('fx-edge');

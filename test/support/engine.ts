@@ -19,11 +19,14 @@ const FIXTURES = {
   'fx-jvm': { folder: 'jvmapp', base: true },
 } as const;
 
-/** Images of 1.2 GB each whose build takes minutes: only `SOCI_LENS_LARGE_IMAGES=1` asks for tests on them. */
+/** Images of 1.2 GB each whose build takes minutes. */
 const LARGE: ReadonlySet<string> = new Set<keyof typeof FIXTURES>(['fx-node', 'fx-jvm']);
 
+/** Tests that take minutes for images of more than a gigabyte are there when somebody asks for them. */
+export const areLargeAsked = process.env['SOCI_LENS_LARGE_IMAGES'] === '1';
+
 export function isAskedFor(name: keyof typeof FIXTURES): boolean {
-  return !LARGE.has(name) || process.env['SOCI_LENS_LARGE_IMAGES'] === '1';
+  return !LARGE.has(name) || areLargeAsked;
 }
 
 const BASE = { repo: 'tracebase', tag: 'bookworm' };
