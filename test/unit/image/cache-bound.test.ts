@@ -83,8 +83,10 @@ test('an image that somebody still looks at counts as used; one that has gone is
     watched: { layers: ['a'], minutes: 500 },
     old: { layers: ['b'], minutes: 60 },
   });
-  await writeFile(path.join(image('watched'), 'index.json'), '{}');
-  await writeFile(path.join(image('old'), 'index.json'), '{}');
+  for (const name of ['watched', 'old']) {
+    await writeFile(path.join(image(name), 'index.json'), '{}');
+    await utimes(image(name), new Date(0), new Date(0));
+  }
   assert.equal(await keepCached(image('watched')), true);
   await boundImages(dir, 0, '');
   assert.deepEqual(await images(), ['watched']);
