@@ -17,9 +17,10 @@ const absentEngine = path.join(tmpdir(), `soci-lens-engine-${process.pid}.sock`)
 /**
  * @param options.filters parts of names of test files; none means all
  * @param options.dockerHost the engine that builds and runs; none is given where none can run
+ * @param options.after what has to be over before the first test begins
  * @returns `{ passed, failed, skipped, failures: [{ name, error }] }`, or `{ missing }` with what it lacks
  */
-export async function runE2eSuite({ signal, filters = [], dockerHost } = {}) {
+export async function runE2eSuite({ signal, filters = [], dockerHost, after } = {}) {
   if (!findBrowser()) return { missing: 'no Chromium, Chrome or Edge is installed' };
   if (!dockerHost) return { missing: 'no Docker engine to build and run with' };
   const { bundleTests } = await import('./esbuild.mjs');
@@ -31,6 +32,7 @@ export async function runE2eSuite({ signal, filters = [], dockerHost } = {}) {
   const { env, stop } = await startVscode(dockerHost);
   let result;
   try {
+    await after;
     result = await run(files, { signal, env });
   } finally {
     await stop();

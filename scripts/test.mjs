@@ -2,6 +2,7 @@
 // Ends with `N passed, N failed, N skipped`. What cannot run here is skipped by name and reason, and fails under CI.
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensurePackages } from './prepare.mjs';
@@ -47,9 +48,10 @@ async function step(name, action) {
 
 /**
  * A child in this terminal; resolves with its exit code, and is ended with everything else on a signal. One that runs beside
- * another keeps its words until its end, so that the two can be told apart.
+ * another keeps its words until its end, so that the two can be told apart, and leaves the processors to the lane of the engine,
+ * which is the longest; `first` is for what belongs to that lane.
  */
-function run(command, args, { env = {}, beside = false } = {}) {
+function run(command, args, { env = {}, beside = false, first = false } = {}) {
   return new Promise((resolve, reject) => {
     const stdio = beside ? 'pipe' : 'inherit';
     const child = spawn(command, args, {
@@ -57,6 +59,7 @@ function run(command, args, { env = {}, beside = false } = {}) {
       stdio: ['ignore', stdio, stdio],
       env: { ...process.env, ...env },
     });
+    if (beside && !first && child.pid) os.setPriority(child.pid, os.constants.priority.PRIORITY_BELOW_NORMAL);
     const words = [];
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => words.push(chunk));
     const end = () => child.kill('SIGTERM');
@@ -142,11 +145,15 @@ const suites = {
       return report('host', await runHostSuite({ signal: stop.signal, filters, dockerHost: given.host }));
     });
   },
-  async e2e() {
+  /** @param after what has to be over before the first test begins; all is made ready meanwhile */
+  async e2e(after = Promise.resolve()) {
     await step('tests by the user interface', async () => {
       const given = await engineEnv();
       const { runE2eSuite } = await import('./e2e-suite.mjs');
-      return report('e2e', await runE2eSuite({ signal: stop.signal, filters, dockerHost: given.host }));
+      return report(
+        'e2e',
+        await runE2eSuite({ signal: stop.signal, filters, dockerHost: given.host, after }),
+      );
     });
   },
 };
@@ -176,7 +183,7 @@ async function images() {
     if (given.missing) return { missing: given.missing };
     const { bundleTests } = await import('./esbuild.mjs');
     const [script] = await bundleTests('support', /^build-images\.ts$/);
-    return check(await node([script], { beside: true, env: { DOCKER_HOST: given.host } }));
+    return check(await node([script], { beside: true, first: true, env: { DOCKER_HOST: given.host } }));
   });
 }
 
@@ -191,15 +198,17 @@ try {
   if (only === undefined) {
     // What needs the engine waits for it half of the time, and a browser waits too: three lanes keep two cores busy.
     const built = build();
+    const engineDone = Promise.all([images(), built]).then(suites.engine);
     await Promise.all([
-      Promise.all([images(), built]).then(suites.engine),
+      engineDone,
       built
         .then(() => suites.unit(true))
         .then(() => suites.page(true))
-        .then(suites.host),
+        .then(suites.host)
+        // A person's way counts the containers of the engine, so it is alone with it.
+        .then(() => suites.e2e(engineDone)),
       built.then(checks),
     ]);
-    await suites.e2e();
   } else {
     await build();
     await suites[only]();
