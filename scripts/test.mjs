@@ -48,10 +48,10 @@ async function step(name, action) {
 
 /**
  * A child in this terminal; resolves with its exit code, and is ended with everything else on a signal. One that runs beside
- * another keeps its words until its end, so that the two can be told apart, and leaves the processors to the lane of the engine,
- * which is the longest; `first` is for what belongs to that lane.
+ * another keeps its words until its end, so that the two can be told apart; `niceness` says which of them waits for the
+ * processors: the lane of the engine is the longest, the checks are the shortest.
  */
-function run(command, args, { env = {}, beside = false, first = false } = {}) {
+function run(command, args, { env = {}, beside = false, niceness = 0 } = {}) {
   return new Promise((resolve, reject) => {
     const stdio = beside ? 'pipe' : 'inherit';
     const child = spawn(command, args, {
@@ -59,7 +59,7 @@ function run(command, args, { env = {}, beside = false, first = false } = {}) {
       stdio: ['ignore', stdio, stdio],
       env: { ...process.env, ...env },
     });
-    if (beside && !first && child.pid) os.setPriority(child.pid, os.constants.priority.PRIORITY_BELOW_NORMAL);
+    if (beside && child.pid) os.setPriority(child.pid, niceness);
     const words = [];
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => words.push(chunk));
     const end = () => child.kill('SIGTERM');
@@ -122,13 +122,13 @@ async function engineEnv() {
 
 const suites = {
   async unit(beside = false) {
-    await step('unit tests', () => nodeTests('unit', { beside }));
+    await step('unit tests', () => nodeTests('unit', { beside, niceness: 5 }));
   },
   async page(beside = false) {
     await step('tests of the page in a browser', async () => {
       const { findBrowser } = await import('./browser.mjs');
       if (!findBrowser()) return { missing: 'no Chromium, Chrome or Edge is installed' };
-      return nodeTests('page', { beside, concurrency: 1 });
+      return nodeTests('page', { beside, niceness: 5, concurrency: 1 });
     });
   },
   async engine() {
@@ -165,15 +165,20 @@ async function build() {
 /** What needs no build and no engine: lint and types. */
 async function checks() {
   await step('lint', async () => {
-    const eslint = check(await node(['node_modules/eslint/bin/eslint.js', '.'], { beside: true }));
+    const eslint = check(
+      await node(['node_modules/eslint/bin/eslint.js', '.'], { beside: true, niceness: 15 }),
+    );
     const prettier = check(
       await node(['node_modules/prettier/bin/prettier.cjs', '--check', '--log-level=warn', '.'], {
         beside: true,
+        niceness: 15,
       }),
     );
     return { passed: eslint.passed + prettier.passed, failed: eslint.failed + prettier.failed, skipped: 0 };
   });
-  await step('types', async () => check(await node(['scripts/typecheck.mjs'], { beside: true })));
+  await step('types', async () =>
+    check(await node(['scripts/typecheck.mjs'], { beside: true, niceness: 15 })),
+  );
 }
 
 /** Builds the fixture images while the rest is built and checked: from a bare Debian on, that takes minutes. */
@@ -183,7 +188,7 @@ async function images() {
     if (given.missing) return { missing: given.missing };
     const { bundleTests } = await import('./esbuild.mjs');
     const [script] = await bundleTests('support', /^build-images\.ts$/);
-    return check(await node([script], { beside: true, first: true, env: { DOCKER_HOST: given.host } }));
+    return check(await node([script], { beside: true, env: { DOCKER_HOST: given.host } }));
   });
 }
 
