@@ -14,13 +14,12 @@ const [cli = 'dist/cli.js'] = process.argv.slice(2);
 
 /** One shard as a pod runs it; resolves with how many images it indexed. */
 async function shard(host: string, dir: string, index: number, count: number): Promise<number> {
-  const output = `docker://{host}/{repository}:{tag}-of-${count}`;
+  const output = `docker://{host}/of-${count}/{repository}:{tag}`;
   const flags = ['--span-size', '16k', '--min-layer-size', '0', '--rate', '10000', '--json', '--quiet'];
   const child = spawn(
     process.execPath,
-    // The results of earlier rounds lie beside the images.
     [
-      ...[cli, 'index', '--from-list', `docker://${host}/team/*`, '--filter', '*:?', '--output', output],
+      ...[cli, 'index', '--from-list', `docker://${host}/team/*`, '--output', output],
       ...['--shard', `${index}/${count}`, ...flags],
     ],
     {
