@@ -9,7 +9,7 @@ import { homeOf, shortName } from '../keys';
 import type { Services } from '../services';
 import { type Choice, pickMany } from '../steps';
 import type { Task } from '../tasks';
-import { connect, registryOptions } from '../work/reach';
+import { connect, withRegistry } from '../work/reach';
 import type { Bench, CommandTable } from './table';
 
 /** A row of the list. */
@@ -137,14 +137,7 @@ async function findIndexes(services: Services, key: string, { signal }: Task): P
   if (source.transport !== 'docker' || source.registry.digest !== undefined) return [];
   const { items } = await line.findIndexes(
     source.registry,
-    async ({ host, repository }, work) => {
-      const client = line.connectRegistry(host, repository, registryOptions(services, line));
-      try {
-        return await work(client);
-      } finally {
-        await client.close();
-      }
-    },
+    (name, work) => withRegistry(services, name, signal, work),
     { signal },
   );
   const what = {

@@ -8,7 +8,7 @@ import { readSettings } from '../settings';
 import type { Opened } from '../store';
 import type { Task } from '../tasks';
 import { readDestination } from './indexes';
-import { registryOptions } from './reach';
+import { withRegistry } from './reach';
 
 /**
  * Makes the image of a candidate, proves that its files are the same, indexes it, and puts it where it shall go. What is made
@@ -43,13 +43,10 @@ export async function optimize(
     };
     return await line.withOptimized(image, input, candidate, options, async ({ index, folder }) => {
       if (target.transport === 'docker') {
-        const { host, repository, tag } = target.registry;
-        const client = line.connectRegistry(host, repository, registryOptions(services, line));
-        try {
-          await line.pushLayout(await line.openLayout(folder), client, tag ?? 'latest', task);
-        } finally {
-          await client.close();
-        }
+        const { registry } = target;
+        await withRegistry(services, registry, task.signal, async (client) =>
+          line.pushLayout(await line.openLayout(folder), client, registry.tag ?? 'latest', task),
+        );
       }
       return index.digest;
     });
