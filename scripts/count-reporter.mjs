@@ -1,4 +1,7 @@
-/** A node:test reporter that writes `{ passed, failed, skipped, failures, skips }` as JSON. Suites are not counted, their tests are. */
+/**
+ * A node:test reporter that writes `{ passed, failed, skipped, failures, skips }` as JSON; a failure is `{ name, file }`.
+ * Suites are not counted, their tests are.
+ */
 export default async function* count(events) {
   const result = { passed: 0, failed: 0, skipped: 0, failures: [], skips: [] };
   for await (const { type, data } of events) {
@@ -12,7 +15,7 @@ export default async function* count(events) {
       result.passed += 1;
     } else {
       result.failed += 1;
-      result.failures.push(data.name);
+      result.failures.push({ name: data.name, file: data.file });
     }
   }
   yield JSON.stringify(result);

@@ -18,7 +18,7 @@ const absentEngine = path.join(tmpdir(), `soci-lens-engine-${process.pid}.sock`)
  * @param options.filters parts of names of test files; none means all
  * @param options.dockerHost the engine that builds and runs; none is given where none can run
  * @param options.after what has to be over before the first test begins
- * @returns `{ passed, failed, skipped, failures: [{ name, error }] }`, or `{ missing }` with what it lacks
+ * @returns `{ passed, failed, skipped, failures: [{ name, file }] }`, or `{ missing }` with what it lacks
  */
 export async function runE2eSuite({ signal, filters = [], dockerHost, after } = {}) {
   if (!findBrowser()) return { missing: 'no Chromium, Chrome or Edge is installed' };
@@ -30,15 +30,12 @@ export async function runE2eSuite({ signal, filters = [], dockerHost, after } = 
   await rm(work, { recursive: true, force: true });
   await mkdir(path.join(work, 'tmp'), { recursive: true });
   const { env, stop } = await startVscode(dockerHost);
-  let result;
   try {
     await after;
-    result = await run(files, { signal, env });
+    return await run(files, { signal, env });
   } finally {
     await stop();
   }
-  const { failures = [] } = result;
-  return { ...result, failures: failures.map((name) => ({ name, error: 'see above' })) };
 }
 
 /** Installs the packed extension and starts two VS Codes: one with the engine, one that trusts no workspace and finds no engine. */

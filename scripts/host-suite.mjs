@@ -22,7 +22,7 @@ const consumer = path.join(work, 'consumer');
 /**
  * @param options.filters parts of names of test files; none means all
  * @param options.dockerHost the engine for the few tests that need one; they are skipped without it
- * @returns `{ passed, failed, skipped, failures: [{ name, error }] }`, or `{ missing }` with what it lacks
+ * @returns `{ passed, failed, skipped, failures: [{ name, file, error }] }`, or `{ missing }` with what it lacks
  */
 export async function runHostSuite({ signal, filters = [], dockerHost = '' } = {}) {
   if (!findBrowser()) return { missing: 'no Chromium, Chrome or Edge is installed' };

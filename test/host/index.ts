@@ -13,7 +13,7 @@ export function run(): Promise<void> {
     passed: 0,
     failed: 0,
     skipped: 0,
-    failures: [] as { name: string; error: string }[],
+    failures: [] as { name: string; file: string | undefined; error: string }[],
     passes: [] as string[],
   };
   return new Promise((resolve, reject) => {
@@ -31,7 +31,11 @@ export function run(): Promise<void> {
       .on('pending', () => report.skipped++)
       .on('fail', (test, error: Error) => {
         report.failed++;
-        report.failures.push({ name: test.fullTitle(), error: error.stack ?? error.message });
+        report.failures.push({
+          name: test.fullTitle(),
+          file: test.file,
+          error: error.stack ?? error.message,
+        });
       });
   });
 }
