@@ -118,7 +118,7 @@ async function engineEnv() {
 const suites = {
   unit: {
     title: 'unit tests',
-    run: (filters, { beside } = {}) => nodeTests('unit', filters, { beside, niceness: 5 }),
+    run: (filters, { beside } = {}) => nodeTests('unit', filters, { beside, niceness: 5, concurrency: 2 }),
   },
   page: {
     title: 'tests of the page in a browser',
@@ -235,6 +235,18 @@ async function images() {
   });
 }
 
+/** VS Code and the sample image, which two suites need and one alone may make. */
+async function workbench() {
+  await step('VS Code and the sample', async () => {
+    const beside = { beside: true, niceness: 10 };
+    const codes = [
+      await node(['scripts/vscode-host.mjs'], beside),
+      await node(['scripts/sample.mjs'], beside),
+    ];
+    return check(Math.max(...codes));
+  });
+}
+
 if (only !== undefined && !(only in suites)) {
   console.error(`No suite ${only}; there are ${Object.keys(suites).join(', ')}.`);
   process.exit(2);
@@ -246,16 +258,20 @@ try {
   if (only === undefined) {
     // What needs the engine waits for it half of the time, and a browser waits too: three lanes keep two cores busy.
     const built = build();
-    const engineDone = Promise.all([images(), built]).then(() => runSuite('engine'));
+    const ready = built.then(workbench);
+    const engineLane = Promise.all([images(), built]).then(() => runSuite('engine'));
+    const browserLane = built
+      .then(() => runSuite('unit', { beside: true }))
+      .then(() => runSuite('page', { beside: true }))
+      .then(() => ready)
+      .then(() => runSuite('host'));
+    const lanes = Promise.all([engineLane, browserLane]);
     await Promise.all([
-      engineDone,
-      built
-        .then(() => runSuite('unit', { beside: true }))
-        .then(() => runSuite('page', { beside: true }))
-        .then(() => runSuite('host'))
-        // A person's way counts the containers of the engine, so it is alone with it.
-        .then(() => runSuite('e2e', { after: engineDone })),
-      built.then(checks),
+      // A person's way counts the containers of the engine, so it is alone with it; the lane that ends first makes it ready.
+      Promise.race([engineLane, browserLane])
+        .then(() => ready)
+        .then(() => runSuite('e2e', { after: lanes })),
+      ready.then(checks),
     ]);
     await lookAgain();
   } else {

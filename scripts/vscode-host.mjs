@@ -212,7 +212,7 @@ function privateHome(run) {
 }
 
 async function answers(url, child) {
-  const deadline = Date.now() + 60_000;
+  const deadline = Date.now() + 120_000;
   while (Date.now() < deadline) {
     if (child.exitCode !== null)
       throw new Error(`code-server ended at once with exit code ${child.exitCode}.`);
@@ -223,7 +223,7 @@ async function answers(url, child) {
     if (ok) return;
     await delay(100);
   }
-  throw new Error('code-server did not answer within 60 s.');
+  throw new Error('code-server did not answer within two minutes.');
 }
 
 function killGroup(child, signal) {
@@ -245,3 +245,5 @@ export function freePort() {
     });
   });
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await ensureHost();
