@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import * as vscode from 'vscode';
 import { messageOf } from '../errors';
 import type { EngineImage } from '../image/engine';
@@ -79,6 +80,7 @@ export class EngineWatch implements vscode.Disposable {
     };
     await list();
     const changes = line.imageChanges(engine, signal);
+    // Listening is the first change: it may have taken until after one. Some engines say so only with their first event.
     while (!(await changes.next()).done) {
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => {
@@ -90,6 +92,7 @@ export class EngineWatch implements vscode.Disposable {
   }
 
   #set(images: readonly EngineImage[] | undefined): void {
+    if (isDeepStrictEqual(images, this.#images)) return;
     this.#images = images;
     this.#changed.fire();
   }

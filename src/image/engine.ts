@@ -116,7 +116,10 @@ export async function listImages(engine: Engine): Promise<EngineImage[]> {
     .sort((a, b) => b.created - a.created);
 }
 
-/** Yields whenever images of the engine come, go or change their names, for as long as the engine is there and wanted. */
+/**
+ * Yields once it listens, and then whenever images of the engine come, go or change their names, for as long as the engine is
+ * there and wanted.
+ */
 export async function* imageChanges(engine: Engine, signal: AbortSignal): AsyncGenerator<void> {
   const filters = JSON.stringify({
     type: ['image'],
@@ -128,6 +131,7 @@ export async function* imageChanges(engine: Engine, signal: AbortSignal): AsyncG
     abortSignal: signal,
   } as const;
   const stream = await ask(engine, undefined, () => dial(engine.docker, request), signal);
+  yield;
   for await (const line of lines(guarded(engine, stream, signal))) if (line.trim() !== '') yield;
 }
 

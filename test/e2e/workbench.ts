@@ -56,12 +56,9 @@ export class Workbench {
 
   /** Opens a file of the workspace by quick open. */
   async openFile(name: string): Promise<void> {
-    const input = this.page.locator('.quick-input-widget input');
     // A panel that has just come up takes the focus when it is loaded, and the file that was asked for waits behind it.
     for (let tries = 0; tries < 5 && !(await this.isActive(name)); tries++) {
-      await this.page.keyboard.press('Control+p');
-      await input.fill(name);
-      await this.row(name).first().click();
+      await (await this.quickOpen('Control+p', name, name)).click();
       await this.tab(name)
         .waitFor({ timeout: 3000 })
         .catch(() => undefined);
@@ -80,15 +77,22 @@ export class Workbench {
 
   /** Runs a command by its title in the palette. */
   async command(title: string): Promise<void> {
+    await (await this.quickOpen('F1', `>${title}`, title)).click();
+  }
+
+  /** Opens a quick pick by its key and writes into it; resolves with the row of this label once it is there. */
+  async quickOpen(key: string, text: string, label: string): Promise<Locator> {
     const input = this.page.locator('.quick-input-widget input');
-    // A window that has just come up, or has just come to the front, may not hear the first key.
-    for (let tries = 0; tries === 0 || (tries < 5 && !(await input.isVisible())); tries++) {
-      await this.page.keyboard.press('F1');
+    const row = this.row(label).first();
+    // A window that has just come up may not hear the first key, and a list that still goes away may take the text instead.
+    for (let tries = 0; tries === 0 || (tries < 6 && !(await row.isVisible())); tries++) {
+      await this.page.keyboard.press(key);
       await input.waitFor({ timeout: 3000 }).catch(() => undefined);
+      await input.fill(text, { timeout: 1000 }).catch(() => undefined);
+      await row.waitFor({ timeout: 5000 }).catch(() => undefined);
     }
-    await input.waitFor();
-    await input.fill(`>${title}`);
-    await this.row(title).first().click();
+    await row.waitFor();
+    return row;
   }
 
   /** A row of the quick pick that is open, by the beginning of its label. */

@@ -10,6 +10,9 @@ import { until } from './support';
 suite('the watch over the engine', () => {
   let isThere: boolean;
   let asked: number;
+  let tag: string;
+  /** What happens between the first answer of the engine and its first event. */
+  let beforeListening: () => void;
   /** Ends the stream of events that is listened to. */
   let leave: () => void;
   let watch: EngineWatch;
@@ -20,25 +23,31 @@ suite('the watch over the engine', () => {
     connectEngine: () => (isThere ? Promise.resolve({}) : Promise.reject(new Error('Nobody answers.'))),
     listImages: () => {
       asked++;
-      return Promise.resolve([{ id: 'sha256:1', tags: ['shop:1.0'], created: 2, size: 10 }]);
+      return Promise.resolve([{ id: 'sha256:1', tags: [tag], created: 2, size: 10 }]);
     },
     async *imageChanges() {
+      beforeListening();
+      yield;
       await new Promise<void>((resolve) => (leave = resolve));
-      yield* [];
     },
   } as unknown as Line;
   const services = { log, engineReached, line: () => Promise.resolve(line) };
   /** As any command does that needs the engine. */
   const command = () => connect(services, AbortSignal.timeout(1000));
   const listed = () => until('its images', () => watch.images !== undefined);
+  /** Listed once more when it listens, so that nothing is missed in between. */
+  const listening = () => until('that it listens', () => asked === 2);
   const lost = () => until('that it is gone', () => watch.images === undefined);
 
   setup(async () => {
     isThere = true;
     asked = 0;
+    tag = 'shop:1.0';
+    beforeListening = () => undefined;
     watch = new EngineWatch(services);
     watch.start();
     await listed();
+    await listening();
   });
   teardown(() => {
     watch.dispose();
@@ -55,16 +64,29 @@ suite('the watch over the engine', () => {
     await assert.rejects(command());
     assert.equal(watch.images, undefined);
     isThere = true;
+    asked = 0;
     await command();
     await listed();
-    assert.equal(asked, 2);
+    await listening();
   });
 
   test('asks nothing more of an engine that it has, whoever reaches it', async () => {
     await command();
     await command();
     await setTimeout(100);
-    assert.equal(asked, 1);
+    assert.equal(asked, 2);
+  });
+
+  test('sees an image that comes before it listens, and tells of no change that is none', async () => {
+    watch.stop();
+    let told = 0;
+    const listener = watch.onDidChange(() => told++);
+    asked = 0;
+    beforeListening = () => (tag = 'shop:2.0');
+    watch.start();
+    await until('the new image', () => watch.images?.[0]?.tags[0] === 'shop:2.0');
+    assert.equal(told, 1, 'the first answer was the one that it had');
+    listener.dispose();
   });
 
   test('asks nothing while nobody looks', async () => {
@@ -74,6 +96,6 @@ suite('the watch over the engine', () => {
     await command();
     await setTimeout(100);
     assert.equal(watch.images, undefined);
-    assert.equal(asked, 1);
+    assert.equal(asked, 2);
   });
 });
