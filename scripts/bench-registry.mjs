@@ -1,7 +1,7 @@
-// npm run bench:registry [-- --layout FOLDER] [--runs N]: push and pull over the loopback against `skopeo copy` in the same
+// npm run bench:registry [-- --layout FOLDER | --image NAME] [--runs N]: push and pull over the loopback against `skopeo copy` in the same
 // run, listing an image with a thousand indexes, and 200 small images indexed by 1 to 8 shards (with the program that
-// `npm run build` made). Needs Debian's docker-registry and skopeo. Without --layout, an image of random bytes. Of the runs the
-// quickest counts.
+// `npm run build` made). Needs Debian's docker-registry and skopeo. --image takes one of the engine at DOCKER_HOST, its layers
+// compressed by skopeo; with neither, an image of random bytes. Of the runs the quickest counts.
 import { build } from 'esbuild';
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
@@ -12,7 +12,11 @@ import { parseArgs } from 'node:util';
 import { node, root } from './esbuild.mjs';
 
 const { values } = parseArgs({
-  options: { layout: { type: 'string' }, runs: { type: 'string', default: '3' } },
+  options: {
+    layout: { type: 'string' },
+    image: { type: 'string' },
+    runs: { type: 'string', default: '3' },
+  },
 });
 const out = path.join(root, 'out', 'bench');
 await build({
@@ -53,6 +57,15 @@ async function ownLayout() {
   return folder;
 }
 
+/** An image of the engine as a layout. */
+function layoutOf(image) {
+  const folder = path.join(dir, 'layout');
+  const host = process.env.DOCKER_HOST ? ['--src-daemon-host', process.env.DOCKER_HOST] : [];
+  const name = /:[^/]+$/.test(image) ? image : `${image}:latest`;
+  timed('skopeo', ['copy', '-q', ...host, `docker-daemon:${name}`, `oci:${folder}`]);
+  return folder;
+}
+
 function timed(command, args) {
   const started = process.hrtime.bigint();
   const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8' });
@@ -64,7 +77,7 @@ const results = {};
 const note = (name, seconds) => (results[name] ??= []).push(seconds);
 
 try {
-  const layout = values.layout ?? (await ownLayout());
+  const layout = values.layout ?? (values.image ? layoutOf(values.image) : await ownLayout());
   for (let run = 0; run < Number(values.runs); run++) {
     // A registry of its own for each run, so that nothing is there already.
     const data = path.join(dir, `registry-${run}`);

@@ -15,10 +15,11 @@ export interface Indexing {
  * Writes the bytes of a gzip layer and scans them on their way, so that the layer is never read again for its index. A layer
  * that cannot be indexed is written all the same: whoever scans it later is told why.
  *
+ * @param isFresh whether a compressor of ours makes the bytes, so that only the writer has to take their digest
  * @param write stores the bytes and gives their digest
  */
 export async function writeAndScan<T extends { readonly digest: Digest }>(
-  packed: AsyncIterable<Uint8Array>,
+  { packed, isFresh }: { readonly packed: AsyncIterable<Uint8Array>; readonly isFresh: boolean },
   write: (bytes: AsyncIterable<Uint8Array>) => Promise<T>,
   { pool, cache, spanSize }: Indexing,
   signal: AbortSignal | undefined,
@@ -26,7 +27,7 @@ export async function writeAndScan<T extends { readonly digest: Digest }>(
   const { stem, branches } = fork(packed);
   const [toDisk, toScanner] = branches;
   const blob = { size: undefined, ranged: false, read: () => toScanner };
-  const options = { ...(signal && { signal }), ...(spanSize !== undefined && { spanSize }) };
+  const options = { isFresh, ...(signal && { signal }), ...(spanSize !== undefined && { spanSize }) };
   const scanning = pool
     .scan(blob, 'gzip', options)
     .catch((error: unknown) => {
@@ -40,7 +41,8 @@ export async function writeAndScan<T extends { readonly digest: Digest }>(
   try {
     const written = await write(toDisk);
     const scan = await scanning;
-    if (scan?.digest === written.digest) await cache.put(scanKey(written.digest, 'gzip'), scan);
+    const { digest } = written;
+    if (scan) await cache.put(scanKey(digest, 'gzip'), { ...scan, digest });
     return written;
   } catch (error) {
     stem.destroy(error instanceof Error ? error : new Error(String(error)));

@@ -204,7 +204,9 @@ async function storeLayer(
   const isPacked = first[0] === 0x1f && first[1] === 0x8b;
   const packed = isPacked ? rest : gzip(rest, level);
   const write = (bytes: AsyncIterable<Uint8Array>) => writer.addBlob(bytes, undefined, signal);
-  const blob = await (indexing ? writeAndScan(packed, write, indexing, signal) : write(packed));
+  const blob = await (indexing
+    ? writeAndScan({ packed, isFresh: !isPacked }, write, indexing, signal)
+    : write(packed));
   const file = path.join(writer.dir, 'blobs', 'sha256', blob.digest.slice('sha256:'.length));
   const diffId = isPacked ? await unpackedDigest(file, signal) : `sha256:${hash.digest('hex')}`;
   await cache.put({ ...blob, diffId, file }, cacheName);

@@ -24,6 +24,7 @@ export interface Scanner {
       onProgress?: (bytesDone: number) => void;
       expectedDigest?: string;
       spanSize?: number;
+      isFresh?: boolean;
     },
   ): Promise<LayerScan>;
 }

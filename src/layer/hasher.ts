@@ -10,7 +10,7 @@ export interface Cut {
 }
 
 export interface BlobDigests {
-  /** Of the whole blob, `sha256:…`. */
+  /** Of the whole blob, `sha256:…`; empty where nobody needs it. */
   readonly digest: string;
   /** SHA-256 of each span, 32 bytes each. */
   readonly spans: Uint8Array;
@@ -37,7 +37,7 @@ export class InlineHasher implements BlobHasher {
   readonly #memory = new Set<ArrayBufferLike>();
   readonly #free: ArrayBufferLike[] = [];
   readonly #onHashed: (chunk: Uint8Array) => void;
-  readonly #blob = createHash('sha256');
+  readonly #blob: Hash | undefined;
   readonly #digests: Buffer[] = [];
   #span: Hash | undefined;
   /** Chunks that still may be cut, the first of which begins at `#heldAt`, and the cuts in them. */
@@ -48,8 +48,12 @@ export class InlineHasher implements BlobHasher {
   #size = 0;
   #cuts: Cut[] = [];
 
-  /** @param onHashed told of each chunk that is not needed any more. */
-  constructor(onHashed?: (chunk: Uint8Array) => void) {
+  /**
+   * @param onHashed told of each chunk that is not needed any more.
+   * @param withBlob false leaves out the digest of the whole blob.
+   */
+  constructor(onHashed?: (chunk: Uint8Array) => void, withBlob = true) {
+    this.#blob = withBlob ? createHash('sha256') : undefined;
     this.#onHashed =
       onHashed ??
       ((chunk) => {
@@ -64,7 +68,7 @@ export class InlineHasher implements BlobHasher {
   }
 
   add(chunk: Uint8Array, cuts: readonly Cut[]): undefined {
-    this.#blob.update(chunk);
+    this.#blob?.update(chunk);
     this.#held.push(chunk);
     this.#cuts.push(...cuts);
     this.#size += chunk.length;
@@ -76,7 +80,7 @@ export class InlineHasher implements BlobHasher {
     this.#hashUpTo(this.#size);
     if (this.#span) this.#digests.push(this.#span.digest());
     return {
-      digest: `sha256:${this.#blob.digest('hex')}`,
+      digest: this.#blob ? `sha256:${this.#blob.digest('hex')}` : '',
       spans: new Uint8Array(Buffer.concat(this.#digests)),
     };
   }

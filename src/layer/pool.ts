@@ -83,7 +83,7 @@ class Pool implements ScanPool {
   }
 
   async scan(blob: Bytes, compression: LayerCompression, options: ScanOptions = {}): Promise<LayerScan> {
-    const { expectedDigest, spanSize, diffId, signal, onProgress } = options;
+    const { expectedDigest, spanSize, diffId, isFresh, signal, onProgress } = options;
     const order: ToWorker = {
       kind: 'scan',
       compression,
@@ -91,6 +91,7 @@ class Pool implements ScanPool {
         ...(expectedDigest !== undefined && { expectedDigest }),
         ...(spanSize !== undefined && { spanSize }),
         ...(diffId !== undefined && { diffId }),
+        ...(isFresh !== undefined && { isFresh }),
       },
       size: blob.size,
       file: blob.file,

@@ -6,6 +6,7 @@ export interface WorkerOptions {
   readonly expectedDigest?: string;
   readonly spanSize?: number;
   readonly diffId?: boolean;
+  readonly isFresh?: boolean;
 }
 
 /** From the pool to a worker. A worker has one job at a time. */

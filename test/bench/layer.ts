@@ -79,7 +79,9 @@ async function compressed(pool?: Scanner): Promise<object> {
     const write = (bytes: AsyncIterable<Uint8Array>) => writer.addBlob(bytes);
     const cache = openScanCache(path.join(dir, 'scans'));
     const time = await seconds(() =>
-      pool ? writeAndScan(gzip(tar.read()), write, { pool, cache }, undefined) : write(gzip(tar.read())),
+      pool
+        ? writeAndScan({ packed: gzip(tar.read()), isFresh: true }, write, { pool, cache }, undefined)
+        : write(gzip(tar.read())),
     );
     return { seconds: time };
   } finally {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { createGunzip } from 'node:zlib';
+import { createGunzip, gzipSync } from 'node:zlib';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { gzip } from '../../../src/image/gzip';
@@ -27,6 +27,8 @@ function layer(): Buffer {
   return Buffer.concat([...files, Buffer.alloc(1024)]);
 }
 
+const fresh = (packed: AsyncIterable<Uint8Array>) => ({ packed, isFresh: true });
+
 const inThread: Scanner = { scan: (blob, compression, options) => scanLayer(blob, compression, options) };
 
 function memoryStore() {
@@ -48,7 +50,7 @@ test('a layer is scanned while it is written, as reading it again would', async 
   const cache = memoryStore();
   const indexing = { pool: inThread, cache, spanSize: 1 << 20 };
   const write = (bytes: AsyncIterable<Uint8Array>) => writer.addBlob(bytes);
-  const blob = await writeAndScan(gzip(memoryBytes(tar).read()), write, indexing, undefined);
+  const blob = await writeAndScan(fresh(gzip(memoryBytes(tar).read())), write, indexing, undefined);
   const bytes = await readFile(blobFile(dir, blob.digest));
   assert.deepEqual(await buffer(Readable.from([bytes]).pipe(createGunzip())), tar);
 
@@ -58,6 +60,25 @@ test('a layer is scanned while it is written, as reading it again would', async 
   assert.deepEqual(packScan(scan), packScan(again));
   assert.equal(scan.entries.length, 60);
   assert.equal((await everythingIn(dir)).filter((name) => name.startsWith('.')).length, 0);
+});
+
+test('a packed layer of somebody else has its CRC checked: a scan of a damaged one is not kept', async (t) => {
+  const writer = await createLayout(await temporaryFolder(t));
+  const bytes = gzipSync(layer());
+  bytes.writeUInt32LE((bytes.readUInt32LE(bytes.length - 8) ^ 1) >>> 0, bytes.length - 8);
+  for (const [isFresh, kept] of [
+    [false, 0],
+    [true, 1],
+  ] as const) {
+    const cache = memoryStore();
+    await writeAndScan(
+      { packed: memoryBytes(bytes).read(), isFresh },
+      (packed) => writer.addBlob(packed),
+      { pool: inThread, cache },
+      undefined,
+    );
+    assert.equal(cache.kept.size, kept, `fresh: ${isFresh}`);
+  }
 });
 
 test('the level is chosen, and each gives the same bytes on every run', async () => {
@@ -84,7 +105,7 @@ test('what is no layer is written all the same, and nothing is kept of it', asyn
   // The scanner leaves at the first broken header; the writer must not wait for it.
   const junk = Buffer.alloc(8 << 20, 'no tar at all');
   const indexing = { pool: inThread, cache };
-  const blob = await writeAndScan(gzip(memoryBytes(junk).read()), write, indexing, undefined);
+  const blob = await writeAndScan(fresh(gzip(memoryBytes(junk).read())), write, indexing, undefined);
   assert.equal((await readFile(blobFile(dir, blob.digest))).length, blob.size);
   assert.equal(cache.kept.size, 0);
 });
@@ -106,11 +127,17 @@ test('a failure of the source, the disk or the scanner ends both, with its own e
     return { digest: '' };
   };
   const pool = inThread;
-  await assert.rejects(writeAndScan(gzip(broken()), readAll, { pool, cache }, undefined), /engine is gone/);
+  await assert.rejects(
+    writeAndScan(fresh(gzip(broken())), readAll, { pool, cache }, undefined),
+    /engine is gone/,
+  );
   const source = () => gzip(memoryBytes(tar).read());
-  await assert.rejects(writeAndScan(source(), full, { pool, cache }, undefined), /no space left/);
+  await assert.rejects(writeAndScan(fresh(source()), full, { pool, cache }, undefined), /no space left/);
   const defect: Scanner = { scan: () => Promise.reject(new TypeError('a defect')) };
-  await assert.rejects(writeAndScan(source(), readAll, { pool: defect, cache }, undefined), /a defect/);
+  await assert.rejects(
+    writeAndScan(fresh(source()), readAll, { pool: defect, cache }, undefined),
+    /a defect/,
+  );
 
   const controller = new AbortController();
   const aborting = async function* (): AsyncGenerator<Uint8Array> {
@@ -118,7 +145,7 @@ test('a failure of the source, the disk or the scanner ends both, with its own e
     controller.abort();
     controller.signal.throwIfAborted();
   };
-  await assert.rejects(writeAndScan(gzip(aborting()), readAll, { pool, cache }, controller.signal), {
+  await assert.rejects(writeAndScan(fresh(gzip(aborting())), readAll, { pool, cache }, controller.signal), {
     name: 'AbortError',
   });
   assert.equal(cache.kept.size, 0);

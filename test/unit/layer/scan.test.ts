@@ -167,7 +167,7 @@ describe('a scan', () => {
     const block = Buffer.concat([Buffer.from('00ffff0000', 'hex'), Buffer.alloc(65_535, 7)]);
     const blocks = 65_700;
     const perChunk = 3;
-    const pass = new GzipPass(2 ** 32, false);
+    const pass = new GzipPass(2 ** 32, false, false);
     // The first block makes the tar end at once.
     pass.write(Buffer.from('1f8b08000000000000ff' + '000004fffb', 'hex'));
     pass.write(END);
