@@ -3,7 +3,7 @@ import type { LayerScan } from '../../layer/types';
 import { ownerOf, type Owners } from '../blame/owners';
 import type { LayerTouches } from '../touches';
 import { nameTable } from './names';
-import { orderBy } from './order';
+import { orderOf } from './order';
 import { dataOf, labelOf, layerOf, milliseconds, pathOf } from './source';
 import type { Source } from './source';
 import { packageKey } from './types';
@@ -48,6 +48,15 @@ export function entryList(source: Source, owners: () => Owners | undefined): Ent
   let last:
     { readonly key: string; readonly owners: Owners | undefined; readonly ids: Uint32Array } | undefined;
 
+  const orders = new Map<EntrySort, Uint32Array>();
+
+  /** All rows in ascending order, made at the first question for it. */
+  function orderFor(sort: KeyedSort): Uint32Array {
+    const order = orders.get(sort) ?? orderOf(keysOf(sort, parts, length));
+    orders.set(sort, order);
+    return order;
+  }
+
   function partOf(id: number): Part | undefined {
     return parts.findLast((part) => part.base <= id);
   }
@@ -66,16 +75,27 @@ export function entryList(source: Source, owners: () => Owners | undefined): Ent
     const known = owners();
     if (last?.key === key && last.owners === known) return last.ids;
     if (filter.layer !== null) layerOf(source, filter.layer);
-    const wanted = parts.filter(({ layer }) => filter.layer === null || filter.layer === layer);
-    const ids = Uint32Array.from(
-      wanted.flatMap((part) =>
-        candidates(part, filter, ownedBy(known, filter.package)).map((entry) => part.base + entry),
-      ),
-    );
-    const sorted = filter.sort === 'archive' ? ids : orderBy(ids, keyOf(filter.sort, wanted));
-    if (filter.descending) sorted.reverse();
-    last = { key, owners: known, ids: sorted };
-    return sorted;
+    // A mark for each row that is let through, so that rows come in any order that is known.
+    const marks = new Uint8Array(length);
+    let total = 0;
+    for (const part of parts) {
+      if (filter.layer !== null && filter.layer !== part.layer) continue;
+      choose(part, filter, ownedBy(known, filter.package), (entry) => {
+        marks[part.base + entry] = 1;
+        total++;
+      });
+    }
+    const ids = new Uint32Array(total);
+    const order = filter.sort === 'archive' ? undefined : orderFor(filter.sort);
+    let to = filter.descending ? total - 1 : 0;
+    for (let place = 0; place < length; place++) {
+      const id = order === undefined ? place : (order[place] ?? 0);
+      if (marks[id] !== 1) continue;
+      ids[to] = id;
+      to += filter.descending ? -1 : 1;
+    }
+    last = { key, owners: known, ids };
+    return ids;
   }
 
   function row(id: number): EntryRow | undefined {
@@ -137,56 +157,64 @@ function ownedBy(
   return (layer, entry) => (ownerOf(owners, layer, entry) ?? -1) === index;
 }
 
-function candidates(
-  part: Part,
+/** Calls `take` with each entry that a filter lets through, in the order of the archive. */
+function choose(
+  { layer, scan, touches }: Part,
   { filter, touchedOnly, type, time }: EntryFilter,
   owned: ((layer: number, entry: number) => boolean) | undefined,
-): number[] {
-  const { scan, touches } = part;
+  take: (entry: number) => void,
+): void {
   const named = filter === '' ? undefined : nameTable(scan).get().search(filter);
   const touched = touchedOnly || time !== null ? touches.entries : undefined;
   const inTime = (entry: number): boolean => {
     const at = milliseconds(touches.at(entry));
     return time === null || (at !== null && at >= time[0] && at <= time[1]);
   };
-  const list = named ?? touched ?? Array.from({ length: scan.entries.length }, (_, entry) => entry);
-  return list.filter(
-    (entry) =>
+  const look = (entry: number): void => {
+    if (
       (touched === undefined || (touches.at(entry) !== undefined && inTime(entry))) &&
       (type === null || scan.entries.type(entry) === type) &&
-      (owned === undefined || owned(part.layer, entry)),
-  );
+      (owned === undefined || owned(layer, entry))
+    )
+      take(entry);
+  };
+  const list = named ?? touched;
+  if (list === undefined) for (let entry = 0; entry < scan.entries.length; entry++) look(entry);
+  else for (const entry of list) look(entry);
 }
 
+/** Everything but the order of the archive, which needs no key. */
+type KeyedSort = Exclude<EntrySort, 'archive'>;
+
 /** What to sort by, as a whole number for each row. */
-function keyOf(sort: Exclude<EntrySort, 'archive'>, parts: readonly Part[]): (id: number) => number {
-  const ranks = sort === 'path' ? parts.map(({ scan }) => nameTable(scan).get().rank) : [];
-  let place = 0;
-  // Rows come layer by layer, so the part of the row before is almost always the part of this one.
-  const find = (id: number): Part | undefined => {
-    const inside = (part: Part | undefined): boolean =>
-      part !== undefined && id >= part.base && id < part.base + part.scan.entries.length;
-    if (!inside(parts[place])) place = parts.findIndex(inside);
-    return parts[place];
-  };
-  return (id) => {
-    const part = find(id);
-    if (part === undefined) return 0;
-    const entry = id - part.base;
+function keysOf(sort: KeyedSort, parts: readonly Part[], length: number): Float64Array {
+  const keys = new Float64Array(length).fill(sort === 'at' ? NEVER : 0);
+  for (const { base, scan, touches } of parts) {
+    const { entries } = scan;
+    const put = (entry: number, key: number): void => {
+      keys[base + entry] = Math.min(NEVER, key);
+    };
     switch (sort) {
-      case 'path':
-        return part.base + (ranks[place]?.[entry] ?? 0);
-      case 'size':
-        return Math.min(NEVER, dataOf(part.scan, entry).size);
-      case 'touched': {
-        if (part.touches.at(entry) === undefined) return 0;
-        const { start, end } = dataOf(part.scan, entry);
-        return Math.min(NEVER, part.touches.within(start, end));
+      case 'path': {
+        const { rank } = nameTable(scan).get();
+        for (let entry = 0; entry < entries.length; entry++) put(entry, base + (rank[entry] ?? 0));
+        break;
       }
+      case 'size':
+        for (let entry = 0; entry < entries.length; entry++) put(entry, dataOf(scan, entry).size);
+        break;
+      case 'touched':
+        for (const entry of touches.entries) {
+          const { start, end } = dataOf(scan, entry);
+          put(entry, touches.within(start, end));
+        }
+        break;
       case 'at':
-        return Math.min(NEVER, part.touches.at(entry) ?? NEVER);
+        for (const entry of touches.entries) put(entry, touches.at(entry) ?? NEVER);
+        break;
     }
-  };
+  }
+  return keys;
 }
 
 function entryRow({ layer, scan, touches }: Part, entry: number): EntryRow {
