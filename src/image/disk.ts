@@ -44,7 +44,8 @@ export async function cloneFile(
     }
   }
   await writeFile(target, async (handle) => {
-    for await (const chunk of createReadStream(source, { signal })) await writeAll(handle, chunk as Buffer);
+    for await (const chunk of createReadStream(source, { signal, highWaterMark: 1 << 20 }))
+      await writeAll(handle, chunk as Buffer);
   });
 }
 

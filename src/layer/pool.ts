@@ -12,6 +12,8 @@ import { Worker } from 'node:worker_threads';
 const CHUNKS_AHEAD = 4;
 /** Bytes per chunk at most. */
 const CHUNK = 1 << 20;
+/** Bytes; a smaller blob is hashed before a second thread has started. */
+const MIN_HASHED_APART = 8 << 20;
 /** Megabytes of JavaScript heap of one worker; a scan uses about 10, and its arrays are outside of it. */
 const WORKER_HEAP = 256;
 
@@ -95,6 +97,8 @@ class Pool implements ScanPool {
       },
       size: blob.size,
       file: blob.file,
+      // Decided when it begins.
+      isHashedApart: false,
     };
     const stream = blob.file === undefined ? blob : undefined;
     const result = await this.#run({
@@ -190,7 +194,21 @@ class Pool implements ScanPool {
     }
     if (!largest) return;
     this.#waiting.delete(largest);
-    thread.start(largest);
+    thread.start(largest, this.#isHashedApart(largest));
+  }
+
+  /**
+   * Whether a scan gets a second thread for its digests. The largest one does, since the others wait for it in the end; the
+   * next ones only where that leaves a core to every layer. A blob whose size nobody knows is only just being made, and who
+   * makes it has the cores busy.
+   */
+  #isHashedApart({ order, size }: Job): boolean {
+    const cores = availableParallelism();
+    if (order.kind !== 'scan' || order.size === undefined || size < MIN_HASHED_APART || cores < 2)
+      return false;
+    const busy = [...this.#threads].filter(({ job }) => job !== undefined);
+    const hashing = busy.filter(({ isHashedApart }) => isHashedApart).length;
+    return hashing === 0 || this.#waiting.size + busy.length + hashing + 2 <= cores;
   }
 }
 
@@ -199,6 +217,8 @@ class Thread {
   job: Job | undefined;
   /** True from the moment that the worker asks for a job until it gets one. */
   isIdle = false;
+  /** True while its job has a second thread for the digests. */
+  isHashedApart = false;
   readonly #worker: Worker;
   readonly #onIdle: () => void;
   /** Chunks that may still be sent, and who waits for one more. */
@@ -227,11 +247,12 @@ class Thread {
     });
   }
 
-  start(job: Job): void {
+  start(job: Job, isHashedApart: boolean): void {
     this.job = job;
     this.isIdle = false;
+    this.isHashedApart = isHashedApart;
     this.#worker.ref();
-    this.#send(job.order, job.transfer);
+    this.#send(job.order.kind === 'scan' ? { ...job.order, isHashedApart } : job.order, job.transfer);
     if (job.stream) void this.#stream(job, job.stream);
   }
 

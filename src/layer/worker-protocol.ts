@@ -19,6 +19,8 @@ export type ToWorker =
       readonly size: number | undefined;
       /** The blob where it is a file of this machine; else its bytes follow as chunks. */
       readonly file: string | undefined;
+      /** True: a thread of its own takes the digests. */
+      readonly isHashedApart: boolean;
     }
   | {
       /** A span to be read back by pako. */

@@ -10,12 +10,9 @@ import { scanLayer } from './scan';
 import type { FromWorker, ToWorker } from './worker-protocol';
 import { HashThread, serveHashing } from './thread-hasher';
 import { on } from 'node:events';
-import { availableParallelism } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 
 const HASHING = 'hashing';
-/** Smaller blobs are hashed before a second thread has started. */
-const MIN_THREADED = 8 << 20;
 /** Milliseconds between two reports of progress. */
 const PROGRESS_INTERVAL = 50;
 
@@ -52,12 +49,8 @@ function streamedBytes(size: number | undefined): Bytes {
 
 let hashThread: HashThread | undefined;
 
-/**
- * A hasher in a second thread, where there is a core for it and enough to do. A blob whose size nobody knows is only just being
- * made, and who makes it has the cores busy.
- */
-function threadedHasher(size: number | undefined): BlobHasher | undefined {
-  if (availableParallelism() < 2 || (size ?? 0) < MIN_THREADED) return undefined;
+/** A hasher in a second thread, which is started for the first layer that asks for it. */
+function threadedHasher(): BlobHasher {
   hashThread ??= new HashThread(__filename, HASHING);
   return hashThread.start();
 }
@@ -71,7 +64,7 @@ async function scan(job: Extract<ToWorker, { kind: 'scan' }>): Promise<void> {
     send({ kind: 'progress', bytes });
   };
   const blob = job.file === undefined ? streamedBytes(job.size) : await fileBytes(job.file, job.size);
-  const hasher = threadedHasher(blob.size);
+  const hasher = job.isHashedApart ? threadedHasher() : undefined;
   const packed = packScan(await scanLayer(blob, job.compression, { ...job.options, onProgress }, hasher));
   send({ kind: 'done', scan: packed }, [
     ...new Set(arraysOf(packed).map((array) => array.buffer as ArrayBuffer)),

@@ -9,7 +9,7 @@ import { Random } from '../../support/random';
 import { header, padded } from '../../support/tars';
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
@@ -94,6 +94,32 @@ describe('the scan pool', { timeout: 60_000 }, () => {
       'vector-B.tar.gz',
       'tar-xattrs.tar.gz',
     ]);
+  });
+
+  it('gives a second thread to the largest layer, and to others only where there are cores for them', async () => {
+    const telling = path.join(dir, 'telling.js');
+    await writeFile(
+      telling,
+      `const { parentPort } = require('node:worker_threads');
+       parentPort.on('message', ({ isHashedApart }) =>
+         parentPort.postMessage({ kind: 'progress', bytes: isHashedApart ? 1 : 0 }));
+       parentPort.postMessage({ kind: 'ready' });`,
+    );
+    pool = createScanPool({ workers: 3, workerFile: telling });
+    const MiB = 1 << 20;
+    const found = await Promise.all(
+      [9 * MiB, 10 * MiB, MiB].map(
+        async (size) =>
+          new Promise((resolve, reject) => {
+            const blob = { ...memoryBytes(new Uint8Array()), size, file: 'a layer' };
+            // The worker never ends: closing the pool rejects what was resolved before.
+            pool.scan(blob, 'gzip', { onProgress: resolve }).catch(reject);
+          }),
+      ),
+    );
+    const cores = availableParallelism();
+    // Three layers and their two threads.
+    assert.deepEqual(found, [cores >= 5 ? 1 : 0, cores >= 2 ? 1 : 0, 0]);
   });
 
   it('gives the typed error of a broken layer, and goes on with the others', async () => {
