@@ -126,13 +126,6 @@ const FAMILIES: Readonly<Record<string, Family>> = {
 /** The families by name, for messages. */
 export const INSTANCE_FAMILIES: readonly string[] = Object.keys(FAMILIES);
 
-/** Instance types that are known by name. */
-export function instanceTypes(): string[] {
-  return Object.entries(FAMILIES).flatMap(([family, { network }]) =>
-    Object.keys(network).map((size) => `${family}.${size}`),
-  );
-}
-
 /** Undefined for a type that is not in the table. */
 export function instanceOf(type: string): Instance | undefined {
   const [familyName = '', size = ''] = type.split('.');

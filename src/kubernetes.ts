@@ -3,7 +3,7 @@
  * when somebody measures or cleans up (`await import('../kubernetes')`).
  */
 export { checkRemovable, findClusterItems } from './cluster/clean';
-export { listContexts, openCluster } from './cluster/measure/access';
+export { listContexts, openCluster } from './cluster/access';
 export { describeMeasurePlan, planMeasure } from './cluster/measure/plan';
 export { measureNotes, measureTable } from './cluster/measure/summary';
 export { runMeasure } from './cluster/measure/run';

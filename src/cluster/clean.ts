@@ -1,15 +1,7 @@
 import { AppsV1Api, BatchV1Api, NodeV1Api, type V1ObjectMeta } from '@kubernetes/client-node';
 import type { LensError } from '../errors';
 import { MANAGED_BY } from './manifests';
-import {
-  ask,
-  checkRights,
-  type Cluster,
-  missingRights,
-  noRights,
-  type Right,
-  statusOf,
-} from './measure/access';
+import { ask, checkRights, type Cluster, missingRights, noRights, type Right, statusOf } from './access';
 
 /** An object of ours in a cluster. */
 export interface ClusterItem {

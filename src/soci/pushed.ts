@@ -5,7 +5,7 @@ import { parseManifest } from '../oci/parse';
 import type { Digest } from '../oci/types';
 import type { RegistryClient } from '../registry/client';
 import { imagesOf } from './discover';
-import { registryStore } from './store';
+import { rootOf } from './store';
 
 /** By what an image of the engine is known again in a repository. */
 type Identity = Pick<EngineImageDetails, 'id' | 'repoDigests'>;
@@ -72,13 +72,12 @@ async function hasImage(
   id: Digest,
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
-  const name = pinned ?? tag;
-  if (!(await client.headManifest(name, signal))) return false;
-  const store = registryStore(client, name, signal);
-  const root = await store.root();
+  const found = await client.findManifest(pinned ?? tag, signal);
+  if (!found) return false;
+  const root = rootOf(found);
   if (root.descriptor.digest === id) return true;
   for (const { digest } of imagesOf(root)) {
-    const bytes = digest === root.descriptor.digest ? root.bytes : await store.document(digest);
+    const { bytes } = digest === root.descriptor.digest ? root : await client.getManifest(digest, signal);
     if (digest === id || parseManifest(bytes).config.digest === id) return true;
   }
   return false;

@@ -3,7 +3,7 @@ import type { Bytes } from '../layer/bytes';
 import { INDEX_TYPES, MANIFEST_TYPES } from '../oci/media-types';
 import { parseIndex, parseManifest } from '../oci/parse';
 import type { Descriptor, Digest } from '../oci/types';
-import type { RegistryClient } from '../registry/client';
+import type { RegistryClient, RegistryDocument } from '../registry/client';
 
 /** Where an image can be read from: an OCI layout is one, and so is a repository of a registry. */
 export interface BlobStore {
@@ -22,15 +22,17 @@ export interface BlobStore {
   blobs?(): Promise<{ digest: Digest; size: number }[]>;
 }
 
+/** What a document of a registry is the root of. */
+export function rootOf({ descriptor, bytes }: RegistryDocument): ImageRoot {
+  return INDEX_TYPES.has(descriptor.mediaType)
+    ? { kind: 'index', descriptor, bytes, index: parseIndex(bytes) }
+    : { kind: 'manifest', descriptor, bytes, manifest: parseManifest(bytes) };
+}
+
 /** A repository as a store. `reference` is the tag or digest that `root` gives. */
 export function registryStore(client: RegistryClient, reference: string, signal?: AbortSignal): BlobStore {
   return {
-    async root(): Promise<ImageRoot> {
-      const { descriptor, bytes } = await client.getManifest(reference, signal);
-      return INDEX_TYPES.has(descriptor.mediaType)
-        ? { kind: 'index', descriptor, bytes, index: parseIndex(bytes) }
-        : { kind: 'manifest', descriptor, bytes, manifest: parseManifest(bytes) };
-    },
+    root: async () => rootOf(await client.getManifest(reference, signal)),
     async has({ mediaType, digest }): Promise<boolean> {
       if (!MANIFEST_TYPES.has(mediaType) && !INDEX_TYPES.has(mediaType))
         return client.hasBlob(digest, signal);

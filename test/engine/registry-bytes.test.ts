@@ -50,6 +50,10 @@ test('an image of the engine that the registry has is indexed by the registry’
   assert.equal(run.code, 0, run.stderr);
   assert.match(run.stderr, /is this very image: the registry's own blobs are indexed/);
   assert.ok(proxy.log.some((line) => line.startsWith('GET') && line.includes('/blobs/')));
+  // Whether the registry has the image takes one question.
+  const [first, second] = proxy.log.filter((line) => !/ \/v2\/$/.test(line));
+  assert.match(`${first}`, /^GET .*\/manifests\/1\.0/);
+  assert.doesNotMatch(`${second}`, /^HEAD/);
   assert.deepEqual(await readdir(cache, { recursive: true }), [], 'nothing of it stays here');
   assert.equal((await client.getManifest('1.0')).descriptor.digest, pushed.digest, 'the image is as it was');
   const report = await verifyLayout(registryStore(client, '1.0'));

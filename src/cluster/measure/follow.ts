@@ -5,7 +5,7 @@ import {
   ListWatch,
   Watch,
 } from '@kubernetes/client-node';
-import { type Cluster, explain, statusOf } from './access';
+import { type Cluster, explain, statusOf } from '../access';
 
 /** Milliseconds between two attempts to watch, and how many may fail in a row. */
 const AGAIN = 1000;

@@ -3,7 +3,7 @@ import type { V1Node } from '@kubernetes/client-node';
 import { stringify } from 'yaml';
 import { LensError } from '../../errors';
 import { comparisonPod, MANAGED_BY, RUNTIME_CLASS, type Variant } from '../manifests';
-import { ask, checkRights, type Cluster, hasRuntimeClass, type Right } from './access';
+import { ask, checkRights, type Cluster, hasRuntimeClass, type Right } from '../access';
 
 export interface MeasureWish {
   /** Both by digest: the image, and its indexed self. */

@@ -1,6 +1,6 @@
 import type { CoreV1Event, V1ContainerStatus, V1Node, V1Pod } from '@kubernetes/client-node';
 import { LensError } from '../../errors';
-import { type Cluster, createPod } from './access';
+import { type Cluster, createPod } from '../access';
 import { follow, type Following } from './follow';
 import type { PlannedStart } from './plan';
 import { pullDuration, stageOf, wasThere, whyUnscheduled } from './timeline';

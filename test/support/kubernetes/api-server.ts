@@ -14,6 +14,7 @@ interface Meta {
   resourceVersion?: string;
   uid?: string;
   deletionTimestamp?: string;
+  finalizers?: string[];
   creationTimestamp?: string;
 }
 type Doc = Record<string, unknown> & { metadata: Meta };
@@ -54,6 +55,8 @@ export class ApiServer {
   readonly denied = new Set<string>();
   /** Called with `verb resource` before a request is looked at, which waits for it. */
   before: ((request: string) => Promise<unknown> | undefined) | undefined;
+  /** Finalizers that an admission controller puts on each new pod. */
+  finalizers: string[] = [];
   /** Every request that changes something, as `METHOD path`. */
   readonly writes: string[] = [];
 
@@ -173,6 +176,7 @@ export class ApiServer {
         ...body.metadata,
         ...(namespace !== undefined && { namespace }),
         ...{ name, uid: randomUUID(), creationTimestamp: new Date().toISOString() },
+        ...(kind === 'pods' && { finalizers: this.finalizers }),
       },
     };
     return this.#put(`${kind}/${namespace ?? ''}/${name}`, object);
@@ -187,11 +191,11 @@ export class ApiServer {
     return stored;
   }
 
-  /** A pod with a grace period is marked, and goes when its kubelet says so. */
+  /** A pod with a grace period is marked, and goes when its kubelet says so; one with finalizers, when those are gone. */
   #delete(kind: string, key: string, grace: number): Doc {
     const object = this.#objects.get(key);
     if (!object) throw new Error(`${key} was looked up before.`);
-    if (kind === 'pods' && grace > 0) {
+    if (kind === 'pods' && (grace > 0 || (object.metadata.finalizers ?? []).length > 0)) {
       const deletionTimestamp = object.metadata.deletionTimestamp ?? new Date().toISOString();
       return this.#put(key, { ...object, metadata: { ...object.metadata, deletionTimestamp } });
     }

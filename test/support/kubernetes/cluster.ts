@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
-import { openCluster } from '../../../src/cluster/measure/access';
+import { openCluster } from '../../../src/cluster/access';
 import { type MeasureWish, planMeasure } from '../../../src/cluster/measure/plan';
 import { runMeasure } from '../../../src/cluster/measure/run';
 import { temporaryFolder } from '../folders';

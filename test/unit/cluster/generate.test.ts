@@ -13,7 +13,6 @@ import {
   userData,
 } from '../../../src/cluster/node-setup';
 import { parseNodeSpec } from '../../../src/cluster/nodes';
-import { instanceTypes } from '../../../src/instances';
 import { isAtLeast, RELEASES } from '../../../src/cluster/releases';
 import { readToml } from '../../../src/cluster/toml';
 
@@ -89,7 +88,14 @@ describe('the config for a node', () => {
   });
 
   it('never lets one image do more than the node, nor more unpacks than it has layers', () => {
-    for (const type of instanceTypes()) {
+    for (const type of [
+      't3.large',
+      'c7g.4xlarge',
+      'm6i.32xlarge',
+      'i4i.8xlarge',
+      'g5.4xlarge',
+      'p5.48xlarge',
+    ]) {
       const node = parseNodeSpec(`${type},nvme`);
       const settings = chooseSettings(wish({ mode: 'parallel', node, layers: 3 }));
       const number = (name: string) => Number(settings.find(({ path }) => path.endsWith(`.${name}`))?.value);

@@ -6,12 +6,15 @@ import path from 'node:path';
 import { suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { V1Pod } from '@kubernetes/client-node';
-import { openCluster } from '../../../src/cluster/measure/access';
+import { openCluster } from '../../../src/cluster/access';
 import { follow } from '../../../src/cluster/measure/follow';
+import { MEASURE_LABEL, planMeasure } from '../../../src/cluster/measure/plan';
+import { runMeasure } from '../../../src/cluster/measure/run';
 import { LensError } from '../../../src/errors';
 import { lensError } from '../../support/errors';
 import { temporaryFolder } from '../../support/folders';
 import {
+  anySignal,
   CLEAR,
   kubeconfig,
   measure,
@@ -22,6 +25,7 @@ import {
   setNode,
   testCluster,
   together,
+  WISH,
 } from '../../support/kubernetes/cluster';
 import { request } from '../../support/kubernetes/kubelet';
 
@@ -48,6 +52,31 @@ suite('a pod that clears a node', together, () => {
     });
   }
 });
+
+test(
+  'a pod that a finalizer holds is given up by name, and the others go',
+  { timeout: 60_000, ...needsPlayed },
+  async (t) => {
+    const { cluster, played, url } = await testCluster(t);
+    assert.ok(played);
+    const plan = await planMeasure(cluster, WISH);
+    // Left by a start that was cut off.
+    const labels = { [MEASURE_LABEL]: plan.id };
+    const other = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'z-other', labels }, spec: {} };
+    await request(url, 'POST', PODS, other);
+    played.finalizers = ['example.com/hold', 'example.com/audit'];
+    const [planned] = plan.starts;
+    const name = planned?.pod.metadata.name ?? '';
+    await assert.rejects(runMeasure(cluster, plan, { signal: anySignal(), patience: 100 }), (error) => {
+      const held = `The pod ${name} in namespace ${NAMESPACE} was removed and is still there, held by the finalizers example.com/hold, example.com/audit.`;
+      lensError('cluster/left-behind', new RegExp(`; they end by themselves\\. ${held}$`))(error);
+      assert.ok(error instanceof LensError);
+      assert.match(error.advice, new RegExp(`^Let go in place of .* patch pod ${name} --type merge`));
+      return true;
+    });
+    assert.deepEqual(await podsOf(url), [name]);
+  },
+);
 
 suite('an abort', { ...together, ...needsPlayed }, () => {
   for (const what of ['list events', 'watch pods']) {

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { suite, test } from 'node:test';
 import { parse } from 'yaml';
-import { openCluster } from '../../../src/cluster/measure/access';
+import { openCluster } from '../../../src/cluster/access';
 import { describeMeasurePlan, type MeasureWish, planMeasure } from '../../../src/cluster/measure/plan';
 import { runMeasure } from '../../../src/cluster/measure/run';
 import { measureNotes, measureTable, summarize } from '../../../src/cluster/measure/summary';

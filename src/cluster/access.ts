@@ -6,7 +6,7 @@ import {
   NodeV1Api,
   type V1SelfSubjectAccessReview,
 } from '@kubernetes/client-node';
-import { isAbort, LensError, messageOf } from '../../errors';
+import { isAbort, LensError, messageOf } from '../errors';
 
 /** A cluster of the person's kubeconfig. Connecting asks it nothing yet. */
 export interface Cluster {
