@@ -1,8 +1,11 @@
-/** Starts on this machine, by a real containerd with runc and overlayfs; the snapshotter `soci` is no part of Debian. */
+/**
+ * Starts on this machine, by a real containerd with runc and overlayfs. The snapshotter `soci` and nerdctl are no part of Debian:
+ * the first is only registered, the second is played.
+ */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -18,9 +21,11 @@ import { pushLayout } from '../../src/soci/push';
 import { runInProcess } from '../support/cli';
 import { startContainerd, type TestContainerd } from '../support/containerd';
 import { lensError } from '../support/errors';
+import { temporaryFolder } from '../support/folders';
 import { scanHere } from '../support/golden';
 import { layerOf, writeImage } from '../support/images';
 import { fixture } from '../support/paths';
+import { makePlayedNerdctl } from '../support/played-nerdctl';
 import { Random } from '../support/random';
 import { freePort, startRegistry, type TestRegistry } from '../support/registry';
 
@@ -28,6 +33,8 @@ const run = promisify(execFile);
 
 let registry: TestRegistry;
 let containerd: TestContainerd;
+/** One that knows a snapshotter `soci`. */
+let lazy: TestContainerd;
 let port: number;
 /** References by digest. */
 let plain: string;
@@ -40,7 +47,12 @@ before(async () => {
   try {
     const program = path.join(dir, 'listener');
     await run('gcc', ['-static', '-O1', fixture('images', 'listener/main.c'), '-o', program]);
-    [registry, containerd, port] = await Promise.all([startRegistry(), startContainerd(), freePort()]);
+    [registry, containerd, lazy, port] = await Promise.all([
+      startRegistry(),
+      startContainerd(),
+      startContainerd('soci'),
+      freePort(),
+    ]);
     const layer = await layerOf([
       { name: 'listener', mode: 0o755, data: await readFile(program) },
       { name: 'data', data: new Random(1).bytes(200_000) },
@@ -69,18 +81,21 @@ before(async () => {
   }
 });
 after(async () => {
-  await containerd.stop();
+  await Promise.all([containerd.stop(), lazy.stop()]);
   await registry.stop();
 });
 
 /** However a measure ends, containerd is as before: no namespace, so nothing in one, no mount, no process. */
 afterEach(async () => {
-  assert.equal(await containerd.ctr('namespaces', 'ls', '--quiet'), '');
-  assert.deepEqual(await containerd.holders(), []);
+  for (const one of [containerd, lazy]) {
+    assert.equal(await one.ctr('namespaces', 'ls', '--quiet'), '');
+    assert.deepEqual(await one.holders(), []);
+  }
 });
 
-const flags = (...more: string[]) => [
-  ...['cluster', 'measure', '--local', '--plain-http', '--containerd-socket', containerd.socket],
+const flags = (...more: string[]) => flagsOf(containerd, ...more);
+const flagsOf = ({ socket }: TestContainerd, ...more: string[]) => [
+  ...['cluster', 'measure', '--local', '--plain-http', '--containerd-socket', socket],
   ...['--plain', plain, '--indexed', indexed, '--port', String(port), ...more],
 ];
 
@@ -165,5 +180,84 @@ suite('a measure on this machine', () => {
       await sleep(5);
     stop.abort();
     await aborted;
+  });
+});
+
+suite('lazy starts on this machine, by a nerdctl that is played', () => {
+  interface Result {
+    readonly starts: readonly { variant: string; seen: { pulled: number; started: number; ready: number } }[];
+    readonly failed: readonly { variant: string; round: number; error: { code: string; message: string } }[];
+    readonly summary: readonly { figure: string; without?: { count: number }; with?: { count: number } }[];
+  }
+  const measured = async (...more: string[]): Promise<Result> => {
+    const { code, stdout, stderr } = await runInProcess(flagsOf(lazy, '--yes', '--json', ...more));
+    assert.equal(code, 0, stderr);
+    return JSON.parse(stdout) as Result;
+  };
+  const before = process.env['PATH'];
+  afterEach(() => {
+    process.env['PATH'] = before;
+  });
+
+  test('both variants are started, turn and turn about, and nerdctl is told what it understands', async (t) => {
+    const nerdctl = await makePlayedNerdctl(await temporaryFolder(t));
+    process.env['PATH'] = `${nerdctl.folder}:${before}`;
+    const { starts, failed, summary } = await measured('--rounds', '2');
+    assert.deepEqual(failed, []);
+    assert.deepEqual(
+      starts.map(({ variant }) => variant),
+      ['without', 'with', 'without', 'with'],
+    );
+    for (const { seen } of starts)
+      assert.ok(0 < seen.pulled && seen.pulled < seen.started && seen.started <= seen.ready);
+    assert.deepEqual(
+      summary.map(({ figure, without, with: lazily }) => [figure, without?.count, lazily?.count]),
+      [
+        ['pulled', 2, 2],
+        ['started', 2, 2],
+        ['ready', 2, 2],
+      ],
+    );
+    const calls = await nerdctl.calls();
+    const id = calls[1]?.at(-2) ?? '';
+    assert.match(id, /^soci-measure-[0-9a-f]{8}$/);
+    const all = ['--address', lazy.socket, '--namespace', 'soci-lens-measure', '--snapshotter', 'soci'];
+    assert.deepEqual(calls.slice(0, 3), [
+      [...all, '--insecure-registry', 'pull', '--quiet', indexed],
+      [...all, 'run', '--detach', '--pull', 'never', '--net', 'host', '--name', id, indexed],
+      [...all, 'rm', '--force', id],
+    ]);
+    assert.equal(calls.length, 6);
+  });
+
+  test('what nerdctl cannot do is told in its last words, and what it had made by then is removed', async (t) => {
+    const nerdctl = await makePlayedNerdctl(await temporaryFolder(t));
+    process.env['PATH'] = `${nerdctl.folder}:${before}`;
+    for (const command of ['pull', 'run'] as const) {
+      await nerdctl.fail(command);
+      const measuring = measureLocally(
+        { plain, indexed, port, rounds: 1, timeout: 60_000, socket: lazy.socket, plainHttp: true },
+        { signal: never() },
+      );
+      const words = new RegExp(`^nerdctl failed: .*msg="${command} does not come to an end"\\.$`);
+      await assert.rejects(measuring, lensError('cluster/local-failed', words));
+    }
+  });
+
+  test('without nerdctl the other variant is measured', async (t) => {
+    // A PATH with ctr and no more.
+    const bin = await temporaryFolder(t);
+    const { stdout } = await run('sh', ['-c', 'command -v ctr']);
+    await symlink(stdout.trim(), path.join(bin, 'ctr'));
+    process.env['PATH'] = bin;
+    const { starts, failed } = await measured('--rounds', '1');
+    assert.deepEqual(
+      starts.map(({ variant }) => variant),
+      ['without'],
+    );
+    assert.deepEqual(
+      failed.map(({ variant, error }) => [variant, error.code]),
+      [['with', 'cluster/no-nerdctl']],
+    );
   });
 });

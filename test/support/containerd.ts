@@ -21,8 +21,12 @@ export interface TestContainerd {
 /** Debian's, which comes with docker.io. */
 const BINARY = '/usr/bin/containerd';
 
-/** Starts a containerd with root, state and socket in a folder of its own. The one who starts it stops it. */
-export async function startContainerd(): Promise<TestContainerd> {
+/**
+ * Starts a containerd with root, state and socket in a folder of its own. The one who starts it stops it.
+ *
+ * @param snapshotter a name that it is told to have a snapshotter of, as a program of its own that nobody has started
+ */
+export async function startContainerd(snapshotter?: string): Promise<TestContainerd> {
   const dir = await mkdtemp(path.join(tmpdir(), 'soci-lens-containerd-'));
   const socket = path.join(dir, 'containerd.sock');
   const config = path.join(dir, 'config.toml');
@@ -35,6 +39,9 @@ export async function startContainerd(): Promise<TestContainerd> {
     // They would look for a network, and for a place beside the folder.
     'disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]',
     `[grpc]\naddress = "${socket}"`,
+    ...(snapshotter === undefined
+      ? []
+      : [`[proxy_plugins.${snapshotter}]\ntype = "snapshot"\naddress = "${dir}/${snapshotter}.sock"`]),
   ];
   await writeFile(config, `${lines.join('\n')}\n`);
   const child = spawn(BINARY, ['--config', config], { stdio: ['ignore', 'ignore', 'pipe'] });

@@ -7,10 +7,11 @@ import { measureLocally } from '../../../src/cluster/measure/local';
 import { lensError } from '../../support/errors';
 import { temporaryFolder } from '../../support/folders';
 
-/** Knows no snapshotter for lazy starts, and fails at the pulls of which the file `fail` has the number. */
+/** Knows the plugins in the file `plugins`, and fails at the pulls of which the file `fail` has the number. */
 const CTR = `#!/bin/sh
 cd "$(dirname "$0")"
 case "$*" in
+  *"plugins ls"*) cat plugins;;
   *"images pull"*) echo x >> pulls; ! grep -qx "$(grep -c x pulls)" fail || { echo "connection reset" >&2; exit 1; };;
 esac
 `;
@@ -23,9 +24,10 @@ test('a start that fails is told of, and the rounds that are done count; without
   process.env['PATH'] = `${dir}:${before}`;
   t.after(() => (process.env['PATH'] = before));
   const image = (name: string) => `host.example/${name}@sha256:${'12'.repeat(32)}`;
-  const measure = async (fail: string) => {
+  const measure = async (fail: string, plugins = '') => {
     await writeFile(path.join(dir, 'fail'), fail);
     await writeFile(path.join(dir, 'pulls'), '');
+    await writeFile(path.join(dir, 'plugins'), plugins);
     const wish = { plain: image('a'), indexed: image('b'), rounds: 3, timeout: 60_000, socket };
     return measureLocally({ ...wish, plainHttp: false }, { signal: new AbortController().signal });
   };
@@ -42,4 +44,9 @@ test('a start that fails is told of, and the rounds that are done count; without
     ],
   );
   await assert.rejects(measure('1\n2\n3\n'), lensError('cluster/local-failed', /connection reset/));
+
+  // One that containerd was told of and does not reach is another matter than one that it does not know.
+  const plugins = 'io.containerd.snapshotter.v1    soci    -    error\n';
+  const { failed: unreached } = await measure('', plugins);
+  assert.match(unreached[0]?.error.message ?? '', /"soci" is in state error/);
 });
