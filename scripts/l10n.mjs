@@ -15,11 +15,11 @@ const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const ROOMS = ['layer', 'registry', 'image', 'trace', 'soci', 'plan', 'optimize', 'cluster', 'cleanup'];
 
 /**
- * Those all of whose sentences the page shows, or an error of theirs is made of; but for the files that write or read what is English
- * everywhere: pages and pictures, image configs, databases, the plan and the result of a measure, what only the command line says.
+ * Those all of whose sentences the editor or the page shows, or an error of theirs is made of; but for the files that write or read
+ * what is English everywhere: pages and pictures, image configs, databases, the plan of a measure, what only the command line says.
  */
-const SPOKEN = ['plan', 'optimize', 'cluster/measure'];
-const WRITTEN = /[\\/](report|svg|page|write|sqlite|measure[\\/](plan|summary|local))\b/;
+const SPOKEN = /[\\/](plan|optimize|cluster[\\/](measure|doctor|lint|hover|config-keys))\b/;
+const WRITTEN = /[\\/](plan[\\/]report|svg|page|write|sqlite|lint-report|measure[\\/](plan|local))\b/;
 
 /** Calls `visit` with each node of each file. */
 function eachNode(files, visit) {
@@ -72,8 +72,10 @@ function roomTexts() {
       eachText(node, texts);
     }
   });
-  for (const file of SPOKEN.flatMap((room) => globSync(path.join(root, 'src', room), /\.ts$/)))
-    if (!WRITTEN.test(file)) eachSentence(file, texts);
+  for (const file of files) {
+    const inRoom = path.relative(root, file);
+    if (SPOKEN.test(inRoom) && !WRITTEN.test(inRoom)) eachSentence(file, texts);
+  }
   return texts;
 }
 
@@ -86,7 +88,7 @@ function eachSentence(file, texts) {
     const found = new Set();
     collect(node, found);
     for (const text of found)
-      if (/^(?=\S).*[A-Za-z]{2,},? [a-z\d{]|^[A-Z][a-z]+ /s.test(text)) texts.add(text);
+      if (/^(?=\S).*[A-Za-z]{2,},? [a-z\d{[]|^[A-Z][a-z]+ /s.test(text)) texts.add(text);
     ts.forEachChild(node, walk);
   };
   walk(ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest, true));
@@ -105,11 +107,19 @@ function collect(node, texts) {
     [node.whenTrue, node.whenFalse].forEach((one) => collect(one, texts));
   else if (ts.isStringLiteralLike(node)) texts.add(node.text);
   else if (ts.isTemplateExpression(node)) {
+    for (const { expression } of node.templateSpans) collectWords(expression, texts);
     const parts = node.templateSpans.map(({ literal }, place) => `{${place}}${literal.text}`);
     const text = node.head.text + parts.join('');
     // A template of nothing but places has nothing to translate.
     if (/[A-Za-z]{3}/.test(text)) texts.add(text);
   }
+}
+
+/** The words that a template may be filled with, where it chooses between them itself. */
+function collectWords(node, texts) {
+  if (!ts.isConditionalExpression(node)) return;
+  for (const one of [node.whenTrue, node.whenFalse])
+    if (ts.isStringLiteralLike(one) && /^[a-z]{3,}$/.test(one.text)) texts.add(one.text);
 }
 
 const { positionals: languages, values: options } = parseArgs({

@@ -11,7 +11,7 @@ export function t(text: string, ...filled: readonly (string | number)[]): string
 }
 
 /** A sentence that the host made. */
-export const say = sentences(Object.keys(bundle), t);
+export const say = sentences(Object.keys(bundle), t, document.documentElement.lang);
 
 export const { formatSize, formatBytes, formatSeconds, formatCount, formatShare } = formatsOf(
   document.documentElement.lang,

@@ -36,13 +36,18 @@ function units(view: ConfigView): Finding[] {
     const isTooLarge = key.unit === 's' && usual >= 30 && value >= usual * 100 && value % 1000 === 0;
     if (!isTooSmall && !isTooLarge) return [];
     const meant = isTooSmall ? value * 1000 : value / 1000;
+    const name = entry.path.at(-1) ?? '';
     return [
       {
         rule: 'wrong-unit',
         severity: 'warning',
         at: entry.value,
-        message: `${entry.path.at(-1) ?? ''} is in ${key.unit === 'ms' ? 'milliseconds' : 'seconds'}: ${value} is ${isTooSmall ? `${value / 1000} s` : `${Math.round(value / 360) / 10} hours`}.`,
-        reason: `${key.about} It looks as if ${isTooSmall ? 'seconds' : 'milliseconds'} were meant.`,
+        message: isTooSmall
+          ? `${name} is in milliseconds: ${value} is ${value / 1000} s.`
+          : `${name} is in seconds: ${value} is ${Math.round(value / 360) / 10} hours.`,
+        reason: isTooSmall
+          ? `${key.about} It looks as if seconds were meant.`
+          : `${key.about} It looks as if milliseconds were meant.`,
         fix: { title: `Write ${meant}`, edits: [replace(entry.value, String(meant))] },
       },
     ];

@@ -179,7 +179,8 @@ function moveAll(document: TomlDocument, table: readonly string[], home: readonl
   const removals = moved.map((one) => removeEntry(document, one));
   const isAll = applyEdits(document.text, mergeTouching(removals)).trim() === '';
   return {
-    title: names.length === 1 ? `Move ${names[0] ?? ''} ${to}` : `Move these ${names.length} keys ${to}`,
+    title:
+      names.length === 1 ? `Move the key ${names[0] ?? ''} ${to}` : `Move these ${names.length} keys ${to}`,
     edits: isAll
       ? [{ ...addKeys(EMPTY, home, lines), end: document.text.trimEnd().length }]
       : mergeTouching([...removals, addKeys(document, home, lines)]),

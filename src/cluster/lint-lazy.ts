@@ -196,7 +196,9 @@ function backgroundQueue(view: ConfigView, image: LintImage | undefined): Findin
       rule: 'background-queue',
       severity: 'warning',
       at: entry.value,
-      message: `The queue has room for ${size} layers${image ? `, and ${image.reference} alone has ${layers} indexed ones` : ''}.`,
+      message: image
+        ? `The queue has room for ${size} layers, and ${image.reference} alone has ${layers} indexed ones.`
+        : `The queue has room for ${size} layers.`,
       reason: isAtLeast(view.release, '0.15')
         ? 'Layers that find no room are never fetched in the background, so their pods stay tied to the registry.'
         : 'Mounting a layer waits until there is room.',

@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
 import { sentences } from '../sentences';
+import { language } from './language';
 
 /** By bundle: its templates are many, and progress is said ten times a second. */
 const known = new WeakMap<object, (sentence: string) => string>();
@@ -17,6 +18,6 @@ export function translated(
   const { bundle } = l10n;
   if (bundle === undefined) return sentence;
   let say = known.get(bundle);
-  if (say === undefined) known.set(bundle, (say = sentences(Object.keys(bundle), l10n.t)));
+  if (say === undefined) known.set(bundle, (say = sentences(Object.keys(bundle), l10n.t, language)));
   return say(sentence);
 }

@@ -2,6 +2,7 @@ import * as vscode from 'vscode';
 import type { Finding } from '../cluster/findings';
 import type * as snapshotter from '../snapshotter';
 import { showError } from './errors';
+import { translated } from './room-texts';
 
 /** The linter with its parsers, loaded with the first file that may hold a config. */
 export type Snapshotter = typeof snapshotter;
@@ -69,7 +70,7 @@ export class SnapshotterConfigs
     const diagnostics = findings.map((finding) => {
       const diagnostic = new vscode.Diagnostic(
         rangeOf(document, finding.at),
-        `${finding.message} ${finding.reason}`,
+        `${translated(finding.message)} ${translated(finding.reason)}`,
         SEVERITIES[finding.severity],
       );
       diagnostic.source = 'SOCI';
@@ -88,7 +89,7 @@ export class SnapshotterConfigs
     const text = document.getText();
     if (!mayHoldConfig(document)) return undefined;
     const { describeKeyAt } = await this.#load();
-    const found = describeKeyAt(text, nameOf(document), document.offsetAt(position));
+    const found = describeKeyAt(text, nameOf(document), document.offsetAt(position), translated);
     return found && new vscode.Hover(new vscode.MarkdownString(found.markdown), rangeOf(document, found.at));
   }
 
@@ -97,7 +98,7 @@ export class SnapshotterConfigs
     return diagnostics.flatMap((diagnostic) => {
       const fix = this.#findings.get(diagnostic)?.fix;
       if (!fix || !diagnostic.range.intersection(range)) return [];
-      const action = new vscode.CodeAction(fix.title, vscode.CodeActionKind.QuickFix);
+      const action = new vscode.CodeAction(translated(fix.title), vscode.CodeActionKind.QuickFix);
       action.diagnostics = [diagnostic];
       action.isPreferred = true;
       action.edit = new vscode.WorkspaceEdit();

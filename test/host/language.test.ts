@@ -15,6 +15,7 @@ import {
   sampleTrace,
   testServices,
   testTree,
+  until,
   workspace,
   type Asked,
 } from './support';
@@ -111,6 +112,51 @@ suite('in another language', () => {
       services.dispose();
       await rm(scratch, { recursive: true, force: true });
     }
+  });
+
+  test("the snapshotter's config is judged, mended and explained with nothing bare", async () => {
+    const content = `# soci-snapshotter 0.15
+[blob]
+valid_interval = 60
+check_always = true
+fetching_timeout_msec = 5
+max_concurrent_unpacks = 3
+valid_intervall = 1
+[pull_modes.parallel_pull_unpack]
+enable = true
+concurrent_download_chunk_size = "8mib"
+`;
+    const document = await vscode.workspace.openTextDocument({ language: 'toml', content });
+    await vscode.window.showTextDocument(document);
+    const findings = await until('the findings', () => {
+      const found = vscode.languages.getDiagnostics(document.uri);
+      return found.length >= 4 && found;
+    });
+    const said = findings.map(({ message }) => message);
+    assert.ok(
+      said.every((message) => message.includes('⟦')),
+      said.join('\n'),
+    );
+    const { uri } = document;
+    const whole = new vscode.Range(0, 0, document.lineCount, 0);
+    const fixes = await vscode.commands.executeCommand<vscode.CodeAction[]>(
+      'vscode.executeCodeActionProvider',
+      ...[uri, whole, vscode.CodeActionKind.QuickFix.value],
+    );
+    assert.ok(fixes.length > 0);
+    const hovers = await vscode.commands.executeCommand<vscode.Hover[]>(
+      'vscode.executeHoverProvider',
+      ...[uri, document.positionAt(content.indexOf('valid_interval'))],
+    );
+    const hints = hovers
+      .flatMap(({ contents }) => contents)
+      .map((one) => (one instanceof vscode.MarkdownString ? one.value : ''));
+    assert.ok(
+      hints.some((hint) => hint.includes('⟦')),
+      hints.join('\n'),
+    );
+    assert.deepEqual(bare([...said, ...fixes.map(({ title }) => title), ...hints], []), []);
+    await vscode.commands.executeCommand('workbench.action.revertAndCloseActiveEditor');
   });
 
   test('commands ask and answer nothing bare', async () => {

@@ -57,7 +57,7 @@ suite("the snapshotter's config in the editor", () => {
       .flatMap(({ contents }) => contents)
       .map((one) => (one instanceof vscode.MarkdownString ? one.value : ''));
     assert.ok(
-      words.some((one) => /blob\.valid_interval[\s\S]*Default in 0\.15: `60` seconds/.test(one)),
+      words.some((one) => /blob\.valid_interval[\s\S]*Default in 0\.15: `60` seconds\./.test(one)),
       words.join(),
     );
   });

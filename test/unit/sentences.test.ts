@@ -10,7 +10,8 @@ const TEXTS = [
   'Plain pull',
   '{1} is ready after {0}.',
 ];
-const say = sentences(TEXTS, (text, ...filled) => `<${[text, ...filled].join('|')}>`);
+const t = (text: string, ...filled: string[]) => `<${[text, ...filled].join('|')}>`;
+const say = sentences(TEXTS, t, 'en');
 
 test('a sentence is known by the template with the most text of its own', () => {
   assert.equal(say('The engine has no image "a:b".'), '<The engine has no image "{0}".|a:b>');
@@ -34,5 +35,22 @@ test('several sentences in a row are said one by one', () => {
 
 test('what no template made stays as it is', () => {
   assert.equal(say('Something else entirely. And more.'), 'Something else entirely. And more.');
-  assert.equal(sentences([], String)('Plain pull'), 'Plain pull');
+  assert.equal(sentences([], String, 'de')('Plain pull'), 'Plain pull');
+});
+
+test('amounts that are filled in are written as the language writes them; versions, ports and digests are none', () => {
+  const inGerman = sentences(['The engine has no image "{0}".', '{1} is ready after {0}.'], t, 'de');
+  for (const [english, german] of [
+    ['5.4 s', '5,4 s'],
+    ['1,234.50 MB of 2 GB', '1.234,50 MB of 2 GB'],
+    ['1,234,567', '1.234.567'],
+    ['release 0.15', 'release 0.15'],
+    ['a:5000/b:1.5', 'a:5000/b:1.5'],
+    ['sha256:1,234', 'sha256:1,234'],
+    ['1.5 sheep', '1.5 sheep'],
+  ])
+    assert.equal(
+      inGerman(`Layer 2 is ready after ${english}.`),
+      `<{1} is ready after {0}.|${german}|Layer 2>`,
+    );
 });

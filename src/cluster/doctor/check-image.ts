@@ -192,20 +192,23 @@ function prefetch(index: IndexEvidence | undefined, config: ConfigView | undefin
   const dotted = index?.ztocs.filter(({ dotSlash }) => dotSlash).length ?? 0;
   const hint =
     dotted > 0
-      ? ` ${dotted} layers have names that begin with ./, which the soci command cannot list for prefetch.`
-      : '';
-  if (listed === 0) return green('prefetch', `The index has no prefetch artifacts.${hint}`);
+      ? [`${dotted} layers have names that begin with ./, which the soci command cannot list for prefetch.`]
+      : [];
+  const withHint = (sentence: string) => [sentence, ...hint].join(' ');
+  if (listed === 0) return green('prefetch', withHint('The index has no prefetch artifacts.'));
   if (!config)
     return unknown(
       'prefetch',
-      `${listed} layers have artifacts; the config is not known.${hint}`,
+      withHint(`${listed} layers have artifacts; the config is not known.`),
       'Give it with --config.',
     );
   if (config.flag('prefetch.enable'))
-    return green('prefetch', `${listed} layers have artifacts, and prefetch is on.${hint}`);
+    return green('prefetch', withHint(`${listed} layers have artifacts, and prefetch is on.`));
   return red(
     'prefetch',
-    `${listed} layers have artifacts, and prefetch is ${isAtLeast(config.release, '0.13') ? 'off' : `not in release ${config.release}`}: they are downloaded and not used.${hint}`,
+    withHint(
+      `${listed} layers have artifacts, and prefetch is ${isAtLeast(config.release, '0.13') ? 'off' : `not in release ${config.release}`}: they are downloaded and not used.`,
+    ),
     isAtLeast(config.release, '0.13')
       ? 'Set [prefetch] enable = true.'
       : 'Update the snapshotter to 0.13 or newer.',

@@ -38,7 +38,9 @@ function logged({ log }: NodeFacts, ...ids: readonly string[]): LogFinding | und
 }
 
 function seen({ example, firstLine, count }: LogFinding): string {
-  return `Line ${firstLine}${count > 1 ? ` and ${count - 1} more` : ''} of the log: ${example}`;
+  return count > 1
+    ? `Line ${firstLine} and ${count - 1} more of the log: ${example}`
+    : `Line ${firstLine} of the log: ${example}`;
 }
 
 function modeEnabled(node: NodeFacts): Check {
@@ -73,13 +75,15 @@ function version({ release }: NodeFacts, needed: Release): Check {
     );
   }
   if (isAtLeast(release, needed)) {
-    const members = isAtLeast(release, '0.14') ? '' : ' Layers of several gzip members need 0.14.';
-    return green('version', `Release ${release}; the image needs ${needed}.${members}`);
+    const members = isAtLeast(release, '0.14') ? [] : ['Layers of several gzip members need 0.14.'];
+    return green('version', [`Release ${release}; the image needs ${needed}.`, ...members].join(' '));
   }
   return red(
     'version',
     `Release ${release}, and the image needs ${needed}.`,
-    `Update the snapshotter to ${needed} or newer${needed === '0.10' ? ', or push a v1 index' : ''}.`,
+    needed === '0.10'
+      ? 'Update the snapshotter to 0.10 or newer, or push a v1 index.'
+      : `Update the snapshotter to ${needed} or newer.`,
   );
 }
 
@@ -92,7 +96,7 @@ function config(node: NodeFacts): Check {
   if (fault) {
     return red(
       'config',
-      `${fault.message}${others.length > 0 ? ` And ${others.length} more faults.` : ''}`,
+      others.length > 0 ? `${fault.message} And ${others.length} more faults.` : fault.message,
       'Run lint-config on the file; it has the fixes.',
     );
   }
@@ -137,12 +141,7 @@ function socket(node: NodeFacts): Check {
   const unreachable = logged(node, 'containerd-unreachable', 'socket-missing');
   if (unreachable) return red('socket', seen(unreachable), unreachable.fix ?? '');
   const fault = node.findings.find(({ rule }) => rule === 'containerd-socket' || rule === 'socket-path');
-  if (fault)
-    return red(
-      'socket',
-      `${fault.message} ${fault.reason}`,
-      fault.fix ? `${fault.fix.title}.` : NEEDS_CONFIG,
-    );
+  if (fault) return red('socket', `${fault.message} ${fault.reason}`, fault.fix?.title ?? NEEDS_CONFIG);
   if (logged(node, 'lazy-layer', 'local-layer'))
     return green('socket', 'The log shows layers that were prepared.');
   if (!node.config) return unknown('socket', 'The config is not known.', NEEDS_CONFIG);
@@ -150,7 +149,9 @@ function socket(node: NodeFacts): Check {
   if (node.containerdSocket !== undefined) return green('socket', `Both use ${address}.`);
   return unknown(
     'socket',
-    `It looks at ${address}${address === DEFAULT_SOCKET ? '; k3s, rke2 and microk8s have it elsewhere' : ''}.`,
+    address === DEFAULT_SOCKET
+      ? `It looks at ${address}; k3s, rke2 and microk8s have it elsewhere.`
+      : `It looks at ${address}.`,
     'Give the socket of containerd with --containerd-socket, or a log.',
   );
 }
@@ -186,7 +187,7 @@ function lazySeen(node: NodeFacts): Check {
   if (!node.log) return unknown('lazy-seen', 'There is no log.', NEEDS_LOG);
   if (failed)
     return red('lazy-seen', seen(failed), failed.fix ?? 'The other checks say what stands in the way.');
-  if (lazy) return green('lazy-seen', `${lazy.count} layers. ${seen(lazy)}`);
+  if (lazy) return green('lazy-seen', seen(lazy));
   return unknown(
     'lazy-seen',
     'No image was pulled in this log.',

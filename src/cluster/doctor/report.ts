@@ -1,38 +1,55 @@
 import { CHECKS, type Verdict } from './checks';
 import type { Diagnosis } from './diagnose';
 
-const MARKS: Readonly<Record<Verdict, string>> = {
-  green: '✓ yes    ',
-  red: '✗ no     ',
+const VERDICT_NOTES: Readonly<Record<Verdict, string>> = {
+  green: '✓ yes',
+  red: '✗ no',
   unknown: '? unknown',
 };
+const FIX_NOTES: Readonly<Record<Verdict, string>> = { green: 'To know', red: 'Fix', unknown: 'To know' };
 
-const ANSWERS = {
-  yes: 'will be loaded lazily: nothing stands in the way.',
-  no: 'will not be loaded lazily on that node.',
-  unknown: 'may be loaded lazily: nothing that is known stands in the way.',
-} as const;
+function answer({ reference, lazy }: Diagnosis): string {
+  switch (lazy) {
+    case 'yes':
+      return `${reference} will be loaded lazily: nothing stands in the way.`;
+    case 'no':
+      return `${reference} will not be loaded lazily on that node.`;
+    case 'unknown':
+      return `${reference} may be loaded lazily: nothing that is known stands in the way.`;
+  }
+}
 
-/** For people: the answer, the checks with evidence and fix, and the log explained. */
-export function describeDiagnosis({ reference, lazy, checks, log }: Diagnosis): string {
-  const lines = [`${reference} ${ANSWERS[lazy]}`, ''];
+/**
+ * For people: the answer, the checks with evidence and fix, and the log explained.
+ *
+ * @param say says a sentence in the language of the reader
+ */
+export function describeDiagnosis(
+  diagnosis: Diagnosis,
+  say: (sentence: string) => string = (sentence) => sentence,
+): string {
+  const { checks, log } = diagnosis;
+  const lines = [say(answer(diagnosis)), ''];
+  const width = Math.max(...Object.values(VERDICT_NOTES).map((note) => say(note).length)) + 2;
+  const indent = ' '.repeat(width + 2);
   for (const { id, verdict, evidence, fix } of checks) {
-    lines.push(`${MARKS[verdict]}  ${CHECKS[id]}`, `             ${evidence}`);
-    if (fix !== undefined) lines.push(`             ${verdict === 'red' ? 'Fix' : 'To know'}: ${fix}`);
+    lines.push(`${say(VERDICT_NOTES[verdict]).padEnd(width)}${say(CHECKS[id])}`, `${indent}${say(evidence)}`);
+    if (fix !== undefined) lines.push(`${indent}${say(FIX_NOTES[verdict])}: ${say(fix)}`);
   }
   if (log) {
-    lines.push(
-      '',
-      `The log (${log.lines} lines${log.version === undefined ? '' : `, snapshotter ${log.version}`}):`,
-    );
+    const { version } = log;
+    const head =
+      version === undefined
+        ? `The log (${log.lines} lines):`
+        : `The log (${log.lines} lines, snapshotter ${version}):`;
+    lines.push('', say(head));
     for (const { kind, firstLine, count, example, meaning, fix } of log.findings) {
-      lines.push(
-        `${{ good: '✓', bad: '✗', info: '·' }[kind]} line ${firstLine}${count > 1 ? `, ${count} times` : ''}: ${meaning}`,
-      );
+      const place = count > 1 ? `${count} times, first in line ${firstLine}` : `once, in line ${firstLine}`;
+      lines.push(`${{ good: '✓', bad: '✗', info: '·' }[kind]} ${say(place)}: ${say(meaning)}`);
       lines.push(`    ${example}`);
-      if (fix !== undefined) lines.push(`    Fix: ${fix}`);
+      if (fix !== undefined) lines.push(`    ${say(FIX_NOTES.red)}: ${say(fix)}`);
     }
-    if (log.findings.length === 0) lines.push('No line of it is one of the snapshotter.');
+    if (log.findings.length === 0) lines.push(say('No line of it is one of the snapshotter.'));
   }
   return lines.join('\n');
 }

@@ -43,7 +43,7 @@ function spreadOf(values: readonly number[]): Spread | undefined {
   return { median, least, most, count: sorted.length };
 }
 
-const FIGURES: Readonly<Record<Figure, string>> = {
+const FIGURE_NOTES: Readonly<Record<Figure, string>> = {
   pull: 'Pulling, as the node says',
   scheduled: 'Scheduled',
   pulling: 'Pulling begins',
@@ -53,21 +53,36 @@ const FIGURES: Readonly<Record<Figure, string>> = {
   ready: 'Ready',
 };
 
-/** Head and rows of the table: seconds, `median (least–most)`, and how many times faster the indexed image is. */
-export function measureTable(measurement: Measurement): { head: string[]; rows: string[][] } {
+const HEAD_NOTES = ['Seconds', 'without SOCI', 'with SOCI', 'faster'];
+const UNSEEN_NOTES = 'not seen';
+
+/**
+ * Head and rows of the table: seconds, `median (least–most)`, and how many times faster the indexed image is.
+ *
+ * @param say says a text in the language of the reader
+ * @param language of `say`, a BCP 47 tag
+ */
+export function measureTable(
+  measurement: Measurement,
+  say: (text: string) => string = (text) => text,
+  language = 'en',
+): { head: string[]; rows: string[][] } {
+  const number = new Intl.NumberFormat(language, {
+    ...{ minimumFractionDigits: 1, maximumFractionDigits: 1, useGrouping: false },
+  });
+  const format = (value: number) => number.format(value);
+  const cell = (spread: Spread | undefined): string => {
+    if (!spread) return say(UNSEEN_NOTES);
+    const [median, least, most] = [spread.median, spread.least, spread.most].map((one) => format(one / 1000));
+    return `${median} (${least}–${most})`;
+  };
   const rows = summarize(measurement).map(({ figure, without, with: indexed }) => [
-    FIGURES[figure],
+    say(FIGURE_NOTES[figure]),
     cell(without),
     cell(indexed),
-    without && indexed && indexed.median > 0 ? `${(without.median / indexed.median).toFixed(1)} ×` : '',
+    without && indexed && indexed.median > 0 ? `${format(without.median / indexed.median)} ×` : '',
   ]);
-  return { head: ['Seconds', 'without SOCI', 'with SOCI', 'faster'], rows };
-}
-
-function cell(spread: Spread | undefined): string {
-  if (!spread) return 'not seen';
-  const seconds = (milliseconds: number) => (milliseconds / 1000).toFixed(1);
-  return `${seconds(spread.median)} (${seconds(spread.least)}–${seconds(spread.most)})`;
+  return { head: HEAD_NOTES.map(say), rows };
 }
 
 /** What has to be known to read the table right. */
@@ -82,8 +97,12 @@ export function measureNotes(measurement: Measurement): string[] {
     starts.flatMap(({ node, clockAhead = 0 }) => (Math.abs(clockAhead) > SKEW ? [[node, clockAhead]] : [])),
   );
   for (const [node, ahead] of skewed) {
-    const by = `${(Math.abs(ahead) / 1000).toFixed(0)} s ${ahead > 0 ? 'ahead of' : 'behind'}`;
-    notes.push(`The clock of ${node} is ${by} this machine's; the times above are all by this machine's.`);
+    const by = `${(Math.abs(ahead) / 1000).toFixed(0)} s`;
+    notes.push(
+      ahead > 0
+        ? `The clock of ${node} is ${by} ahead of this machine's; the times above are all by this machine's.`
+        : `The clock of ${node} is ${by} behind this machine's; the times above are all by this machine's.`,
+    );
   }
   const silent = starts.filter(({ seen }) =>
     figures.some((figure) => figure !== 'pull' && seen[figure] === undefined),

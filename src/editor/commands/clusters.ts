@@ -9,6 +9,8 @@ import { pickKnownImage, problem } from '../questions';
 import { saveFile } from '../save';
 import type { Services } from '../services';
 import { askInSteps, BACK, enter, pick, type Place } from '../steps';
+import { language } from '../language';
+import { translated } from '../room-texts';
 import { registryOptions } from '../work/reach';
 import { keyOfArgument, uriOf } from './arguments';
 import type { Bench, CommandTable } from './table';
@@ -97,7 +99,7 @@ async function diagnose(services: Services, argument: string | undefined): Promi
           config: way === 'config' && file && text !== undefined ? { name: file.fsPath, text } : undefined,
           log: way === 'log' ? text : undefined,
         });
-        return line.describeDiagnosis(diagnosis);
+        return line.describeDiagnosis(diagnosis, translated);
       } finally {
         await Promise.all([client.close(), anonymous.close()]);
       }
@@ -228,9 +230,9 @@ async function measure(services: Services): Promise<void> {
   const result = await services.tasks.run(`measure ${compared}`, chosen.context, work, (task) =>
     cluster.runMeasure(chosen, plan, task),
   );
-  const { head, rows } = cluster.measureTable(result);
+  const { head, rows } = cluster.measureTable(result, translated, language);
   const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   const table = [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n');
-  const notes = cluster.measureNotes(result).map((note) => `- ${note}`);
+  const notes = cluster.measureNotes(result).map((note) => `- ${translated(note)}`);
   await show('markdown', `# ${chosen.context}\n\n${table}\n\n${notes.join('\n')}\n`);
 }

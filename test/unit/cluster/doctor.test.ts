@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { ImageEvidence } from '../../../src/cluster/doctor/evidence';
 import { diagnose, type NodeInput } from '../../../src/cluster/doctor/diagnose';
@@ -9,7 +11,9 @@ import { LOG_MEANINGS } from '../../../src/cluster/doctor/log-meanings';
 import { describeDiagnosis } from '../../../src/cluster/doctor/report';
 import { renderConfig } from '../../../src/cluster/generate';
 import { parseNodeSpec } from '../../../src/cluster/nodes';
+import { sentences } from '../../../src/sentences';
 import type { Ztoc, ZtocFile } from '../../../src/soci/ztoc';
+import { repoRoot } from '../../support/paths';
 
 const GZIP = 'application/vnd.oci.image.layer.v1.tar+gzip';
 const layer = (letter: string, size: number, mediaType = GZIP) => ({
@@ -219,8 +223,32 @@ describe('the doctor', () => {
     assert.match(text, /will not be loaded lazily/);
     assert.match(text, /✗ no {7}The image has a SOCI index/);
     assert.match(text, /Fix: Make one and push it/);
-    assert.match(text, /✓ line 3: A layer is loaded lazily/);
+    assert.match(text, /✓ once, in line 3: A layer is loaded lazily/);
   });
+});
+
+it('says every sentence of its report in the language of the reader', () => {
+  const file = path.join(repoRoot, 'l10n', 'bundle.l10n.de.json');
+  const bundle = JSON.parse(readFileSync(file, 'utf8')) as Record<string, string>;
+  const fill = (text: string, ...filled: string[]) =>
+    `⟦${text.replace(/\{(\d)\}/g, (_, place: string) => filled[Number(place)] ?? '')}⟧`;
+  const say = sentences(Object.keys(bundle), fill, 'de');
+  const known = evidence();
+  for (const [image, node] of [
+    [known, good],
+    [known, {}],
+    [evidence({ indexes: [] }), good],
+    [evidence({ isPublic: false, ranges: 'refused', referrersApi: false }), { ...good, release: '0.9' }],
+    [known, { ...good, containerd: '1.6.2', config: config('[pull_modes.soci_v2]\nenable = false\n') }],
+    [known, { ...good, config: config('[blob]\nmax_concurrent_downloads = 3\n[') }],
+  ] as const) {
+    const report = describeDiagnosis(diagnose(image, node), say);
+    // From the innermost brackets outwards; the lines of the log are as the node wrote them.
+    let rest = report.replace(/^ {4}(?![ ⟦]).*$/gm, '');
+    while (/⟦[^⟦⟧]*⟧/.test(rest)) rest = rest.replace(/⟦[^⟦⟧]*⟧/g, '');
+    assert.doesNotMatch(rest, /[A-Za-z]{2,} [a-z]{2,}/);
+    assert.match(report, /⟦/);
+  }
 });
 
 describe('lines of the log', () => {
