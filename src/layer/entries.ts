@@ -1,5 +1,5 @@
 import { LensError } from '../errors';
-import type { EntryType, TarEntries, TarEntry } from './types';
+import type { EntryShape, EntryType, TarEntries, TarEntry } from './types';
 
 /** A 64-bit integer: a number wherever that is exact. */
 export type Int = number | bigint;
@@ -70,6 +70,10 @@ export class EntryTable implements TarEntries {
     return this.#bytes.toString('utf8', reader.position, reader.position + length);
   }
 
+  nameLength(index: number): number {
+    return this.#reader(index).length();
+  }
+
   get(index: number): TarEntry {
     const reader = this.#reader(index);
     const name = reader.text();
@@ -103,6 +107,22 @@ export class EntryTable implements TarEntries {
       devMinor,
       pax,
     };
+  }
+
+  measure(index: number, shape: EntryShape): void {
+    const reader = this.#reader(index);
+    shape.name = reader.skip();
+    shape.linkname = reader.skip();
+    shape.uname = reader.skip();
+    shape.gname = reader.skip();
+    shape.mode = reader.int();
+    shape.uid = Number(reader.int());
+    shape.gid = Number(reader.int());
+    const seconds = Number(reader.int());
+    shape.modTime = this.#modTime(seconds, Number(reader.int())).length;
+    shape.devMajor = reader.int();
+    shape.devMinor = reader.int();
+    shape.pax = reader.length();
   }
 
   #modTime(seconds: number, nanoseconds: number): string {
@@ -227,6 +247,13 @@ class RecordReader {
     if (length === 0) return EMPTY;
     this.position += length;
     return this.#bytes.subarray(this.position - length, this.position);
+  }
+
+  /** Passes a text by; gives its length. */
+  skip(): number {
+    const length = this.length();
+    this.position += length;
+    return length;
   }
 
   int(): Int {

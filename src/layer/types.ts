@@ -30,13 +30,33 @@ export interface TarEntry {
   readonly pax: readonly (readonly [key: Uint8Array, value: Uint8Array])[];
 }
 
+/** How long the texts of an entry are, in bytes, and its numbers. One such object serves for all entries. */
+export interface EntryShape {
+  name: number;
+  linkname: number;
+  uname: number;
+  gname: number;
+  modTime: number;
+  mode: number | bigint;
+  uid: number;
+  gid: number;
+  devMajor: number | bigint;
+  devMinor: number | bigint;
+  /** Pax records. */
+  pax: number;
+}
+
 /** All entries of a layer in archive order, kept compactly: 500 000 of them are ordinary. */
 export interface TarEntries {
   readonly length: number;
   /** The whole entry, made at each call. */
   get(index: number): TarEntry;
+  /** What `get` would give, as far as sizes go, into `shape`: making 500 000 entries takes longer than looking at them. */
+  measure(index: number, shape: EntryShape): void;
   /** The name, decoded as UTF-8 with U+FFFD for what is not; as in the archive, uncleaned. */
   name(index: number): string;
+  /** Bytes of the name: known without decoding it. */
+  nameLength(index: number): number;
   type(index: number): EntryType;
   headerOffset(index: number): number;
   offset(index: number): number;

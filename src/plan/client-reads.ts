@@ -17,6 +17,7 @@ export function clientReads(scans: readonly (LayerScan | undefined)[]): Touch[] 
     /** What the layer hides of the layers below it. */
     const hidden = new Set<string>();
     for (let entry = (entries?.length ?? 0) - 1; entries && entry >= 0 && missing(); entry--) {
+      if (entries.nameLength(entry) > LONGEST) continue;
       const [, whole, name = ''] = IN_ETC.exec(entries.name(entry)) ?? [];
       if (whole !== undefined) READ_BY_CLIENT.forEach((one) => hidden.add(one));
       else if (name.startsWith('.wh.')) hidden.add(name.slice(4));
@@ -29,6 +30,8 @@ export function clientReads(scans: readonly (LayerScan | undefined)[]): Touch[] 
 
 /** `/etc` hidden as a whole, or one of the files and what hides it. */
 const IN_ETC = /^(?:\.?\/)?(?:(etc\/\.wh\.\.wh\.\.opq|\.wh\.etc)|etc\/((?:\.wh\.)?(?:passwd|group)))$/;
+/** No name of these is longer, in bytes: most others need not be looked at. */
+const LONGEST = './etc/.wh..wh..opq'.length;
 
 /** The whole file; nothing where a link or a folder has its place. */
 function readOf(layer: number, entry: number, entries: TarEntries): Touch | undefined {

@@ -18,10 +18,20 @@ export interface Formats {
 
 /** @param language a BCP 47 tag */
 export function formatsOf(language: string): Formats {
-  const number = (value: number, digits: number, least = 0): string =>
-    new Intl.NumberFormat(language, { maximumFractionDigits: digits, minimumFractionDigits: least }).format(
-      value,
-    );
+  /** Made once for each number of digits: making one takes a hundred times as long as using it. */
+  const known = new Map<number, Intl.NumberFormat>();
+  const number = (value: number, digits: number, least = 0): string => {
+    const key = digits * 10 + least;
+    let format = known.get(key);
+    if (format === undefined) {
+      format = new Intl.NumberFormat(language, {
+        maximumFractionDigits: digits,
+        minimumFractionDigits: least,
+      });
+      known.set(key, format);
+    }
+    return format.format(value);
+  };
   const scale = (value: number, step: number, units: readonly string[]): string => {
     let unit = 0;
     let rest = value;

@@ -21,7 +21,6 @@ const FUSE_READ = 128 * 1024;
 /** The bytes of the start's reads as offsets into the layers' tars, ready to be laid on spans of any size. */
 export interface StartReads {
   readonly length: number;
-  readonly layer: Uint32Array;
   /** Where the header check begins; the same as `start` when the file had its check before. */
   readonly header: Float64Array;
   /** Where the file's data begin; the header check ends there. */
@@ -39,7 +38,6 @@ export interface StartReads {
 export function startReads(touches: readonly Touch[], scans: readonly (LayerScan | undefined)[]): StartReads {
   const reads = {
     length: 0,
-    layer: new Uint32Array(touches.length),
     header: new Float64Array(touches.length),
     data: new Float64Array(touches.length),
     start: new Float64Array(touches.length),
@@ -59,7 +57,6 @@ export function startReads(touches: readonly Touch[], scans: readonly (LayerScan
     const start = data + Math.floor(touch.start / PAGE) * PAGE;
     const at = reads.length++;
     reads.byLayer[touch.layer]?.push(at);
-    reads.layer[at] = touch.layer;
     reads.data[at] = data;
     reads.start[at] = start;
     reads.end[at] = data + Math.min(size, lastPage);
@@ -113,8 +110,11 @@ export function layerFetches(reads: StartReads, layer: number, table: SpanTable)
     const start = reads.start[i] ?? 0;
     const end = reads.end[i] ?? 0;
     const at = reads.at[i] ?? 0;
+    const begin = spanAt(header);
+    // Most reads stay within a span that is there.
+    if (first[begin] !== Infinity && end < (ends[begin] ?? 0)) continue;
     let order = i * REQUESTS_PER_READ;
-    if (header < start) fetch(spanAt(header), spanAt(reads.data[i] ?? 0), at, order);
+    if (header < start) fetch(begin, spanAt(reads.data[i] ?? 0), at, order);
     for (let piece = start; piece < end;) {
       const next = Math.min(piece + FUSE_READ, end);
       const from = spanAt(piece);

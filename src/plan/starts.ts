@@ -34,7 +34,7 @@ export function layStart(
   scans: readonly (LayerScan | undefined)[],
 ): LaidStart {
   const client = mapping ? clientReads(scans) : [];
-  const withClient = (touches: readonly Touch[]): Touch[] => [...client, ...touches];
+  const withClient = (touches: readonly Touch[]): Touch[] => client.concat(touches);
   const touches = withClient(mapping?.touches ?? []);
   const reads = startReads(withClient(mapping?.requests ?? mapping?.touches ?? []), scans);
   return {

@@ -26,17 +26,26 @@ export function layerTouches(
 }
 
 function oneLayer(touches: readonly Touch[], scan: LayerScan | undefined): LayerTouches {
-  const firstTouch = new Map<number, number>();
-  const read = new Set<number>();
-  const ranges: [start: number, end: number][] = [];
+  const last = touches.reduce((last, { entry }) => Math.max(last, entry), -1);
+  /** By entry. */
+  const firstTouch = new Float64Array(last + 1).fill(Infinity);
+  const isRead = new Uint8Array(last + 1);
+  const ranges = { starts: new Float64Array(touches.length), ends: new Float64Array(touches.length) };
+  let length = 0;
+  let files = 0;
   for (const { entry, start, end, at } of touches) {
-    firstTouch.set(entry, Math.min(at, firstTouch.get(entry) ?? Infinity));
+    if (at < (firstTouch[entry] ?? 0)) firstTouch[entry] = at;
     if (end <= start) continue;
-    read.add(entry);
-    const data = scan?.entries.offset(entry);
-    if (data !== undefined) ranges.push([data + start, data + end]);
+    if (isRead[entry] === 0) files++;
+    isRead[entry] = 1;
+    if (scan === undefined) continue;
+    const data = scan.entries.offset(entry);
+    ranges.starts[length] = data + start;
+    ranges.ends[length++] = data + end;
   }
-  const { starts, ends, before } = merge(ranges);
+  const entries: number[] = [];
+  for (let entry = 0; entry <= last; entry++) if (firstTouch[entry] !== Infinity) entries.push(entry);
+  const { starts, ends, before } = merge(ranges.starts.subarray(0, length), ranges.ends.subarray(0, length));
 
   /** Touched bytes in front of `offset`. */
   function until(offset: number): number {
@@ -53,33 +62,36 @@ function oneLayer(touches: readonly Touch[], scan: LayerScan | undefined): Layer
 
   return {
     bytes: until(Infinity),
-    files: read.size,
-    at: (entry) => firstTouch.get(entry),
-    entries: [...firstTouch.keys()].sort((a, b) => a - b),
+    files,
+    at: (entry) => (firstTouch[entry] === Infinity ? undefined : firstTouch[entry]),
+    entries,
     within: (start, end) => until(end) - until(start),
   };
 }
 
-/** Ranges in ascending order that no longer meet; `before` is the length of all in front of each. */
-function merge(ranges: [start: number, end: number][]): {
-  starts: number[];
-  ends: number[];
-  before: number[];
-} {
-  const starts: number[] = [];
-  const ends: number[] = [];
-  const before: number[] = [];
-  let sum = 0;
-  for (const [start, end] of ranges.sort((a, b) => a[0] - b[0])) {
-    const reached = ends.at(-1) ?? -Infinity;
-    if (start <= reached) {
-      ends[ends.length - 1] = Math.max(reached, end);
-      continue;
+/**
+ * Ranges in ascending order that no longer meet; `before` is the length of all in front of each. Which start belongs to
+ * which end does not matter: of those sorted apart, there is a gap before a start where as many have ended as had begun.
+ */
+function merge(
+  starts: Float64Array,
+  ends: Float64Array,
+): { starts: Float64Array; ends: Float64Array; before: Float64Array } {
+  starts.sort();
+  ends.sort();
+  const before = new Float64Array(starts.length);
+  let last = -1;
+  let reached = -Infinity;
+  for (let i = 0; i < starts.length; i++) {
+    const start = starts[i] ?? 0;
+    if (start > reached) {
+      last++;
+      starts[last] = start;
+      before[last] = last === 0 ? 0 : (before[last - 1] ?? 0) + reached - (starts[last - 1] ?? 0);
     }
-    sum += starts.length === 0 ? 0 : reached - (starts.at(-1) ?? 0);
-    starts.push(start);
-    ends.push(end);
-    before.push(sum);
+    reached = ends[i] ?? 0;
+    ends[last] = reached;
   }
-  return { starts, ends, before };
+  const merged = (column: Float64Array): Float64Array => column.subarray(0, last + 1);
+  return { starts: merged(starts), ends: merged(ends), before: merged(before) };
 }

@@ -33,6 +33,11 @@ export class Measure implements FlatBuilder<{ readonly length: number }> {
   /** The vtables so far: where each field is, counted from its table. A ztoc has few, so all are looked through. */
   private readonly vtables: Float64Array[] = [];
 
+  /** How many kinds of tables there are so far: one that comes anew takes bytes of its own. */
+  get kinds(): number {
+    return this.vtables.length;
+  }
+
   /** A measure that goes on from here, and leaves this one as it is. */
   fork(): Measure {
     const copy = new Measure();

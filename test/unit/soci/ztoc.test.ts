@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { LensError } from '../../../src/errors';
 import { type Bytes, memoryBytes } from '../../../src/layer/bytes';
+import { EntryTable, EntryWriter, type Slice } from '../../../src/layer/entries';
 import { scanLayer } from '../../../src/layer/scan';
 import type { LayerScan } from '../../../src/layer/types';
 import { sha256 } from '../../../src/oci/digest';
@@ -11,6 +12,7 @@ import { layerType } from '../../../src/oci/layer-type';
 import { buildZtoc, parseZtoc, ztocSize, ztocSizer } from '../../../src/soci/ztoc';
 import { fixture } from '../../support/paths';
 import { Random } from '../../support/random';
+import { scanOf as scanOfParts } from '../../support/scans';
 
 interface GoldenZtoc {
   layer: string;
@@ -190,6 +192,33 @@ describe('span sizes', () => {
         const bytes = await buildZtoc({ scan, spanSize, blob: blobOf(layer) });
         assert.equal(sizeAt(spanSize), bytes.length, `${layer} at ${spanSize}`);
       }
+    }
+  });
+
+  test('it is known whatever the texts and the numbers of its files are', async () => {
+    for (let seed = 1; seed <= 30; seed++) {
+      const random = new Random(seed);
+      const length = (): number => random.pick([0, 0, 1, 3, 4, 7, 8, 9, 31, 300]);
+      const text = (): Slice => ({ bytes: new Uint8Array(300).fill(97), from: 0, to: length() });
+      const number = (): number => random.pick([0, 0, 1, 255, 2 ** 31, 2 ** 32]);
+      const writer = new EntryWriter();
+      for (let file = 0; file < 60; file++) {
+        writer.add({
+          type: random.pick(['reg', 'hardlink', 'symlink', 'char', 'block', 'dir', 'fifo']),
+          ...{ headerOffset: 0, offset: number(), size: number(), prefix: text(), name: text() },
+          ...{ linkname: text(), uname: text(), gname: text(), uid: number(), gid: number() },
+          ...{ mode: random.pick([0, 0o644, -1n]), seconds: number(), nanoseconds: random.pick([0, 5]) },
+          ...{ devMajor: random.pick([0, 8, -1n]), devMinor: number() },
+          pax: random.int(0, 9) === 0 ? new Map([['key', new Uint8Array(length())]]) : undefined,
+        });
+      }
+      const size = 10_000;
+      const scan = scanOfParts({
+        ...{ digest: 'sha256:', compression: 'tar', compressedSize: size, tarSize: size, boundaries: [] },
+        entries: new EntryTable(writer.finish()),
+      });
+      const bytes = await buildZtoc({ scan, spanSize: 3000, blob: memoryBytes(new Uint8Array(size)) });
+      assert.equal(ztocSize(scan, 3000), bytes.length, `seed ${seed}`);
     }
   });
 
