@@ -119,10 +119,17 @@ export const indexCommand = defineCommand({
       await indexBySoci(session, reference, output, { ...fixed, spanSize, minLayerSize, force }, flags);
       return EXIT.done;
     }
-    const settings = { ...fixed, ...(best && orderOf(best, tuned?.digests ?? [])) };
+    const digests = tuned?.digests ?? [];
+    const settings = { ...fixed, ...(best && orderOf(best, digests, fixed.spanSize)) };
     const result = await makeIndex(session, bytes, destination, settings, flags);
 
-    for (const { missingFiles } of result.perPlatform) {
+    for (const { platform, ztocs, missingFiles } of result.perPlatform) {
+      if (best && !ztocs.every(({ layer }) => digests.includes(layer.digest))) {
+        const [name, size] = [formatPlatform(platform), formatSize(fixed.spanSize)];
+        terminal.info(
+          `The recorded start says nothing of ${name}: its other layers get spans of ${size}, and no list of them.`,
+        );
+      }
       for (const file of missingFiles) terminal.info(`No indexed layer has ${file}; it is not prefetched.`);
     }
     if (flags.json) terminal.json(indexDocument(output, result, best));

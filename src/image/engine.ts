@@ -1,16 +1,25 @@
-import Docker from 'dockerode';
+import type Docker from 'dockerode';
 import { readFile } from 'node:fs/promises';
-import type { IncomingMessage } from 'node:http';
 import path from 'node:path';
 import { Readable } from 'node:stream';
-import { LensError, messageOf } from '../errors';
+import { LensError } from '../errors';
 import type { HistoryEntry } from '../oci/types';
 import type { OnProgress } from '../progress';
 import { packContext } from './build-context';
 import { parseBuildMessage } from './build-progress';
 import { needsBuildKit, parseDockerfile } from './dockerfile';
-import { engineHosts, type EngineChoice, type EngineHost } from './engine-hosts';
-import { sshAgent } from './ssh-agent';
+import {
+  ask,
+  type Connection,
+  dial,
+  engineMessage,
+  explain,
+  guarded,
+  lines,
+  openDocker,
+  unexpected,
+} from './engine-connection';
+import { type EngineChoice, engineHosts } from './engine-hosts';
 
 /** The oldest API that we speak: that of Docker 20.10. */
 const MIN_API = '1.41';
@@ -18,10 +27,7 @@ const MIN_API = '1.41';
 const CONNECT_TIMEOUT = 10_000;
 
 /** A Docker engine, or one that speaks its API. */
-export interface Engine {
-  readonly docker: Docker;
-  /** Where it was found. */
-  readonly host: EngineHost;
+export interface Engine extends Connection {
   readonly info: EngineInfo;
 }
 
@@ -265,58 +271,6 @@ export async function saveImage(engine: Engine, name: string, signal?: AbortSign
   return Readable.from(guarded(engine, stream, signal), { objectMode: false });
 }
 
-/** The stream's own bytes; what breaks it becomes an error that a person can act on, and aborts pass. */
-async function* guarded(
-  engine: Engine,
-  stream: Readable,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Uint8Array> {
-  try {
-    yield* stream as AsyncIterable<Uint8Array>;
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw gone(engine, error);
-  } finally {
-    stream.destroy();
-  }
-}
-
-function openDocker(host: EngineHost): Docker {
-  if (!URL.canParse(host.url)) throw new Error('not an address');
-  const url = new URL(host.url);
-  // docker-modem mixes its options with those of DOCKER_HOST; naming each of them keeps the environment out.
-  const none = {
-    host: undefined,
-    port: undefined,
-    socketPath: undefined,
-    ca: undefined,
-    cert: undefined,
-    key: undefined,
-  };
-  switch (url.protocol) {
-    case 'unix:':
-      return new Docker({ ...none, protocol: 'http', socketPath: decodeURIComponent(url.pathname) });
-    case 'npipe:':
-      return new Docker({ ...none, protocol: 'http', socketPath: host.url.slice('npipe://'.length) });
-    case 'ssh:':
-      // Through the person's own ssh program, so that its known hosts, keys and config hold.
-      return new Docker({ ...none, protocol: 'http', host: 'docker', port: 80, ...{ agent: sshAgent(url) } });
-    case 'tcp:':
-    case 'http:':
-    case 'https:': {
-      const protocol = host.tls || url.protocol === 'https:' ? 'https' : 'http';
-      const port = url.port || (protocol === 'https' ? '2376' : '2375');
-      return new Docker({ ...none, ...host.tls, protocol, host: url.hostname, port });
-    }
-    default:
-      throw new LensError(
-        'image/no-engine',
-        `The engine address ${host.url} from ${host.origin} begins with a scheme that Docker does not have.`,
-        'Use unix://, npipe://, tcp:// or ssh://.',
-      );
-  }
-}
-
 async function identify(docker: Docker, signal: AbortSignal | undefined): Promise<EngineInfo> {
   const timeout = AbortSignal.timeout(CONNECT_TIMEOUT);
   const abortSignal = signal ? AbortSignal.any([signal, timeout]) : timeout;
@@ -351,122 +305,12 @@ function compareVersions(a: string, b: string): number {
   return a.localeCompare(b, 'en', { numeric: true });
 }
 
-interface Dial {
-  readonly method: 'GET' | 'POST';
-  readonly path: string;
-  readonly file?: Readable;
-  readonly abortSignal?: AbortSignal | undefined;
-}
-
-/** docker-modem as far as we use it beyond dockerode, whose `get()` and `buildImage()` cannot be aborted before the answer. */
-interface Modem {
-  dial(options: unknown, callback: (error: unknown, stream: IncomingMessage) => void): void;
-}
-
-/** Sends a request whose answer is a stream. The signal aborts the request and, later, the stream. */
-function dial(docker: Docker, request: Dial): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    const modem = docker.modem as Modem;
-    modem.dial({ ...request, isStream: true, statusCodes: { 200: true } }, (error, stream) => {
-      if (error) reject(error instanceof Error ? error : new Error(messageOf(error)));
-      else resolve(stream);
-    });
-  });
-}
-
-async function ask<T>(
-  engine: Engine,
-  image: string | undefined,
-  call: () => Promise<T>,
-  signal?: AbortSignal,
-): Promise<T> {
-  signal?.throwIfAborted();
-  try {
-    return await call();
-  } catch (error) {
-    signal?.throwIfAborted();
-    if (error instanceof LensError) throw error;
-    const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined;
-    if (status === undefined) throw gone(engine, error);
-    if (
-      image !== undefined &&
-      (status === 404 || /no such image|reference does not exist/i.test(messageOf(error)))
-    ) {
-      throw new LensError(
-        'image/not-found',
-        `The engine has no image "${image}".`,
-        'Build or pull it first, or name it as "docker image ls" shows it.',
-        { cause: error },
-      );
-    }
-    const about = image === undefined ? 'what was asked' : `what was asked about "${image}"`;
-    throw new LensError(
-      'image/engine-refused',
-      `The engine refused ${about}: ${engineMessage(error)}.`,
-      'Look into the log of the engine.',
-      { cause: error },
-    );
-  }
-}
-
-/** What the engine said, without docker-modem's frame around it. */
-function engineMessage(error: unknown): string {
-  return messageOf(error)
-    .replace(/^\(HTTP code \d+\) [^-]*- /, '')
-    .trim();
-}
-
-/** The lines of a stream, decoded as UTF-8. */
-async function* lines(stream: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  let rest = '';
-  for await (const chunk of stream) {
-    const found = (rest + decoder.decode(chunk, { stream: true })).split('\n');
-    rest = found.pop() ?? '';
-    yield* found;
-  }
-  yield rest + decoder.decode();
-}
-
 function buildFailed(why: string): LensError {
   return new LensError(
     'image/build-failed',
     `The build failed: ${why.trim().replace(/\.$/, '')}.`,
     'Read the lines of the build above; "docker build" shows the same.',
   );
-}
-
-function gone(engine: Engine, cause: unknown): LensError {
-  return new LensError(
-    'image/engine-gone',
-    `The engine at ${engine.host.url} stopped answering in the middle of the work (${explain(cause)}).`,
-    'See whether it still runs, then do it again; nothing half-written was left.',
-    { cause },
-  );
-}
-
-function unexpected(engine: Engine, what: string): LensError {
-  return new LensError(
-    'image/engine-error',
-    `The engine at ${engine.host.url} answered what no Docker engine answers: ${what}.`,
-    'See whether it is a Docker engine, or an update of it is due.',
-  );
-}
-
-const CONNECTION_FAILURES: ReadonlyMap<string | undefined, string> = new Map([
-  ['ENOENT', 'nothing there'],
-  ['EACCES', 'no permission'],
-  ['ECONNREFUSED', 'nobody listens'],
-  ['ECONNRESET', 'the connection broke'],
-]);
-
-function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error ? String(error.code) : undefined;
-}
-
-function explain(error: unknown): string {
-  if (error instanceof Error && error.name === 'TimeoutError') return 'no answer in time';
-  return CONNECTION_FAILURES.get(errorCode(error)) ?? engineMessage(error);
 }
 
 function text(value: unknown): string {

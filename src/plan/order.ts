@@ -15,16 +15,18 @@ export interface IndexOrder {
 }
 
 /**
- * @param digests of the image's layers, lowest first. Layers of other images (of another platform) get the default span size.
+ * @param digests of the image's layers, lowest first
+ * @param other bytes of a span in layers of other images (of another platform), of which the recorded start says nothing
  */
 export function orderOf(
   { spanSizes, minLayerSize, prefetch }: Pick<Best, 'spanSizes' | 'minLayerSize' | 'prefetch'>,
   digests: readonly string[],
+  other = DEFAULT_SPAN_SIZE,
 ): IndexOrder {
   return {
     spanSize: ({ digest }) => {
       const layer = digests.lastIndexOf(digest);
-      return layer < 0 ? DEFAULT_SPAN_SIZE : (spanSizes[layer] ?? null);
+      return layer < 0 ? other : (spanSizes[layer] ?? null);
     },
     minLayerSize,
     prefetchSpans: listedSpans(prefetch),

@@ -1,13 +1,19 @@
 /** `index --trace`: the recorded start decides what no flag says. On the small sample image, which needs no engine. */
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, suite, test } from 'node:test';
+import { openLayout } from '../../../src/image/layout';
+import { createLayout } from '../../../src/image/layout-writer';
 import { makeSmallSample } from '../../../src/image/small-sample';
+import { encodeIndex } from '../../../src/oci/json';
+import { OCI_INDEX } from '../../../src/oci/media-types';
 import type { Plan } from '../../../src/plan/types';
 import { runInProcess } from '../../support/cli';
+import { layerOf, writeImage } from '../../support/images';
 import { repoRoot } from '../../support/paths';
+import { Random } from '../../support/random';
 
 interface IndexDocument {
   readonly reason: string | null;
@@ -82,5 +88,43 @@ suite('index --trace', () => {
       '1e-9',
     );
     assert.ok(early.prefetch.length < fixed.prefetch.length);
+  });
+
+  test('a platform that was not recorded gets the span size of the flags and no list, and that is said', async () => {
+    const folder = path.join(dir, 'platforms');
+    await cp(image.replace(/^oci:/, ''), folder, { recursive: true });
+    const { manifests } = (await openLayout(folder)).index;
+    const layer = await layerOf([{ name: 'app', data: new Random(1).bytes(200_000) }]);
+    const other = await writeImage(folder, [layer]);
+    const platform = { os: 'linux', architecture: 'arm64' };
+    const writer = await createLayout(folder);
+    const both = encodeIndex({
+      schemaVersion: 2,
+      mediaType: OCI_INDEX,
+      manifests: [...manifests, { ...other.descriptor, platform }],
+    });
+    await writer.finish([{ mediaType: OCI_INDEX, ...(await writer.addBlob(both)) }]);
+
+    const flags = ['--all-platforms', '--span-size', '64k', '--min-layer-size', '0', '--prefetch-from-trace'];
+    const output = `oci:${path.join(dir, 'platforms-out')}`;
+    const all = ['index', `oci:${folder}`, '-o', output, ...flags, ...TRACE, ...NEAR];
+    const { code, stdout, stderr } = await runInProcess([...all, '--json']);
+    assert.equal(code, 0, stderr);
+    assert.match(
+      stderr,
+      /The recorded start says nothing of linux\/arm64: .* spans of 64 KiB, and no list of them/,
+    );
+    assert.doesNotMatch(stderr, /nothing of linux\/amd64/);
+    const { platforms } = JSON.parse(stdout) as IndexDocument;
+    assert.deepEqual(
+      platforms.map(({ ztocs, prefetch }) => [
+        new Set(ztocs.map(({ spanSize }) => spanSize)),
+        prefetch.length > 0,
+      ]),
+      [
+        [new Set([65536]), true],
+        [new Set([65536]), false],
+      ],
+    );
   });
 });
