@@ -119,7 +119,7 @@ export function createBlame(host: HTMLElement, events: BlameEvents): BlameView {
     }
     if (division === 'instruction') {
       return blame.instructions.map((one) =>
-        part(String(one.layer), `${one.layer}  ${one.instruction ?? t('Layer')}`, one),
+        part(String(one.layer), t('Layer {0}: {1}', one.layer, one.instruction ?? t('unknown step')), one),
       );
     }
     return (folder ?? blame.folders).children.map((child) => folderPart(child));

@@ -140,13 +140,17 @@ export function createCompare(host: HTMLElement, events: CompareEvents): Compare
       })),
     );
     const { added, gone, moved, changed } = found.counts;
-    summary.textContent = t(
-      '{0} files are read there and not here, {1} the other way round; {2} lie in another layer, {3} are read to another extent.',
-      formatCount(added),
-      formatCount(gone),
-      formatCount(moved),
-      formatCount(changed),
-    );
+    files.element.hidden = found.files.length === 0;
+    summary.textContent =
+      added + gone + moved + changed === 0
+        ? t('Nothing: the same files, to the same extent.')
+        : t(
+            '{0} files are read there and not here, {1} the other way round; {2} lie in another layer, {3} are read to another extent.',
+            formatCount(added),
+            formatCount(gone),
+            formatCount(moved),
+            formatCount(changed),
+          );
     files.show(
       found.files.map((file) => ({
         key: file.path,
@@ -185,7 +189,11 @@ function changeOf({ unit, before, after }: Delta): string {
   const sign = after > before ? '+' : '−';
   const share =
     before === 0 || unit === 'share' ? '' : ` (${sign}${formatShare(Math.abs(after - before) / before)})`;
-  return `${sign}${FORMATS[unit](Math.abs(after - before))}${share}`;
+  const difference = Math.abs(after - before);
+  // From 61 % to 9 % it is 52 points less, not 52 % less.
+  const amount =
+    unit === 'share' ? t('{0} points', formatCount(Math.round(difference * 100))) : FORMATS[unit](difference);
+  return `${sign}${amount}${share}`;
 }
 
 function noteOf({ before, after }: { before: number | null; after: number | null }): HTMLElement[] {

@@ -1,6 +1,7 @@
 /** The files of one layer as a tree: folders ask for their children when they are opened. */
 import type { EntryRef, FolderPage, FolderRow, ListFolderQuery } from '../src/plan/picture/types';
 import { h } from './dom';
+import { typeName } from './entry-types';
 import { formatBytes, formatCount, t } from './text';
 import { virtualTable } from './virtual';
 
@@ -61,7 +62,7 @@ export function createFileTree(source: TreeSource): FileTree {
         cells: [
           name,
           isFolder ? formatCount(row.files) : '',
-          row.type === 'reg' || isFolder ? formatBytes(row.size) : row.type,
+          row.type === 'reg' || isFolder ? formatBytes(row.size) : typeName(row.type),
           row.touched > 0 ? formatBytes(row.touched) : '–',
         ],
       };

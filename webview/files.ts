@@ -14,6 +14,7 @@ import type {
 import type { PlanLayer } from '../src/plan/types';
 import { button, checkbox, dropdown, textField } from './controls';
 import { h } from './dom';
+import { ENTRY_TYPES, typeName } from './entry-types';
 import { createFileTree } from './file-tree';
 import type { TimeRange } from './paint';
 import { formatBytes, formatCount, t } from './text';
@@ -40,16 +41,6 @@ export interface Files {
 const PAGE = 100;
 /** Milliseconds without a key, in the filter or in the map, before the host is asked. */
 const PAUSE = 150;
-const TYPES = ['reg', 'dir', 'symlink', 'hardlink', 'char', 'block', 'fifo'] as const;
-const TYPE_NAMES = {
-  reg: t('Files'),
-  dir: t('Folders'),
-  symlink: t('Symbolic links'),
-  hardlink: t('Hard links'),
-  char: t('Character devices'),
-  block: t('Block devices'),
-  fifo: t('Pipes'),
-} as const;
 
 export function createFiles(host: HTMLElement, source: FilesSource): Files {
   let filter: EntryFilter = {
@@ -151,7 +142,10 @@ export function createFiles(host: HTMLElement, source: FilesSource): Files {
     'list',
   );
   type.show(
-    [{ value: 'all', label: t('All') }, ...TYPES.map((value) => ({ value, label: TYPE_NAMES[value] }))],
+    [
+      { value: 'all', label: t('All') },
+      ...Object.entries(ENTRY_TYPES).map(([value, { all }]) => ({ value, label: all })),
+    ],
     'all',
   );
 
@@ -237,7 +231,7 @@ function cellsOf(row: EntryRow): VirtualRow {
     cells: [
       h('bdi', { class: 'path', title: row.path.slice(0, 500) }, row.path),
       String(row.layer),
-      row.type,
+      typeName(row.type),
       row.type === 'reg' ? formatBytes(row.size) : '–',
       row.touched > 0 ? h('span', {}, read, bar) : read,
       row.at === null ? '–' : `${formatCount(Math.round(row.at))} ms`,

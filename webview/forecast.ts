@@ -26,7 +26,19 @@ export function showForecasts(host: HTMLElement, { plan, spanSize }: Overview): 
     ),
   ) as HTMLDetailsElement;
   details.open = open;
-  host.replaceChildren(...modes.map((mode) => bar(mode, longest)), details);
+  host.replaceChildren(...modes.map((mode) => bar(mode, longest)), legend(), details);
+}
+
+function legend(): HTMLElement {
+  const key = (name: string, text: string): HTMLElement =>
+    h('span', {}, h('i', { class: 'track' }, h('span', { class: name })), text);
+  return h(
+    'div',
+    { class: 'legend' },
+    key('pull', t('pull')),
+    key('start', t('start')),
+    key('range', t('range of recorded starts')),
+  );
 }
 
 function bar(mode: Forecast, longest: number): HTMLElement {

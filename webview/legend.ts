@@ -50,7 +50,7 @@ export function createLegend(
   byId('legend').append(
     swatch('touched', t('read by the start')),
     swatch('unused', t('fetched with it, unread')),
-    swatch(t('prefetched'), t('prefetched')),
+    swatch('prefetched', t('prefetched')),
     swatch('untouched', t('never fetched')),
     swatch('whole', t('outside the index: pulled whole')),
     ramp,

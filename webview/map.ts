@@ -141,7 +141,8 @@ export function createMap(host: HTMLElement, events: MapEvents): SpanMap {
   }
   function pick(cell: Cell | undefined): void {
     if (cell === undefined) return;
-    events.selectSpan(cell.first);
+    // Of many spans in one cell that one which the start reads has most to tell.
+    events.selectSpan(cell.firstTouched ?? cell.first);
     events.announce(describe(cell));
   }
 
@@ -273,7 +274,7 @@ export function createMap(host: HTMLElement, events: MapEvents): SpanMap {
     const cell = cellAt(event.offsetX);
     if (cell === undefined || laneAt(event.offsetY) === 'minimap') return undefined;
     const more = cell.first === cell.last ? events.more(cell.first) : undefined;
-    return more === undefined ? describe(cell) : `${describe(cell)}\n${more}`;
+    return more === undefined ? describe(cell) : `${t('Span {0}', formatCount(cell.first))}\n${more}`;
   }
   let lastMove: MouseEvent | undefined;
   strip.addEventListener('mousemove', (event) => {

@@ -1,4 +1,5 @@
 /** Draws the selected layer at length: its spans in view, the files in them, the scale, and where in the layer it is. */
+import { ticks } from '../src/plan/ticks';
 import { extent, lengthOf, outline, paintCells, paintWhole } from './paint';
 import type { Bar, MapModel, View } from './paint';
 import { fit } from './surface';
@@ -107,20 +108,23 @@ function paintScale(context: CanvasRenderingContext2D, width: number, view: View
   context.font = theme.font;
   context.fillStyle = theme.faint;
   context.textBaseline = 'top';
-  const steps = Math.max(1, Math.floor(width / TICKS));
-  for (let step = 0; step <= steps; step++) {
-    const x = (step / steps) * width;
-    context.textAlign = step === 0 ? 'left' : step === steps ? 'right' : 'center';
+  // Far zoomed in all places would read the same: from the exact first one on they count on.
+  const { start, end } = view;
+  const counted = end - start <= start / 10;
+  const base = counted ? start : 0;
+  let free = 0;
+  for (const at of ticks(start - base, end - base, Math.max(2, Math.floor(width / TICKS)))) {
+    const x = ((base + at - start) / Math.max(1, end - start)) * width;
+    const label = !counted ? formatBytes(at) : at === 0 ? `${formatCount(start)} B` : `+${formatBytes(at)}`;
+    const half = context.measureText(label).width / 2;
     context.fillRect(Math.min(width - 1, x), SCALE_TOP - 2, 1, 4);
-    context.fillText(scaleLabel(view, step / steps), x, SCALE_TOP + 4);
+    const middle = Math.min(Math.max(x, half), width - half);
+    // The exact first place is longer than the others.
+    if (middle - half < free) continue;
+    context.textAlign = 'center';
+    context.fillText(label, middle, SCALE_TOP + 4);
+    free = middle + half + 8;
   }
-}
-
-/** Far zoomed in all places would read the same: from the exact first one on they count on. */
-function scaleLabel({ start, end }: View, share: number): string {
-  const along = share * (end - start);
-  if (end - start > start / 10) return formatBytes(start + along);
-  return share === 0 ? `${formatCount(start)} B` : `+${formatBytes(along)}`;
 }
 
 function paintMinimap(

@@ -1,5 +1,6 @@
 /** Draws the waterfall of a start: processes, files, spans on demand and ahead of time, and the mark of readiness. */
 import type { Timeline } from '../src/plan/picture/types';
+import { ticks } from '../src/plan/ticks';
 import type { TimeRange } from './paint';
 import { fit } from './surface';
 import { formatCount, t } from './text';
@@ -149,13 +150,13 @@ function paintAxis(
   theme: Theme,
 ): void {
   const { x } = timeScale(width, timeline);
-  const steps = Math.max(1, Math.floor((width - labelWidth(width)) / TICKS));
   context.textBaseline = 'middle';
-  for (let step = 0; step <= steps; step++) {
-    const at = (step / steps) * timeline.length;
-    context.textAlign = step === steps ? 'right' : step === 0 ? 'left' : 'center';
+  context.textAlign = 'center';
+  for (const at of ticks(0, timeline.length, Math.max(2, Math.floor((width - labelWidth(width)) / TICKS)))) {
+    const label = `${formatCount(at)} ms`;
+    const half = context.measureText(label).width / 2;
     context.fillStyle = theme.faint;
-    context.fillText(`${formatCount(Math.round(at))} ms`, x(at), AXIS / 2);
+    context.fillText(label, Math.min(Math.max(x(at), half), width - half), AXIS / 2);
     context.globalAlpha = 0.2;
     context.fillRect(x(at), AXIS, 1, height - AXIS);
     context.globalAlpha = 1;

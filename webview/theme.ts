@@ -62,14 +62,20 @@ export function readTheme(): Theme {
   };
 }
 
-/** Colours between two others, made once: mixing one for each cell would cost a frame. */
+/** Colours between two others, made at the first question and only then: mixing one for each cell would cost a frame. */
 function rampOf(from: string, to: string): (share: number) => string {
-  const [a, b] = [channelsOf(from), channelsOf(to)];
-  const steps = Array.from({ length: RAMP_STEPS }, (_, step) => {
+  let steps: readonly string[] | undefined;
+  return (share) => {
+    steps ??= between(channelsOf(from), channelsOf(to));
+    return steps[Math.round(Math.min(1, Math.max(0, share)) * (RAMP_STEPS - 1))] ?? from;
+  };
+}
+
+function between(from: Channels, to: Channels): readonly string[] {
+  return Array.from({ length: RAMP_STEPS }, (_, step) => {
     const share = step / (RAMP_STEPS - 1);
-    return `rgb(${a.map((value, at) => Math.round(value + ((b[at] ?? 0) - value) * share)).join(' ')})`;
+    return `rgb(${from.map((value, at) => Math.round(value + ((to[at] ?? 0) - value) * share)).join(' ')})`;
   });
-  return (share) => steps[Math.round(Math.min(1, Math.max(0, share)) * (RAMP_STEPS - 1))] ?? from;
 }
 
 function channelsOf(color: string): Channels {

@@ -122,7 +122,15 @@ export function createPicture(
     return lastBest.best;
   }
 
+  let lastOverview: { readonly asked: string; readonly overview: Overview } | undefined;
+  /** The last one is kept: the map, the timeline and what is exported ask for the same. */
   function overview(settings: Settings | null): Overview {
+    const asked = JSON.stringify(settings);
+    if (lastOverview?.asked !== asked) lastOverview = { asked, overview: makeOverview(settings) };
+    return lastOverview.overview;
+  }
+
+  function makeOverview(settings: Settings | null): Overview {
     const wanted = settings?.spanSize ?? null;
     const sizes = options.spanSizes ?? DEFAULT_SPAN_SIZES;
     const plan = planner.plan({

@@ -42,6 +42,7 @@ const cell = object<Cell>({
   first: count,
   last: count,
   touched: count,
+  firstTouched: orNull(count),
   used: share,
   start: count,
   end: count,

@@ -122,6 +122,9 @@ test('in German, texts and numbers are German, and so is what the host says', as
   const [read] = await page.locator('#figures .figure').allTextContents();
   assert.match(read ?? '', /^Vom Start gelesen\d+ %\d+(,\d+)? MB von \d+(,\d+)? MB in [\d.]+ Dateien$/);
   assert.match((await page.locator('#reason').textContent()) ?? '', /machen den Dienst nach etwa \d/);
+  // Where a colour is named by its meaning, it keeps that name in every language.
+  const transparent = `getComputedStyle(document.querySelector('#legend .swatch.prefetched')).backgroundColor === 'rgba(0, 0, 0, 0)'`;
+  assert.equal(await page.evaluate(transparent), false);
   await page.context().close();
 });
 

@@ -165,6 +165,21 @@ describe('moving about', () => {
       assert.match(text, part);
   });
 
+  test('of a cell that stands for many spans, one that the start reads is picked', async () => {
+    const spanSize = 65_536;
+    const { minLayerSize, network, node } = plan;
+    const settings = { spanSize, minLayerSize, network, node, prefetch: false, extra: [] };
+    const page = await open({ state: { settings, layer: 1 } });
+    await map(page).focus();
+    let last = -1;
+    for (let presses = 0; presses < 6; presses++) {
+      await page.keyboard.press('PageDown');
+      await until(page, `span > ${last}`);
+      last = (await kept(page)).span ?? NaN;
+      assert.ok(picture.span({ layer: 1, spanSize, span: last }).fetched, `span ${last}`);
+    }
+  });
+
   test('Escape lets go, 0 shows all, Shift with arrows pans', async () => {
     const page = await open();
     await map(page).focus();

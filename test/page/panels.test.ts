@@ -144,7 +144,7 @@ test('blame: by instruction, and down the folders', async () => {
   const page = await open();
   await turnTo(page, 'blame');
   const total = page.locator('#blame [role=status]');
-  await total.filter({ hasText: /\d+ % of it in 1 {2}RUN apt-get/ }).waitFor();
+  await total.filter({ hasText: /\d+ % of it in Layer 1: RUN apt-get/ }).waitFor();
   await page.locator('#blame vscode-dropdown').first().click();
   await page.locator('#blame vscode-option', { hasText: 'Folder' }).click();
   await page.locator('#blame vscode-data-grid-row', { hasText: 'usr/' }).locator('[grid-column="1"]').click();

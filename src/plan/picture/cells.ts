@@ -47,10 +47,12 @@ function cellOf(
   last: number,
 ): Cell {
   let [touched, at, inflated, read] = [0, Infinity, 0, 0];
+  let firstTouched: number | null = null;
   for (let span = first; span <= last; span++) {
     const time = times[span] ?? Infinity;
     if (time === Infinity) continue;
     touched++;
+    firstTouched ??= span;
     at = Math.min(at, time);
     const { start, end } = table.uncompressed(span);
     inflated += end - start;
@@ -60,6 +62,7 @@ function cellOf(
     first,
     last,
     touched,
+    firstTouched,
     used: inflated === 0 ? 0 : read / inflated,
     start: extentOf(table, axis, first).start,
     end: extentOf(table, axis, last).end,

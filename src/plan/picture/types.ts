@@ -44,6 +44,8 @@ export interface Cell {
   readonly last: number;
   /** How many of them the start touches. */
   readonly touched: number;
+  /** The first of those; null for none. */
+  readonly firstTouched: number | null;
   /** The part of the touched ones' unpacked bytes that the start asked for, 0–1. */
   readonly used: number;
   /** On the axis asked for. */

@@ -2,6 +2,7 @@
 import { formatCount } from '../format';
 import { escapeXml, round } from '../picture/svg';
 import type { Timeline } from '../picture/types';
+import { ticks } from '../ticks';
 import { WIDE } from './html';
 
 /** CSS pixels. */
@@ -30,10 +31,10 @@ export function timelineSvg({
   const filesTop = AXIS + shown.length * PROCESS + GAP;
   const spansTop = filesTop + LANES + GAP;
   const height = spansTop + LANES;
-  const ticks = Array.from({ length: TICKS + 1 }, (_, step) => {
-    const at = (step / TICKS) * length;
-    const anchor = step === TICKS ? 'end' : step === 0 ? 'start' : 'middle';
-    return `<text class="faint" x="${round(x(at))}" y="12" text-anchor="${anchor}">${formatCount(Math.round(at))} ms</text><path class="tick" d="M${round(x(at))} ${AXIS - 4}V${height}"/>`;
+  const scale = ticks(0, length, TICKS).map((at) => {
+    // At the very end there is no room on both sides.
+    const anchor = x(at) > WIDE - LABEL ? 'end' : 'middle';
+    return `<text class="faint" x="${round(x(at))}" y="12" text-anchor="${anchor}">${formatCount(at)} ms</text><path class="tick" d="M${round(x(at))} ${AXIS - 4}V${height}"/>`;
   });
   const bars = shown.map(({ program, start, end, files: first }, index) => {
     const top = AXIS + index * PROCESS;
@@ -55,7 +56,7 @@ export function timelineSvg({
   const heading = (text: string, top: number): string =>
     `<text class="faint" x="0" y="${round(top + 10)}">${text}</text>`;
   return `<svg class="drawing" viewBox="0 0 ${WIDE} ${height}" role="img" aria-label="Timeline of the start">${[
-    ...ticks,
+    ...scale,
     heading('Processes', AXIS),
     ...bars,
     heading(`${formatCount(fileCount)} files`, filesTop),

@@ -72,6 +72,12 @@ describe('the picture of a service', () => {
       });
       const touched = (list: typeof cells): number => list.reduce((sum, cell) => sum + cell.touched, 0);
       assert.equal(touched(cells), touched(all));
+      for (const cell of cells) {
+        const inside = all.filter(
+          (one) => one.touched > 0 && cell.first <= one.first && one.first <= cell.last,
+        );
+        assert.equal(cell.firstTouched, inside[0]?.first ?? null);
+      }
     }
   });
 
