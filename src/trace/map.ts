@@ -246,7 +246,9 @@ export class TraceMapper {
   #open(event: PathFields & { op: 'open' }): void {
     const file = this.#reached(event);
     const flags = event.fl ?? 0;
-    file?.cache?.close(handleOf(event));
+    // The tracer mostly does not know the number that an open is going to give: then it may be any of the process's.
+    const first = handleOf(event);
+    file?.cache?.close(first, event.fd === undefined ? first + DESCRIPTORS - 1 : first);
     if (file && (flags & O_TRUNC) !== 0) {
       file.replaced = true;
       return;
@@ -393,7 +395,10 @@ export class TraceMapper {
 /** An opened file of the kernel's own, by which it looks at what is executed. */
 const KERNEL = -1;
 
+/** More than a process can have open (`/proc/sys/fs/nr_open`). */
+const DESCRIPTORS = 2 ** 20;
+
 /** One number for each descriptor of each process. */
 function handleOf({ pid, fd = 0 }: { readonly pid: number; readonly fd?: number }): number {
-  return pid * 2 ** 20 + fd;
+  return pid * DESCRIPTORS + fd;
 }

@@ -69,10 +69,10 @@ export class PageCache {
     this.#first = states.add(this.#pages);
   }
 
-  /** Forgets how this opened file was read: its number is given to another. */
-  close(handle: number): void {
+  /** Forgets how opened files of these numbers, first and last, were read: one of them is given to another. */
+  close(first: number, last: number): void {
     for (let one = this.#streams; one; one = one.next) {
-      if (one.handle === handle) Object.assign(one, UNREAD);
+      if (one.handle >= first && one.handle <= last) Object.assign(one, UNREAD);
     }
   }
 

@@ -92,6 +92,16 @@ test('an entrypoint of root that changes its user is followed', async () => {
   assert.ok(events(recorded, 'pages', '/usr/bin/cat').length > 0);
 });
 
+test('what a program of another user may not open is not counted', async () => {
+  const read = 'cat /root/.profile 2>&1; cat /etc/debian_version';
+  const recorded = await alike(['/edge/gosu', '/bin/sh', '-c', read]);
+  assert.deepEqual(
+    events(recorded, 'open', '/root/.profile').map(({ ret }) => ret),
+    [-13],
+  );
+  assert.ok(filesOf(recorded).has('/etc/debian_version'));
+});
+
 test('chroot: the path is what the program said, the real one is the container’s', async () => {
   const recorded = await alike(['/edge/chro']);
   const [open] = events(recorded, 'open', '/etc/motd');

@@ -35,7 +35,31 @@ for (const [machine, bytes, compiler, flags] of [
 
     for (const tracerFlags of [[], ['-R'], ['-N']]) {
       const recorded = await record(tag, { tracerFlags });
-      assert.deepEqual(recorded.output, [bytes]);
+      const followed = !tracerFlags.some((flag) => flag === '-N');
+      assert.deepEqual(recorded.output, [`${bytes} ${followed ? 'no ring' : 'ring'}`]);
+      assert.equal(
+        recorded.trace.events.some((event) => event.op === 'mark' && event.what === 'io_uring'),
+        !followed,
+        'without a filter a ring is told of and not refused',
+      );
+      assert.deepEqual(
+        events(recorded, 'open').map(({ path, real, ret }) => [path, real, ret].filter(Boolean).join(' ')),
+        [
+          '/data',
+          '/link /data',
+          '/link -40',
+          '/nothing -2',
+          '/data/below -20',
+          '/ -2',
+          '/data -20',
+          '/',
+          '/data',
+          '/proc/self/root/data /data',
+          '/made',
+          '/made -17',
+        ],
+        `${tracerFlags.join()}: opens, however the tracer learns how they end`,
+      );
       assert.deepEqual(
         events(recorded, 'read', '/data').map(({ off, len }) => [off, len]),
         [

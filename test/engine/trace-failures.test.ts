@@ -59,24 +59,44 @@ test('an image of another machine, and no emulator', async (t) => {
   );
 });
 
-test('a seccomp profile that denies ptrace', async () => {
-  const profile = {
-    defaultAction: 'SCMP_ACT_ALLOW',
-    syscalls: [{ names: ['ptrace'], action: 'SCMP_ACT_ERRNO' }],
-  };
-  const settings = { securityOpt: [`seccomp=${JSON.stringify(profile)}`] };
-  await assert.rejects(
-    record('fx-edge', { ...shell('echo hello; sleep 60'), ready: 'listen', settings }),
-    lensError('trace/denied', /ptrace/),
-  );
+/** A profile that answers `EPERM` to one call, everywhere or with this first argument only. */
+function denying(name: string, first?: number): string {
+  const args = first === undefined ? [] : [{ index: 0, value: first, op: 'SCMP_CMP_EQ' }];
+  const syscalls = [{ names: [name], action: 'SCMP_ACT_ERRNO', args }];
+  return `seccomp=${JSON.stringify({ defaultAction: 'SCMP_ACT_ALLOW', syscalls })}`;
+}
+
+test('a seccomp profile that denies ptrace, and a kernel that denies to attach', async () => {
+  // Yama's ptrace_scope refuses PTRACE_SEIZE in the same way.
+  const PTRACE_SEIZE = 0x4206;
+  for (const profile of [denying('ptrace'), denying('ptrace', PTRACE_SEIZE)]) {
+    await assert.rejects(
+      record('fx-edge', {
+        ...shell('echo hello; sleep 60'),
+        ready: 'listen',
+        settings: { securityOpt: [profile] },
+      }),
+      lensError('trace/denied', /ptrace: Operation not permitted/),
+    );
+  }
+});
+
+test('a seccomp profile that denies to read memory: other ways are found', async () => {
+  const settings = { securityOpt: [denying('process_vm_readv')] };
+  for (const tracerFlags of [[], ['-R']]) {
+    const recorded = await record('fx-edge', {
+      ...shell('exec cat /etc/debian_version'),
+      settings,
+      tracerFlags,
+    });
+    assert.equal(events(recorded, 'open', '/etc/debian_version').length, 1);
+    assert.equal(events(recorded, 'read', '/etc/debian_version').length, 2);
+    assert.ok(events(recorded, 'exec').some(({ path }) => path.endsWith('/cat')));
+  }
 });
 
 test('a seccomp profile that denies filters: slower, and complete', async () => {
-  const profile = {
-    defaultAction: 'SCMP_ACT_ALLOW',
-    syscalls: [{ names: ['seccomp'], action: 'SCMP_ACT_ERRNO' }],
-  };
-  const settings = { securityOpt: [`seccomp=${JSON.stringify(profile)}`, 'no-new-privileges'] };
+  const settings = { securityOpt: [denying('seccomp'), 'no-new-privileges'] };
   const recorded = await record('fx-edge', { command: ['/bin/cat', '/etc/debian_version'], settings });
   assert.equal(recorded.trace.header.mode, 'ptrace');
   assert.equal(events(recorded, 'read', '/etc/debian_version').length, 2);

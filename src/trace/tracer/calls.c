@@ -1,6 +1,7 @@
 // The table of system calls that touch files, and the seccomp filter that stops a program at them and nowhere else.
 #include "tracer.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -9,7 +10,13 @@
 #include <unistd.h>
 
 // Calls that are younger than some C libraries; their numbers are the same on all machines.
-enum { NR_io_uring_setup = 425, NR_openat2 = 437, NR_faccessat2 = 439, NR_fchmodat2 = 452 };
+enum {
+  NR_io_uring_setup = 425, NR_openat2 = 437, NR_faccessat2 = 439, NR_landlock_restrict_self = 446, NR_fchmodat2 = 452
+};
+// linux/seccomp.h of Linux 5.5 and 5.19
+#define FILTER_NEW_LISTENER (1u << 3)
+#define FILTER_WAIT_KILLABLE_RECV (1u << 5)
+#define RET_USER_NOTIF 0x7fc00000u
 
 #if defined(__x86_64__)
 #define NATIVE AUDIT_ARCH_X86_64
@@ -51,6 +58,15 @@ static const struct rule rules[] = {
   {SYS_fremovexattr, 237, META, 1, 0, -1},
   // Readiness, and programs that want to trace for themselves.
   {SYS_bind, 361, BIND, 1, 0, -1}, {SYS_listen, 363, LISTEN, 1, 0, -1}, {SYS_ptrace, 26, USES_PTRACE, 1, -1, -1},
+  {NR_io_uring_setup, NR_io_uring_setup, USES_RING, 1, -1, -1},  // the filter refuses it; without one it is told
+  // From here on a process may open other files than the tracer, or find others under the same names.
+  {SYS_setuid, 213, BECOME, 1, -1, -1}, {SYS_setreuid, 203, BECOME, 1, -1, -1}, {SYS_setresuid, 208, BECOME, 1, -1, -1},
+  {SYS_setgid, 214, BECOME, 1, -1, -1}, {SYS_setregid, 204, BECOME, 1, -1, -1}, {SYS_setresgid, 210, BECOME, 1, -1, -1},
+  {SYS_setfsuid, 215, BECOME, 1, -1, -1}, {SYS_setfsgid, 216, BECOME, 1, -1, -1},
+  {SYS_setgroups, 206, BECOME, 1, -1, -1}, {SYS_capset, 185, BECOME, 1, -1, -1},
+  {SYS_chroot, 61, BECOME, 1, -1, -1}, {SYS_pivot_root, 217, BECOME, 1, -1, -1},
+  {SYS_unshare, 310, BECOME, 1, -1, -1}, {SYS_setns, 346, BECOME, 1, -1, -1},
+  {NR_landlock_restrict_self, NR_landlock_restrict_self, BECOME, 1, -1, -1},
 };
 enum { RULES = sizeof rules / sizeof *rules };
 
@@ -67,12 +83,25 @@ bool ends_matter(int kind) {
 
 static struct sock_filter program[512];
 static unsigned short size;
+// What the filter says of calls that need not be seen to their end.
+static uint32_t announce;
 static void add(uint16_t code, uint8_t yes, uint8_t no, uint32_t k) {
   program[size++] = (struct sock_filter){code, yes, no, k};
 }
 static void load(uint32_t offset) { add(BPF_LD | BPF_W | BPF_ABS, 0, 0, offset); }
 static void skip_unless(uint16_t test, uint32_t k, uint8_t count) { add(BPF_JMP | test | BPF_K, 0, count, k); }
 static void give(uint32_t action) { add(BPF_RET | BPF_K, 0, 0, action); }
+
+// The argument with the flags of a call whose end can mostly be foreseen; -1 for the others.
+static int open_flags_argument(const struct rule *r) {
+#ifdef SYS_open
+  if (r->nr == SYS_open) return 1;
+#endif
+  return r->nr == SYS_openat ? 2 : -1;
+}
+
+// With these flags, which say nothing about writing and creating, a file that is there is opened.
+enum { PLAIN_OPEN = O_CLOEXEC | O_NONBLOCK | O_DIRECTORY | O_NOFOLLOW | O_NOCTTY | O_LARGEFILE };
 
 static void add_calls(bool compat) {
   load(offsetof(struct seccomp_data, nr));
@@ -88,28 +117,36 @@ static void add_calls(bool compat) {
       load(offsetof(struct seccomp_data, args[3]));
       skip_unless(BPF_JSET, MAP_ANONYMOUS, 1);
       give(SECCOMP_RET_ALLOW);
-      give(SECCOMP_RET_TRACE);
+      give(announce);
     } else if (r->kind == MUNMAP) {  // only of large ranges (those over 4 GiB pass: they are reservations)
       skip_unless(BPF_JEQ, (uint32_t)nr, 4);
       load(offsetof(struct seccomp_data, args[1]));
       skip_unless(BPF_JGE, LARGE_UNMAP, 1);
-      give(SECCOMP_RET_TRACE);
+      give(announce);
       give(SECCOMP_RET_ALLOW);
     } else if (r->kind == MADVISE) {  // allocators give memory back with it all the time
       skip_unless(BPF_JEQ, (uint32_t)nr, 4);
       load(offsetof(struct seccomp_data, args[2]));
       skip_unless(BPF_JEQ, MADV_RANDOM, 1);
-      give(SECCOMP_RET_TRACE);
+      give(announce);
       give(SECCOMP_RET_ALLOW);
+    } else if (r->kind == OPEN && !compat && open_flags_argument(r) >= 0) {
+      skip_unless(BPF_JEQ, (uint32_t)nr, 4);
+      load(offsetof(struct seccomp_data, args[open_flags_argument(r)]));
+      skip_unless(BPF_JSET, ~(uint32_t)PLAIN_OPEN, 1);
+      give(SECCOMP_RET_TRACE);
+      give(announce);
     } else {
       skip_unless(BPF_JEQ, (uint32_t)nr, 1);
-      give(SECCOMP_RET_TRACE);
+      give(ends_matter(r->kind) || r->kind == SOCKETCALL ? SECCOMP_RET_TRACE : announce);
     }
   }
   give(SECCOMP_RET_ALLOW);
 }
 
-int install_filter(void) {
+static int install(uint32_t action, unsigned flags) {
+  announce = action;
+  size = 0;
   load(offsetof(struct seccomp_data, arch));
 #ifdef COMPAT
   // The jump over the native part is filled in when its length is known; it exceeds the 255 of a conditional jump.
@@ -129,5 +166,11 @@ int install_filter(void) {
   add_calls(false);
 #endif
   struct sock_fprog filter = {size, program};
-  return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter);
+  return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter);
+}
+
+int install_filter(bool quick, int *listener) {
+  // Once the tracer has heard of a call only what kills the program ends its wait; kernels before 5.19 let signals do it.
+  *listener = quick ? install(RET_USER_NOTIF, FILTER_NEW_LISTENER | FILTER_WAIT_KILLABLE_RECV) : -1;
+  return *listener >= 0 ? 0 : install(SECCOMP_RET_TRACE, 0);
 }

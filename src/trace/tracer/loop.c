@@ -63,9 +63,11 @@ static void on_new(struct thread *t, int event) {
   ptrace_raw(PTRACE_GETEVENTMSG, t->tid, 0, &child);
   if (!child) return;
   struct thread *c = thread_get((int)child);
+  struct thread *parent = thread_find(t->tgid);
   c->announced = true;
   if (event == PTRACE_EVENT_VFORK && !c->execed) c->borrowed_memory = true;
   if (c->tid == c->tgid) {
+    c->other = !parent || parent->other || other_namespace(c->tid);
     event_begin("fork", t->tgid);
     event_number("child", c->tid);
     event_end();
@@ -123,14 +125,22 @@ static bool on_call(struct thread *t, bool entry) {
   return t->in_call;
 }
 
-void trace_loop(int app) {
+// A thread that was asked to stop after its call has done so.
+static void on_result(struct thread *t) {
+  int64_t result;
+  t->result_wanted = false;
+  if (t->rule && tracee_result(t->tid, &result)) record_return(t, result);
+}
+
+void trace_loop(int app, int listener) {
   struct thread *first = thread_get(app);
   first->tgid = app;
   first->announced = true;
+  first->other = false;
   if (!settings.filter) ptrace_raw(PTRACE_INTERRUPT, app, 0, 0);
   for (;;) {
     int status;
-    int tid = waitpid(-1, &status, __WALL);
+    int tid = listener < 0 ? waitpid(-1, &status, __WALL) : listener_wait(listener, &status);
     if (snapshot_wanted) ready_snapshot();
     if (tid < 0) {
       if (errno == EINTR) continue;
@@ -164,6 +174,7 @@ void trace_loop(int app) {
         on_exit_begin(t, app);
         break;
       case PTRACE_EVENT_STOP:
+        if (t->result_wanted) on_result(t);
         // A group stop (as by Ctrl-Z) lasts until SIGCONT; any other is a new thread's first stop.
         if (signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU) {
           ptrace_raw(PTRACE_LISTEN, tid, 0, 0);

@@ -6,7 +6,7 @@
 //     -c  setuid programs keep working: the filter is installed by CAP_SYS_ADMIN, not under no_new_privs
 //     -d  numbers of capabilities that the program does not get, though the container has them
 //     -N  no filter: stop at every call (slow; chosen by itself where filters are refused)
-//     -P  no page maps      -R  read calls from registers, as on kernels before 5.3
+//     -P  no page maps      -R  stop at every call of the table and read it from registers, as on kernels before 5.3
 //     -n  not traced: only the clock at the start and the ports that are listened on, to time a start by itself
 //   tracer -S FILE   in the same container: ask for the pages touched until now and for the mark "ready", and wait
 //   tracer -F FILE   in the same container: copy the trace to stdout as it grows
@@ -41,7 +41,7 @@ static void on_signal(int signal) {
 }
 
 // The tracer's side of the start: 'g' (go) when the program is seized, then 'f' or 'n' comes back: with or without a
-// filter.
+// filter; and behind it the filter's listener.
 static int tracer_process(int app, int link) {
   struct sigaction action = {.sa_handler = on_signal};
   sigaction(SIGUSR1, &action, 0);
@@ -54,6 +54,7 @@ static int tracer_process(int app, int link) {
   char answer;
   if (write(link, "g", 1) != 1 || read(link, &answer, 1) != 1) return 94;
   settings.filter = answer == 'f';
+  const int listener = settings.filter ? listener_receive(link) : -1;
   close(link);
   const char *mode = !settings.filter ? "ptrace" : settings.keep_setuid ? "compat" : "ptrace-seccomp";
   header_write(app, getpid(), settings.time_only ? "untraced" : mode);
@@ -62,7 +63,7 @@ static int tracer_process(int app, int link) {
   for (int fd = 0; fd < 3; fd++) null >= 0 ? dup2(null, fd) : close(fd);
   if (null > 2) close(null);
   if (settings.time_only) watch_ports();
-  trace_loop(app);
+  trace_loop(app, listener);
   return 0;
 }
 
@@ -161,11 +162,15 @@ int main(int argc, char **argv) {
   if (traced) {
     bool filter = settings.filter && !settings.time_only;
     if (filter && !settings.keep_setuid) prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    if (filter && install_filter()) {
+    // What another user may open cannot be told by the tracer.
+    const bool quick = !settings.registers && !settings.keep_setuid && !user;
+    int listener = -1;
+    if (filter && install_filter(quick, &listener)) {
       complain("seccomp");
       filter = false;
     }
-    if (write(link[0], filter ? "f" : "n", 1) != 1) complain("tracer");
+    if (write(link[0], filter ? "f" : "n", 1) != 1 || (filter && !listener_send(link[0], listener))) complain("tracer");
+    if (listener >= 0) close(listener);
   }
   close(link[0]);
   if (drop) drop_capabilities(drop);

@@ -183,6 +183,7 @@ static void path_entry(struct thread *t) {
   tracee_join(t->tid, t->rule->dir < 0 ? AT_FDCWD : (int)arg[t->rule->dir], asked, full, sizeof full);
   free(t->path);
   t->path = strdup(full);
+  t->nameless = !asked[0];
   t->extra = 0;
   if (t->rule->kind == OPEN) t->extra = open_flags(t->tid, &t->call);
   if (t->rule->kind == META) t->extra = link_itself(t->rule->nr, arg);
@@ -227,6 +228,14 @@ void record_entry(struct thread *t) {
     case USES_PTRACE:
       mark_event(t, "ptrace");
       return;
+    case USES_RING:
+      mark_event(t, "io_uring");
+      return;
+    case BECOME: {
+      struct thread *leader = thread_find(t->tgid);
+      if (leader) leader->other = true;
+      return;
+    }
     default:
       if (t->rule->path >= 0) path_entry(t);
       else fd_entry(t);
@@ -241,6 +250,32 @@ static const char *name_of(int kind) {
     case STAT: return "stat";
     default: return "readlink";
   }
+}
+
+// `real`: where the kernel says a file is, empty where it does not; `fd`: -1 where it is not known.
+static void path_event(struct thread *t, int kind, const char *real, int64_t error, int64_t fd) {
+  if (outside_image(real[0] ? real : t->path)) return;
+  event_begin(name_of(kind), t->tgid);
+  event_path("path", t->path);
+  if (real[0] && strcmp(real, t->path) != 0) event_path("real", real);
+  if (error < 0) {
+    event_number("ret", error);
+  } else if (kind == META && t->extra) {
+    event_number("nofollow", 1);
+  } else if (kind == OPEN) {
+    if (fd >= 0) event_number("fd", fd);
+    if (t->extra & (O_ACCMODE | O_TRUNC | O_CREAT | O_DIRECTORY)) event_number("fl", t->extra);
+  }
+  event_end();
+}
+
+bool record_foreseen(struct thread *t) {
+  static char real[LONG_PATH];
+  int error;
+  if (!foresee_open(t, real, sizeof real, &error)) return false;
+  path_event(t, OPEN, real, error, -1);
+  t->rule = 0;
+  return true;
 }
 
 void record_return(struct thread *t, int64_t result) {
@@ -259,19 +294,7 @@ void record_return(struct thread *t, int64_t result) {
   if (kind == EXEC && result >= 0) return;  // written at the exec stop
   real[0] = 0;
   if (kind == OPEN && result >= 0) tracee_fd_path(t->tid, (int)result, real, sizeof real);
-  if (outside_image(real[0] ? real : t->path)) return;
-  event_begin(name_of(kind), t->tgid);
-  event_path("path", t->path);
-  if (real[0] && strcmp(real, t->path) != 0) event_path("real", real);
-  if (result < 0) {
-    event_number("ret", result);
-  } else if (kind == META && t->extra) {
-    event_number("nofollow", 1);
-  } else if (kind == OPEN) {
-    event_number("fd", result);
-    if (t->extra & (O_ACCMODE | O_TRUNC | O_CREAT | O_DIRECTORY)) event_number("fl", t->extra);
-  }
-  event_end();
+  path_event(t, kind, real, result < 0 ? result : 0, result);
 }
 
 // A program has been loaded: itself, and the interpreter that the kernel mapped beside it.

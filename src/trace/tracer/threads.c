@@ -34,6 +34,7 @@ struct thread *thread_get(int tid) {
   if (!t) _exit(97);
   t->tid = tid;
   t->tgid = group_of(tid);
+  t->other = true;
   t->next = table[tid % BUCKETS];
   table[tid % BUCKETS] = t;
   struct thread *leader = t->tgid == tid ? t : thread_find(t->tgid);

@@ -15,7 +15,7 @@ struct settings {
   int level;           // 1: open and exec, 2: + read and mmap, 3: + stat, readlink and getdents
   bool pages;          // read page maps
   bool filter;         // stop only at the calls of the table, by a seccomp filter; else at every call
-  bool registers;      // read calls from registers even where the kernel can tell (for tests)
+  bool registers;      // as on old kernels: no listener, and calls are read from registers (for tests)
   bool keep_setuid;    // install the filter by CAP_SYS_ADMIN instead of no_new_privs
   bool time_only;      // do not trace: note the clock and the ports that are listened on
 };
@@ -34,7 +34,7 @@ void header_write(int app, int tracer, const char *mode);
 // ---- calls.c: which system calls matter.
 enum kind {
   OPEN = 1, EXEC, STAT, READLINK, LIST, READ, PREAD, READV, PREADV, READAHEAD, ADVISE, COPY,
-  MMAP, MUNMAP, MADVISE, META, BIND, LISTEN, SOCKETCALL, USES_PTRACE,
+  MMAP, MUNMAP, MADVISE, META, BIND, LISTEN, SOCKETCALL, USES_PTRACE, USES_RING, BECOME,
 };
 struct rule {
   int nr, nr32;      // number of the call for this machine and for its 32-bit programs; -1: there is none
@@ -47,7 +47,8 @@ struct call {
   uint64_t arg[6];
 };
 const struct rule *rule_of(const struct call *call);
-int install_filter(void);
+// Without stops where it can be: then `*listener` is where the calls are announced (listener.c), else -1. 0, or -1.
+int install_filter(bool quick, int *listener);
 bool ends_matter(int kind);  // whether the event is written when the call returns, with its result
 
 // munmap of at least this much is looked at before it happens: what was touched there would be forgotten.
@@ -62,7 +63,11 @@ struct thread {
   bool execed;           // a vfork child that has memory of its own again
   bool announced;        // its parent's event has been seen; events may arrive in either order
   bool dead;             // has ended before it was announced
-  int running;           // of a thread group's leader: threads that have not begun to exit
+  bool result_wanted;    // it was asked to stop once the call it is in has ended
+  bool nameless;         // the path of its call is empty or cannot be read
+  // Of a thread group's leader:
+  int running;           // threads that have not begun to exit
+  bool other;            // what it may open, or where paths lead for it, need not be as for the tracer; until announced
   const struct rule *rule;
   struct call call;
   int64_t extra;         // open flags, or the port of a bind
@@ -75,6 +80,15 @@ void thread_drop(struct thread *thread);
 void thread_drop_group(struct thread *survivor);  // all but one thread of a group
 void thread_each_process(void (*visit)(struct thread *leader));
 
+// ---- listener.c: calls of which the kernel tells without a stop (seccomp_unotify(2)).
+bool listener_send(int link, int listener);
+int listener_receive(int link);           // -1 where there is none
+int listener_wait(int listener, int *status);  // as waitpid(); serves the listener meanwhile
+
+// ---- opening.c: what a call that opens a file is going to give. False where only the call itself can tell.
+bool foresee_open(const struct thread *thread, char *real, size_t size, int *error);
+bool other_namespace(int tid);  // whether paths mean other files to this process
+
 // ---- tracee.c: looking into a traced process. All give -1 or false when it cannot be read.
 long ptrace_raw(long request, long tid, void *address, void *data);
 size_t tracee_read(int tid, uint64_t address, void *buffer, size_t size);
@@ -86,12 +100,14 @@ void tracee_join(int tid, int dirfd, const char *path, char *buffer, size_t size
 int tracee_listening_port(int tid, int fd);
 enum call_state { CALL_BEGINS, CALL_RETURNS, CALL_UNKNOWN };
 bool tracee_is_32bit(int tid);
+bool tracee_result(int tid, int64_t *result);  // of the call that has just ended
 enum call_state tracee_call(struct thread *thread, bool entry, int64_t *result);
 
 // ---- record.c: from calls to events.
 bool outside_image(const char *path);
 void record_entry(struct thread *thread);
 void record_return(struct thread *thread, int64_t result);
+bool record_foreseen(struct thread *thread);  // an open at its beginning; false where its end must be seen
 void record_exec(struct thread *thread, const char *asked);
 
 // ---- pages.c: which pages of file mappings are present.
@@ -112,6 +128,6 @@ int probe(const char *target);
 void complain(const char *what);  // on stderr, with the reason in errno
 
 // ---- loop.c: the ptrace loop; ends when `app` has ended.
-void trace_loop(int app);
+void trace_loop(int app, int listener);
 bool seize(int app);
 extern volatile bool snapshot_wanted;

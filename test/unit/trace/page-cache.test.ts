@@ -69,14 +69,22 @@ describe('what the kernel asks for when a program reads', () => {
 
   test('each descriptor is read by itself, and a closed one is forgotten', () => {
     const { cache, asked } = cacheOf(1000);
-    cache.read(3, 0, PAGE);
-    cache.close(3);
-    cache.read(3, 700 * PAGE, 701 * PAGE);
-    cache.read(4, 702 * PAGE, 703 * PAGE);
+    for (const [handle, page] of [
+      [3, 100],
+      [4, 200],
+      [9, 300],
+    ] as const) {
+      cache.read(handle, page * PAGE, (page + 1) * PAGE);
+      cache.close(3, 4);
+      cache.read(handle, (page + 1) * PAGE, (page + 2) * PAGE);
+    }
     assert.deepEqual(asked(), [
-      [0, 3],
-      [700, 700],
-      [702, 702],
+      [100, 100],
+      [101, 101],
+      [200, 200],
+      [201, 201],
+      [300, 300],
+      [301, 304],
     ]);
   });
 

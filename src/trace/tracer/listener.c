@@ -1,0 +1,104 @@
+// Calls that are announced by the kernel instead of stopping their thread for ptrace (seccomp_unotify(2)). The thread
+// waits as well, but both sides are woken on one processor, in 5 µs; a ptrace stop wakes the tracer on an idle processor
+// and then the thread on another, which in a virtual machine takes 75 µs.
+#include "tracer.h"
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/ptrace.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+// linux/seccomp.h of Linux 5.0, 5.5 and 6.6, which are younger than some headers.
+struct notification {
+  uint64_t id;
+  uint32_t pid, flags;
+  struct seccomp_data data;
+};
+struct answer {
+  uint64_t id;
+  int64_t result;
+  int32_t error;
+  uint32_t flags;
+};
+#define NOTIF_RECV _IOWR('!', 0, struct notification)
+#define NOTIF_SEND _IOWR('!', 1, struct answer)
+#define NOTIF_SET_FLAGS _IOW('!', 4, uint64_t)
+enum { SYNC_WAKE_UP = 1, CONTINUE = 1 };
+
+// A descriptor as SCM_RIGHTS, with one byte of text; none where `listener` is -1.
+bool listener_send(int link, int listener) {
+  char byte = 'l', room[CMSG_SPACE(sizeof(int))] = {0};
+  struct iovec text = {&byte, 1};
+  struct msghdr message = {.msg_iov = &text, .msg_iovlen = 1};
+  if (listener >= 0) {
+    message.msg_control = room;
+    message.msg_controllen = sizeof room;
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    *header = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+    memcpy(CMSG_DATA(header), &listener, sizeof listener);
+  }
+  return sendmsg(link, &message, MSG_NOSIGNAL) == 1;
+}
+
+static void on_child(int signal) { (void)signal; }
+
+int listener_receive(int link) {
+  char byte, room[CMSG_SPACE(sizeof(int))];
+  struct iovec text = {&byte, 1};
+  struct msghdr message = {.msg_iov = &text, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room};
+  int listener = -1;
+  if (recvmsg(link, &message, MSG_CMSG_CLOEXEC) != 1) return -1;
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  if (!header || header->cmsg_type != SCM_RIGHTS) return -1;
+  memcpy(&listener, CMSG_DATA(header), sizeof listener);
+  // Linux 6.6; before, a wake-up may end on another processor here too.
+  ioctl(listener, NOTIF_SET_FLAGS, (uint64_t)SYNC_WAKE_UP);
+  // A thread that stops is told by SIGCHLD, which is to end ppoll() and nothing else.
+  sigset_t child;
+  struct sigaction action = {.sa_handler = on_child};
+  sigaction(SIGCHLD, &action, 0);
+  sigemptyset(&child);
+  sigaddset(&child, SIGCHLD);
+  sigprocmask(SIG_BLOCK, &child, 0);
+  return listener;
+}
+
+static void serve(int listener) {
+  struct notification call;
+  memset(&call, 0, sizeof call);
+  if (ioctl(listener, NOTIF_RECV, &call)) return;  // killed meanwhile
+  struct thread *t = thread_get((int)call.pid);
+#ifdef __x86_64__
+  t->call.compat = call.data.arch == AUDIT_ARCH_I386;
+#else
+  t->call.compat = false;
+#endif
+  t->call.nr = call.data.nr;
+  for (int i = 0; i < 6; i++) t->call.arg[i] = call.data.args[i];
+  record_entry(t);
+  // It cannot stop before the call, because it waits in it, and so does right after it.
+  if (t->rule && t->rule->kind == OPEN && !record_foreseen(t))
+    t->result_wanted = ptrace_raw(PTRACE_INTERRUPT, t->tid, 0, 0) == 0;
+  struct answer answer = {.id = call.id, .flags = CONTINUE};
+  ioctl(listener, NOTIF_SEND, &answer);
+}
+
+int listener_wait(int listener, int *status) {
+  sigset_t none;
+  sigemptyset(&none);
+  for (;;) {
+    int tid = waitpid(-1, status, __WALL | WNOHANG);
+    if (tid) return tid;
+    if (snapshot_wanted) return errno = EINTR, -1;
+    struct pollfd poll = {.fd = listener, .events = POLLIN};
+    if (ppoll(&poll, 1, 0, &none) <= 0) continue;
+    if (poll.revents & POLLIN) serve(listener);
+    else return waitpid(-1, status, __WALL);  // nobody has the filter any more
+  }
+}
