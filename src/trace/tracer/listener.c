@@ -46,7 +46,12 @@ bool listener_send(int link, int listener) {
   return sendmsg(link, &message, MSG_NOSIGNAL) == 1;
 }
 
-static void on_child(int signal) { (void)signal; }
+// A traced thread has stopped or ended. Told by SIGCHLD, which arrives in ppoll() only.
+static volatile sig_atomic_t stopped = true;
+static void on_child(int signal) {
+  (void)signal;
+  stopped = true;
+}
 
 int listener_receive(int link) {
   char byte, room[CMSG_SPACE(sizeof(int))];
@@ -59,7 +64,6 @@ int listener_receive(int link) {
   memcpy(&listener, CMSG_DATA(header), sizeof listener);
   // Linux 6.6; before, a wake-up may end on another processor here too.
   ioctl(listener, NOTIF_SET_FLAGS, (uint64_t)SYNC_WAKE_UP);
-  // A thread that stops is told by SIGCHLD, which is to end ppoll() and nothing else.
   sigset_t child;
   struct sigaction action = {.sa_handler = on_child};
   sigaction(SIGCHLD, &action, 0);
@@ -92,9 +96,13 @@ static void serve(int listener) {
 int listener_wait(int listener, int *status) {
   sigset_t none;
   sigemptyset(&none);
-  for (;;) {
-    int tid = waitpid(-1, status, __WALL | WNOHANG);
-    if (tid) return tid;
+  for (unsigned turn = 0;; turn++) {
+    // While there is always a call to look at, ppoll() lets no signal in.
+    if (stopped || turn % 64 == 0) {
+      int tid = waitpid(-1, status, __WALL | WNOHANG);
+      if (tid) return tid;
+      stopped = false;
+    }
     if (snapshot_wanted) return errno = EINTR, -1;
     struct pollfd poll = {.fd = listener, .events = POLLIN};
     if (ppoll(&poll, 1, 0, &none) <= 0) continue;

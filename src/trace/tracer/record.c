@@ -286,6 +286,7 @@ void record_return(struct thread *t, int64_t result) {
   if (kind == BIND || kind == LISTEN) {
     int port = kind == BIND ? (int)t->extra : tracee_listening_port(t->tid, (int)t->extra);
     if (result < 0 || port < 0) return;
+    if (kind == BIND) tracee_bound(t->tid, (int)t->call.arg[0], port);
     event_begin(kind == BIND ? "bind" : "listen", t->tgid);
     event_number("port", port);
     event_end();

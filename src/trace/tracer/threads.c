@@ -46,6 +46,7 @@ void thread_drop(struct thread *thread) {
   struct thread **place = &table[thread->tid % BUCKETS];
   while (*place != thread) place = &(*place)->next;
   *place = thread->next;
+  tracee_forget(thread->tid);
   free(thread->path);
   free(thread);
 }

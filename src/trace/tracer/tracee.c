@@ -65,10 +65,38 @@ int tracee_string(int tid, uint64_t address, char *buffer, size_t size) {
   return got ? (int)got : -1;
 }
 
+// What was opened last of a thread's folder in /proc. A start asks there thousands of times, and mostly for one thread.
+struct folder {
+  int tid;         // 0: empty
+  int folder;      // /proc/TID
+  int number, fd;  // the descriptor whose fdinfo is open, and as what; -1 where there is none
+};
+static struct folder folders[16];
+
+void tracee_forget(int tid) {
+  struct folder *f = &folders[tid % 16];
+  if (f->tid != tid) return;
+  close(f->folder);
+  if (f->fd >= 0) close(f->fd);
+  f->tid = 0;
+}
+
+static struct folder *folder_of(int tid) {
+  struct folder *f = &folders[tid % 16];
+  char name[32];
+  if (f->tid == tid) return f;
+  if (f->tid) tracee_forget(f->tid);
+  snprintf(name, sizeof name, "/proc/%d", tid);
+  f->folder = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (f->folder < 0) return 0;
+  f->tid = tid;
+  f->fd = -1;
+  return f;
+}
+
 int tracee_link(int tid, const char *name, char *buffer, size_t size) {
-  char link[64];
-  snprintf(link, sizeof link, "/proc/%d/%s", tid, name);
-  ssize_t n = readlink(link, buffer, size - 1);
+  const struct folder *f = folder_of(tid);
+  ssize_t n = f ? readlinkat(f->folder, name, buffer, size - 1) : -1;
   buffer[n > 0 ? n : 0] = 0;
   return n > 0 ? (int)n : -1;
 }
@@ -80,12 +108,17 @@ int tracee_fd_path(int tid, int fd, char *buffer, size_t size) {
 }
 
 bool tracee_fd_position(int tid, int fd, int64_t *position) {
-  char name[64], text[128];
-  snprintf(name, sizeof name, "/proc/%d/fdinfo/%d", tid, fd);
-  int file = open(name, O_RDONLY | O_CLOEXEC);
-  if (file < 0) return false;
-  ssize_t n = read(file, text, sizeof text - 1);
-  close(file);
+  char name[32], text[64];
+  struct folder *f = folder_of(tid);
+  if (!f) return false;
+  // The kernel writes this file anew at each look, whatever is open under the number by then.
+  if (f->fd < 0 || f->number != fd) {
+    if (f->fd >= 0) close(f->fd);
+    snprintf(name, sizeof name, "fdinfo/%d", fd);
+    f->fd = openat(f->folder, name, O_RDONLY | O_CLOEXEC);
+    f->number = fd;
+  }
+  ssize_t n = f->fd < 0 ? -1 : pread(f->fd, text, sizeof text - 1, 0);
   text[n > 0 ? n : 0] = 0;
   if (strncmp(text, "pos:", 4) != 0) return false;
   *position = strtoll(text + 4, 0, 10);
@@ -103,11 +136,26 @@ void tracee_join(int tid, int dirfd, const char *path, char *buffer, size_t size
   else if (path[0]) snprintf(buffer + n, size - (size_t)n, "%s%s", n == 1 ? "" : "/", path);
 }
 
-// The TCP port that a descriptor listens on, from the kernel's own table: right for inherited and duplicated
-// descriptors and for ports that the kernel chose. -1 for other sockets.
+// The sockets that were bound last, by what /proc calls them, which holds for duplicates and heirs as well.
+static struct {
+  char socket[32];
+  int port;
+} bound[16];
+
+void tracee_bound(int tid, int fd, int port) {
+  static unsigned next;
+  unsigned slot = next++ % 16;
+  tracee_fd_path(tid, fd, bound[slot].socket, sizeof bound[slot].socket);
+  bound[slot].port = port;
+}
+
+// The TCP port that a descriptor listens on. Where the kernel chose it at listen(), or the socket came from elsewhere, it
+// is looked up in the kernel's table, which takes milliseconds. -1 for other sockets.
 int tracee_listening_port(int tid, int fd) {
   char text[300];
   if (tracee_fd_path(tid, fd, text, sizeof text) < 0 || strncmp(text, "socket:[", 8) != 0) return -1;
+  for (int i = 0; i < 16; i++)
+    if (strcmp(bound[i].socket, text) == 0) return bound[i].port;
   unsigned long wanted = strtoul(text + 8, 0, 10);
   const char *tables[] = {"tcp", "tcp6"};
   for (int i = 0; i < 2; i++) {

@@ -95,8 +95,10 @@ size_t tracee_read(int tid, uint64_t address, void *buffer, size_t size);
 int tracee_string(int tid, uint64_t address, char *buffer, size_t size);
 int tracee_link(int tid, const char *name, char *buffer, size_t size);  // readlink /proc/TID/NAME
 int tracee_fd_path(int tid, int fd, char *buffer, size_t size);
+void tracee_forget(int tid);  // it has ended: its number may be given to another
 bool tracee_fd_position(int tid, int fd, int64_t *position);
 void tracee_join(int tid, int dirfd, const char *path, char *buffer, size_t size);
+void tracee_bound(int tid, int fd, int port);
 int tracee_listening_port(int tid, int fd);
 enum call_state { CALL_BEGINS, CALL_RETURNS, CALL_UNKNOWN };
 bool tracee_is_32bit(int tid);
