@@ -11,11 +11,13 @@ import { parseReadyRule } from '../../src/trace/ready';
 import { recordStart } from '../../src/trace/record';
 import { ensureImage, testEngine } from '../support/engine';
 import { temporaryFolder } from '../support/folders';
+import { forgetCached } from '../support/fuse-truth';
 import { fixture } from '../support/paths';
 import { assertPages, events, filesOf, record, tracerDir, type Recorded } from '../support/tracing';
 
 test('fx-scratch: files, ranges, pages, metadata and the child of a static program', async () => {
   await ensureImage('fx-scratch');
+  await forgetCached('fx-scratch', 'data/blob.bin');
   const recorded = await record('fx-scratch', { ready: 'listen=8080', level: 3 });
   const { header, footer } = recorded.trace;
   assert.equal(header.mode, 'ptrace-seccomp');
@@ -62,6 +64,7 @@ test('fx-scratch: from the engine to the touched bytes of each layer', async (t)
     engine: () => Promise.resolve(engine),
     cacheDir: await temporaryFolder(t),
   });
+  await forgetCached('fx-scratch', 'data/blob.bin');
   const trace = await recordStart(engine, image, {
     tracerDir: await tracerDir(),
     ready: parseReadyRule('log=^ready '),

@@ -9,7 +9,7 @@ import { mapTrace } from '../../src/trace/map';
 import { ImageTree } from '../../src/trace/tree';
 import type { Touch } from '../../src/trace/types';
 import { ensureImage, isAskedFor } from '../support/engine';
-import { fuseTruth, overlayLayers, whyNoFuse, type FuseTruth } from '../support/fuse-truth';
+import { forgetCached, fuseTruth, overlayLayers, whyNoFuse, type FuseTruth } from '../support/fuse-truth';
 import { fakeScan } from '../support/scans';
 import { buildFrom, filesOf, record, subject } from '../support/tracing';
 
@@ -78,6 +78,7 @@ for (const { name, ready, asked } of [
     { timeout: 180_000 },
     async (t) => {
       const truth = await fuseTruth(name, ready);
+      if (name === 'fx-scratch') await forgetCached(name, 'app', 'data/blob.bin');
       const recorded = await record(name, { ready: `log=${ready.source}` });
       const scans = (await overlayLayers(name)).map((entries) => fakeScan({ entries }));
       const layers = scans.map(({ entries }) => entries);
