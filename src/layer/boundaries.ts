@@ -75,3 +75,15 @@ export function checkpointIndexes(boundaries: Boundaries, spanSize: number): Uin
 export function isCheckpoint(out: number, last: number, spanSize: number): boolean {
   return out === 0 || out - last > spanSize;
 }
+
+/** Index of the last of `length` ascending values that is at most `limit`; −1 where there is none. */
+export function lastAtMost(values: Float64Array | Uint32Array, length: number, limit: number): number {
+  let low = 0;
+  let high = length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((values[middle] ?? 0) <= limit) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}

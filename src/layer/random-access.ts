@@ -1,23 +1,13 @@
 import { LensError } from '../errors';
+import { checkpointIndexes, lastAtMost } from './boundaries';
 import type { ByteRange, Bytes } from './bytes';
 import { Event, Inflater, WINDOW_SIZE } from './inflate/inflater';
+import { changedBlob, SpanCheck } from './span-hasher';
 import type { Boundaries, LayerScan } from './types';
 
 /** The last boundary at or before output position `out`. */
 export function boundaryAt(boundaries: Boundaries, out: number): number {
   return lastAtMost(boundaries.out, boundaries.length, out);
-}
-
-/** Index of the last of `length` ascending values that is at most `limit`; −1 where there is none. */
-export function lastAtMost(values: Float64Array | Uint32Array, length: number, limit: number): number {
-  let low = 0;
-  let high = length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((values[middle] ?? 0) <= limit) low = middle + 1;
-    else high = middle;
-  }
-  return low - 1;
 }
 
 /** A boundary to begin decoding from, and the 32 KiB before it. */
@@ -37,7 +27,8 @@ function nearestStart(scan: LayerScan, boundary: number): Start {
 
 /**
  * The windows (soci-format §2.3) of `targets`, ascending boundaries: kept ones as they are, others made again by
- * decoding from the nearest kept one. Positions at output 0 have a window of zeros.
+ * decoding from the nearest kept one. Positions at output 0 have a window of zeros. What is read again is checked: fails
+ * with `layer/changed-blob` when the blob is not the one that was scanned.
  */
 export async function windowsAt(
   scan: LayerScan,
@@ -48,6 +39,7 @@ export async function windowsAt(
   const { boundaries } = scan;
   const windows: Uint8Array[] = [];
   const inflater = new Inflater();
+  const points = checkpointIndexes(boundaries, scan.kept.spanSize);
   for (let i = 0; i < targets.length;) {
     const target = targets[i] ?? 0;
     const start = nearestStart(scan, target);
@@ -63,7 +55,9 @@ export async function windowsAt(
       nearestStart(scan, targets[last + 1] ?? 0).boundary === start.boundary
     )
       last++;
-    for await (const event of decode(inflater, scan, start, targets[last] ?? 0, blob, signal)) {
+    const end = targets[last] ?? 0;
+    const check = new SpanCheck(scan, points, start.boundary, end);
+    for await (const event of decode(inflater, scan, start, end, blob, signal, check)) {
       if (event === Event.Output) inflater.slide();
       else if (
         event === Event.Boundary &&
@@ -111,7 +105,10 @@ export async function* readTar(
   }
 }
 
-/** Decodes from a kept window to boundary `to`, or to the end of the blob, and yields what the engine asks for. */
+/**
+ * Decodes from a kept window to boundary `to`, or to the end of the blob, and yields what the engine asks for. With `check`,
+ * its bytes are read, up to the end of the last span, and it fails before it ends unless they are those that were scanned.
+ */
 async function* decode(
   inflater: Inflater,
   scan: LayerScan,
@@ -119,6 +116,7 @@ async function* decode(
   to: number,
   blob: Bytes | undefined,
   signal?: AbortSignal,
+  check?: SpanCheck,
 ): AsyncGenerator<Event> {
   if (!blob) {
     throw new LensError(
@@ -130,37 +128,34 @@ async function* decode(
   const { boundaries, compressedSize } = scan;
   const input = boundaries.in[from.boundary] ?? 0;
   const bits = boundaries.bits[from.boundary] ?? 0;
-  const end = boundaries.in[to] ?? compressedSize;
+  const output = boundaries.out[from.boundary] ?? 0;
   const endOut = boundaries.out[to];
   const shared = bits > 0 ? 1 : 0;
+  const range = check?.range ?? { start: input - shared, end: boundaries.in[to] ?? compressedSize };
 
-  async function* events(): AsyncGenerator<Event> {
-    let isFirst = true;
-    for await (const chunk of blob?.read({ start: input - shared, end }, signal) ?? []) {
-      signal?.throwIfAborted();
-      if (isFirst) {
-        inflater.resume(
-          input,
-          boundaries.out[from.boundary] ?? 0,
-          bits,
-          shared ? (chunk[0] ?? 0) : 0,
-          from.window,
-        );
-      }
-      yield* inflater.decode(isFirst ? chunk.subarray(shared) : chunk);
-      isFirst = false;
+  /** Tells whether boundary `to`, or the end, was among the events. */
+  function* follow(events: Iterable<Event>): Generator<Event, boolean> {
+    for (const event of events) {
+      if (event === Event.Fault) throw changedBlob(range);
+      yield event;
+      if (event === Event.Done) return true;
+      if (event === Event.Boundary && inflater.engine.outputTotal() === endOut) return true;
     }
-    if (!isFirst) yield* inflater.decodeEnd();
+    return false;
   }
-  for await (const event of events()) {
-    if (event === Event.Fault) break;
-    yield event;
-    if (event === Event.Done || (event === Event.Boundary && inflater.engine.outputTotal() === endOut))
-      return;
+
+  let isFirst = true;
+  let isThere = false;
+  for await (const chunk of blob.read(range, signal)) {
+    signal?.throwIfAborted();
+    check?.add(chunk);
+    if (isFirst) inflater.resume(input, output, bits, shared ? (chunk[0] ?? 0) : 0, from.window);
+    // Once there, the rest of the span is read for the check alone.
+    if (!isThere) isThere = yield* follow(inflater.decode(isFirst ? chunk.subarray(shared) : chunk));
+    if (isThere && !check) return;
+    isFirst = false;
   }
-  throw new LensError(
-    'layer/changed-blob',
-    `Bytes ${input} to ${end} of the layer no longer decode as they did when it was scanned.`,
-    'Scan the layer again: its bytes have changed.',
-  );
+  if (!isThere && !isFirst) isThere = yield* follow(inflater.decodeEnd());
+  if (!isThere) throw changedBlob(range);
+  check?.finish();
 }

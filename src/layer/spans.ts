@@ -1,7 +1,8 @@
 import { LensError } from '../errors';
-import { checkpointIndexes } from './boundaries';
+import { checkpointIndexes, lastAtMost } from './boundaries';
 import type { ByteRange, Bytes } from './bytes';
-import { lastAtMost, windowsAt } from './random-access';
+import { windowsAt } from './random-access';
+import { changedBlob, SpanHasher } from './span-hasher';
 import type { LayerScan, SpanTable } from './types';
 import { createHash } from 'node:crypto';
 
@@ -97,7 +98,7 @@ export async function checkpointWindows(
 
 /**
  * `sha256:…` of each span's compressed bytes (soci-format §2.4). Reads `blob` once, unless the scan kept them for this
- * span size.
+ * span size, and fails with `layer/changed-blob` when it is not the one that was scanned.
  */
 export async function spanDigests(
   scan: LayerScan,
@@ -121,27 +122,18 @@ export async function spanDigests(
     );
   }
   const digests: string[] = [];
-  if (table.length === 0) return digests;
-  let position = table.compressed(0).start;
-  let hash = createHash('sha256');
-  for await (const chunk of blob.read({ start: position, end: scan.compressedSize }, signal)) {
+  const hasher = new SpanHasher((span) => table.compressed(span), 0, table.length);
+  const whole = createHash('sha256');
+  // The first span begins behind the header of the first member.
+  let header = table.length > 0 ? table.compressed(0).start : Infinity;
+  for await (const chunk of blob.read(undefined, signal)) {
     signal?.throwIfAborted();
-    // A span that ends in this chunk may share its last byte with the next one, which then begins in this chunk too.
-    while (digests.length < table.length) {
-      const { start, end } = table.compressed(digests.length);
-      hash.update(chunk.subarray(Math.max(0, start - position), Math.max(0, end - position)));
-      if (end > position + chunk.length) break;
-      digests.push(`sha256:${hash.digest('hex')}`);
-      hash = createHash('sha256');
-    }
-    position += chunk.length;
+    whole.update(chunk);
+    for (const digest of hasher.add(chunk.subarray(Math.min(header, chunk.length))))
+      digests.push(`sha256:${digest.toString('hex')}`);
+    header = Math.max(0, header - chunk.length);
   }
-  if (digests.length !== table.length) {
-    throw new LensError(
-      'layer/changed-blob',
-      `The layer has ${position} bytes, and had ${scan.compressedSize} when it was scanned.`,
-      'Scan the layer again: its bytes have changed.',
-    );
-  }
+  if (`sha256:${whole.digest('hex')}` !== scan.digest)
+    throw changedBlob({ start: 0, end: scan.compressedSize });
   return digests;
 }

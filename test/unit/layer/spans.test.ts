@@ -193,6 +193,20 @@ describe('reading back', () => {
     await assert.rejects(spanDigests(scan, 1000, cut), { code: 'layer/changed-blob' });
   });
 
+  it('checks what it reads again for an index, also where it would decode all the same', async () => {
+    const stored = gzipSync(textLayer(500_000).tar, { level: 0 });
+    const scan = await scanLayer(memoryBytes(stored), 'gzip', { spanSize: 1 << 22 });
+    assert.ok((await checkpointWindows(scan, 70_000, memoryBytes(stored))).length > 3);
+    // In the first span, in a later one, and behind the last checkpoint.
+    for (const at of [1000, 250_000, stored.length - 1000]) {
+      const other = memoryBytes(stored.map((byte, i) => (i === at ? byte ^ 1 : byte)));
+      await assert.rejects(checkpointWindows(scan, 70_000, other), { code: 'layer/changed-blob' }, `${at}`);
+      await assert.rejects(spanDigests(scan, 70_000, other), { code: 'layer/changed-blob' }, `${at}`);
+    }
+    const short = memoryBytes(stored.subarray(0, -1));
+    await assert.rejects(checkpointWindows(scan, 70_000, short), { code: 'layer/changed-blob' });
+  });
+
   it('keeps a bounded number of windows, and makes the others again', async () => {
     const members = Array.from({ length: 2500 }, (_, i) =>
       gzipSync(Buffer.alloc(512, i === 0 ? 0 : 1 + (i % 200))),
