@@ -102,3 +102,20 @@ export function digestError(expected: string, actual: string, size: number): Len
     'Fetch the image again; if that does not help, push it again from where it was built.',
   );
 }
+
+/** The rule that an entry of a kind that SOCI does not index breaks; `flag` is its type. */
+export function unsupportedEntry(flag: string): string {
+  const kinds: Readonly<Record<string, string>> = {
+    g: 'a pax global header',
+    '7': 'a contiguous file',
+    S: 'an old GNU sparse file',
+  };
+  return `it is ${kinds[flag] ?? 'an entry'} of type '${printable(flag)}', which SOCI does not index`;
+}
+
+/** For messages: control characters and what is not ASCII stand as escapes. */
+export function printable(text: string): string {
+  return JSON.stringify(text)
+    .slice(1, -1)
+    .replace(/[\x7f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}

@@ -1,10 +1,9 @@
-import { EntryWriter, type Int, type RawEntry, type Slice } from './entries';
+import { EntryWriter, type Int, type Slice } from './entries';
+import { printable, unsupportedEntry } from './faults';
 import {
   isSparseMap,
   latin1,
   parseDecimal,
-  parseNumeric,
-  parseOctal,
   parsePax,
   parsePaxTime,
   type PaxRecords,
@@ -14,6 +13,7 @@ import {
   textEnd,
   wrap32,
 } from './tar-fields';
+import { BLOCK, checksumHolds, entryOf, isZero, padding, readFields } from './tar-header';
 import type { EntryType } from './types';
 
 /** Which rule of the tar format a stream breaks, in words, and at which of its bytes. */
@@ -29,7 +29,6 @@ export interface TarFault {
 /** How an archive ended. Go accepts each of these. */
 export type ArchiveEnd = 'zero-blocks' | 'one-zero-block' | 'end-of-file';
 
-const BLOCK = 512;
 /** Go's limit for pax headers, long names and sparse maps. */
 const MAX_SPECIAL = 1 << 20;
 
@@ -58,28 +57,6 @@ const TYPE_OF_FLAG: Readonly<Record<string, EntryType>> = {
   '5': 'dir',
   '6': 'fifo',
 };
-
-/** Offsets and lengths of the fields of a header block (POSIX pax, "ustar Interchange Format"; Go archive/tar/format.go). */
-const FIELD = {
-  name: [0, 100],
-  mode: [100, 8],
-  uid: [108, 8],
-  gid: [116, 8],
-  size: [124, 12],
-  mtime: [136, 12],
-  checksum: [148, 8],
-  linkname: [157, 100],
-  uname: [265, 32],
-  gname: [297, 32],
-  devMajor: [329, 8],
-  devMinor: [337, 8],
-  ustarPrefix: [345, 155],
-  starPrefix: [345, 131],
-  starAtime: [476, 12],
-  starCtime: [488, 12],
-  gnuAtime: [345, 12],
-  gnuCtime: [357, 12],
-} as const;
 
 /**
  * Reads a tar as Go's archive/tar does (soci-format §1.4), fed with chunks of any size. It keeps the entries in their
@@ -114,30 +91,7 @@ export class TarReader {
   #mapLines = 0;
   #mapLinesNeeded = 0;
 
-  readonly #entry: RawEntry;
-
-  constructor() {
-    const slice = (): Slice => ({ bytes: this.#block, from: 0, to: 0 });
-    this.#entry = {
-      type: 'reg',
-      headerOffset: 0,
-      offset: 0,
-      size: 0,
-      prefix: slice(),
-      name: slice(),
-      linkname: slice(),
-      uname: slice(),
-      gname: slice(),
-      mode: 0,
-      uid: 0,
-      gid: 0,
-      seconds: 0,
-      nanoseconds: 0,
-      devMajor: 0,
-      devMinor: 0,
-      pax: undefined,
-    };
-  }
+  readonly #entry = entryOf(this.#block);
 
   /** Takes the next bytes of the stream: those of `bytes` from `from` to `to`. They are not kept. */
   push(bytes: Uint8Array, from: number, to: number): void {
@@ -239,11 +193,11 @@ export class TarReader {
       this.#enter(State.SecondZero, BLOCK);
       return;
     }
-    if (!this.#checksumHolds(unsigned)) {
+    if (!checksumHolds(block, unsigned)) {
       this.#fail('header', 'the checksum of the header does not match, or this is not a tar header at all');
       return;
     }
-    const size = this.#readFields();
+    const size = readFields(block, this.#entry);
     if (size === undefined) {
       this.#fail('header', 'a number in the header is neither octal nor base-256');
       return;
@@ -268,76 +222,6 @@ export class TarReader {
     this.#ordinaryEntry(flag, size);
   }
 
-  /** POSIX sums unsigned bytes; some old tars summed signed ones. The checksum's own field counts as spaces. */
-  #checksumHolds(sum: number): boolean {
-    const [at, length] = FIELD.checksum;
-    const promised = parseOctal(this.#block, at, length);
-    let unsigned = sum + length * 0x20;
-    for (let i = at; i < at + length; i++) unsigned -= this.#block[i] ?? 0;
-    if (promised === unsigned) return true;
-    let signed = length * 0x20;
-    this.#block.forEach(
-      (byte, i) => (signed += i >= at && i < at + length ? 0 : byte < 128 ? byte : byte - 256),
-    );
-    return promised === signed;
-  }
-
-  /** Reads the fields of the header block into `#entry`. Gives the size, or `undefined` when a number is malformed. */
-  #readFields(): Int | undefined {
-    const block = this.#block;
-    const entry = this.#entry;
-    let malformed = 0;
-    const number = ([at, length]: readonly [number, number]): Int => {
-      const value = parseNumeric(block, at, length);
-      if (value === undefined) malformed++;
-      return value ?? 0;
-    };
-    const text = (slice: Slice, [at, length]: readonly [number, number]): void => {
-      slice.bytes = block;
-      slice.from = at;
-      slice.to = textEnd(block, at, at + length);
-    };
-    const none = (slice: Slice): void => {
-      slice.bytes = block;
-      slice.from = slice.to = 0;
-    };
-
-    text(entry.name, FIELD.name);
-    text(entry.linkname, FIELD.linkname);
-    entry.mode = number(FIELD.mode);
-    entry.uid = wrap32(number(FIELD.uid));
-    entry.gid = wrap32(number(FIELD.gid));
-    const size = number(FIELD.size);
-    entry.seconds = number(FIELD.mtime);
-    entry.nanoseconds = 0;
-
-    const format = formatOf(block);
-    none(entry.prefix);
-    if (format === 'v7') {
-      none(entry.uname);
-      none(entry.gname);
-      entry.devMajor = entry.devMinor = 0;
-    } else {
-      text(entry.uname, FIELD.uname);
-      text(entry.gname, FIELD.gname);
-      entry.devMajor = number(FIELD.devMajor);
-      entry.devMinor = number(FIELD.devMinor);
-      if (format === 'ustar') {
-        text(entry.prefix, FIELD.ustarPrefix);
-      } else if (format === 'star') {
-        text(entry.prefix, FIELD.starPrefix);
-        number(FIELD.starAtime);
-        number(FIELD.starCtime);
-      } else if (!isGnuTime(block, FIELD.gnuAtime) || !isGnuTime(block, FIELD.gnuCtime)) {
-        // Old Go releases wrote a ustar prefix into GNU headers.
-        text(entry.prefix, FIELD.ustarPrefix);
-        for (let i = entry.prefix.from; i < entry.prefix.to; i++)
-          if ((block[i] ?? 0) >= 0x80) none(entry.prefix);
-      }
-    }
-    return malformed === 0 ? size : undefined;
-  }
-
   /** A header that stands for an entry: pax records and GNU long names are applied to it. */
   #ordinaryEntry(rawFlag: string, headerSize: Int): void {
     const entry = this.#entry;
@@ -358,7 +242,7 @@ export class TarReader {
     if (flag === '\0') flag = endsWithSlash(entry.name) ? '5' : '0';
     const type = TYPE_OF_FLAG[flag];
     if (type === undefined) {
-      this.#fail('entry', unsupported(flag));
+      this.#fail('entry', unsupportedEntry(flag));
       return;
     }
     entry.type = type;
@@ -505,31 +389,6 @@ export class TarReader {
   }
 }
 
-/** Fills up to a whole number of blocks. */
-function padding(size: number): number {
-  const rest = size % BLOCK;
-  return rest === 0 ? 0 : BLOCK - rest;
-}
-
-function isZero(block: Uint8Array): boolean {
-  return block.every((byte) => byte === 0);
-}
-
-/** Go archive/tar, `getFormat`: by magic and version, once the checksum holds. */
-function formatOf(block: Uint8Array): 'v7' | 'ustar' | 'star' | 'gnu' {
-  const has = (at: number, text: string): boolean => {
-    for (let i = 0; i < text.length; i++) if (block[at + i] !== text.charCodeAt(i)) return false;
-    return true;
-  };
-  if (has(257, 'ustar\0')) return has(508, 'tar\0') ? 'star' : 'ustar';
-  return has(257, 'ustar  \0') ? 'gnu' : 'v7';
-}
-
-/** GNU keeps access and change times where ustar has its prefix; both may be missing. */
-function isGnuTime(block: Uint8Array, [at, length]: readonly [number, number]): boolean {
-  return block[at] === 0 || parseNumeric(block, at, length) !== undefined;
-}
-
 /** Replaces a text as a whole; a name loses its prefix with it. */
 function whole(slice: Slice, prefix: Slice | undefined, bytes: Uint8Array): void {
   slice.bytes = bytes;
@@ -540,20 +399,4 @@ function whole(slice: Slice, prefix: Slice | undefined, bytes: Uint8Array): void
 
 function endsWithSlash(slice: Slice): boolean {
   return slice.to > slice.from && slice.bytes[slice.to - 1] === 0x2f;
-}
-
-function unsupported(flag: string): string {
-  const kinds: Readonly<Record<string, string>> = {
-    g: 'a pax global header',
-    '7': 'a contiguous file',
-    S: 'an old GNU sparse file',
-  };
-  return `it is ${kinds[flag] ?? 'an entry'} of type '${printable(flag)}', which SOCI does not index`;
-}
-
-/** For messages: control characters and what is not ASCII stand as escapes. */
-function printable(text: string): string {
-  return JSON.stringify(text)
-    .slice(1, -1)
-    .replace(/[\x7f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
