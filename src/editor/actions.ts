@@ -15,13 +15,22 @@ import { saveFile } from './save';
 import type { Services } from './services';
 import { readSettings } from './settings';
 import type { DockerfileOrigin, Opened } from './store';
-import type { Task } from './tasks';
+import { type Task, TaskKind } from './tasks';
 import { bytesFor, ownBytes, type IndexedBytes } from './work/bytes';
 import { asBest, asOrdered, settledWish, wishOf, type Decision } from './work/decide';
 import * as indexes from './work/indexes';
 import * as inspecting from './work/inspect';
 import { optimize } from './work/optimize';
 import * as recording from './work/record';
+
+const INSPECT = new TaskKind<Opened>('inspect');
+const BUILD = new TaskKind<void>('build');
+const PROFILE = new TaskKind<Awaited<ReturnType<typeof recording.profile>>>('profile');
+const GUESS = new TaskKind<Opened>('guess');
+const SAMPLE = new TaskKind<string>('sample');
+const INDEX = new TaskKind<string>('index');
+const INDEX_BYTES = new TaskKind<IndexedBytes>('index-bytes');
+const OPTIMIZE = new TaskKind<string>('optimize');
 
 /** Images that the person has allowed to run, by key. */
 const MAY_RUN = 'mayRun';
@@ -94,7 +103,7 @@ export class Actions implements PanelActions {
       }
       return found;
     };
-    const opened = await this.#services.tasks.run('inspect', key, title, look, signal);
+    const opened = await this.#services.tasks.run(INSPECT, key, title, look, { signal });
     this.#analysed.fire(key);
     return opened;
   }
@@ -108,7 +117,7 @@ export class Actions implements PanelActions {
     const name = imageName(dockerfile, target);
     const key = `docker-daemon:${name}`;
     const title = vscode.l10n.t('Building {0}', name);
-    await this.#services.tasks.run('build', key, title, async (task) => {
+    await this.#services.tasks.run(BUILD, key, title, async (task) => {
       // The engine reads the file, so what is typed has to be there.
       await vscode.workspace.save(dockerfile);
       await inspecting.build(this.#services, dockerfile, target, key, task);
@@ -123,7 +132,7 @@ export class Actions implements PanelActions {
     if (answer !== 'run') return answer && this.guess(key);
     const title = vscode.l10n.t('Profiling the start of {0}', shortName(key));
     const { opened: profiled, reason } = await this.#services.tasks
-      .run('profile', key, title, async (task) => {
+      .run(PROFILE, key, title, async (task) => {
         if (this.#leftBehind) await recording.tidyEngine(this.#services, task);
         this.#leftBehind = false;
         return recording.profile(this.#services, key, opened, task);
@@ -155,7 +164,7 @@ export class Actions implements PanelActions {
   async guess(key: string): Promise<string> {
     const opened = await this.open(key);
     const title = vscode.l10n.t('Guessing the start of {0}', shortName(key));
-    const guessed = await this.#services.tasks.run('profile', key, title, (task) =>
+    const guessed = await this.#services.tasks.run(GUESS, key, title, (task) =>
       recording.guess(this.#services, key, opened, task),
     );
     this.#analysed.fire(key);
@@ -181,9 +190,7 @@ export class Actions implements PanelActions {
     const { folders, tasks, line } = this.#services;
     const key = sampleKey(folders);
     const title = vscode.l10n.t('Making the sample image');
-    await tasks.run('sample', key, title, async (task) =>
-      (await line()).makeSmallSample(folders.sample, task),
-    );
+    await tasks.run(SAMPLE, key, title, async (task) => (await line()).makeSmallSample(folders.sample, task));
     await this.useTraces(key, [vscode.Uri.file(folders.sampleTrace)]);
     return key;
   }
@@ -243,8 +250,12 @@ export class Actions implements PanelActions {
       );
     if (!(await confirmIndex(key, bytes, decision, destination))) return null;
     const progress = vscode.l10n.t('Indexing {0}', shortName(key));
-    const digest = await this.#services.tasks.run('index', key, progress, (task) =>
-      indexes.createIndex(this.#services, key, bytes, destination, decision, task),
+    const digest = await this.#services.tasks.run(
+      INDEX,
+      key,
+      progress,
+      (task) => indexes.createIndex(this.#services, key, bytes, destination, decision, task),
+      { about: destination },
     );
     return { destination, digest };
   }
@@ -254,8 +265,12 @@ export class Actions implements PanelActions {
     if (opened.image.source !== 'engine' || !destination.startsWith('docker://'))
       return ownBytes(key, opened);
     const title = vscode.l10n.t('Looking for {0} in the registry', shortName(key));
-    return this.#services.tasks.run('index-bytes', key, title, (task) =>
-      bytesFor(this.#services, key, opened, destination, task),
+    return this.#services.tasks.run(
+      INDEX_BYTES,
+      key,
+      title,
+      (task) => bytesFor(this.#services, key, opened, destination, task),
+      { about: destination },
     );
   }
 
@@ -286,8 +301,12 @@ export class Actions implements PanelActions {
     if (!answers || !(await confirmOptimize(key, way, answers.destination))) return null;
     const { destination } = answers;
     const progress = vscode.l10n.t('Optimizing {0}', shortName(key));
-    const digest = await this.#services.tasks.run('optimize', key, progress, (task) =>
-      optimize(this.#services, opened, way, destination, task),
+    const digest = await this.#services.tasks.run(
+      OPTIMIZE,
+      key,
+      progress,
+      (task) => optimize(this.#services, opened, way, destination, task),
+      { about: destination },
     );
     this.#services.store.update(destination, {});
     return vscode.l10n.t('{0} holds the optimized image with its index: {1}', destination, digest);

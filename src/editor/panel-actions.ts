@@ -10,7 +10,10 @@ import { checkLayerFile, layerFileUri } from './layer-files';
 import { saveFile } from './save';
 import type { Services } from './services';
 import type { Opened } from './store';
+import { TaskKind } from './tasks';
 import { pictureOf } from './work/inspect';
+
+const FIND = new TaskKind<void>('find');
 
 /** Rows that are turned into text before the next look at the event loop. */
 const ROWS = 5000;
@@ -88,7 +91,9 @@ export class PanelWork {
     if (finding === 'packages') await opened.findings.find(finding, { signal });
     else {
       const title = vscode.l10n.t('Comparing files of {0}', shortName(reference));
-      await this.#services.tasks.run('find', reference, title, (task) => opened.findings.find(finding, task));
+      await this.#services.tasks.run(FIND, reference, title, (task) => opened.findings.find(finding, task), {
+        about: finding,
+      });
     }
     // A start may have been recorded meanwhile: its picture learns it, whichever one asked.
     (await this.#open(reference)).picture.learn(opened.findings.known);

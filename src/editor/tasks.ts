@@ -10,6 +10,22 @@ export interface Task {
   readonly onProgress: OnProgress;
 }
 
+/** A kind of task, and by its type what such tasks come to. Each is made once; who runs it uses that one. */
+export class TaskKind<T> {
+  /** Never there: for the compiler. */
+  declare readonly result: T;
+
+  /** @param name for the log */
+  constructor(readonly name: string) {}
+}
+
+export interface TaskOptions {
+  /** What is asked beside the image, where that is another question: a destination, a file. */
+  readonly about?: string | undefined;
+  /** Of the caller: ends the task that it began, and only its waiting for one that it joined. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Where a task is; `progress` is undefined when it has ended. */
 export interface TaskEvent {
   /** The image that it works on. */
@@ -21,11 +37,11 @@ export interface TaskEvent {
 const INTERVAL = 100;
 
 /**
- * Runs what takes long: one notification with progress and Cancel for each. A second call for the same image and kind joins the
- * running one; different images run beside each other.
+ * Runs what takes long: one notification with progress and Cancel for each. A second call of the same kind that asks the same of the
+ * same image joins the running one; all others run beside each other.
  */
 export class Tasks implements vscode.Disposable {
-  readonly #running = new Map<string, Promise<unknown>>();
+  readonly #running = new Map<TaskKind<unknown>, Map<string, Promise<unknown>>>();
   readonly #controllers = new Set<AbortController>();
   readonly #progressed = new vscode.EventEmitter<TaskEvent>();
   readonly #log: vscode.LogOutputChannel;
@@ -38,24 +54,26 @@ export class Tasks implements vscode.Disposable {
   }
 
   /**
-   * @param kind with `reference` the name of the task: the same task at the same time is one task
+   * @param reference the image that it works on
    * @param title what the notification says, as a person would
-   * @param signal of the caller: ends the task that it began, and only its waiting for one that it joined
    * @returns what `work` returns; rejects with what it throws, with the signal's reason after Cancel
    */
   run<T>(
-    kind: string,
+    kind: TaskKind<T>,
     reference: string,
     title: string,
     work: (task: Task) => Promise<T>,
-    signal?: AbortSignal,
+    { about = '', signal }: TaskOptions = {},
   ): Promise<T> {
-    const key = `${kind} ${reference}`;
-    const running = this.#running.get(key);
-    // The key names the work, so what runs under it returns the same type.
+    const ofKind = this.#running.get(kind) ?? new Map<string, Promise<unknown>>();
+    this.#running.set(kind, ofKind);
+    const key = `${reference} ${about}`.trimEnd();
+    const running = ofKind.get(key);
+    // What runs under a kind was begun by a call with that kind, whose type it has.
     if (running) return Promise.race([running as Promise<T>, ...(signal ? [aborted(signal)] : [])]);
-    const promise = this.#start(key, reference, title, work, signal).finally(() => this.#running.delete(key));
-    this.#running.set(key, promise);
+    const name = `${kind.name} ${key}`;
+    const promise = this.#start(name, reference, title, work, signal).finally(() => ofKind.delete(key));
+    ofKind.set(key, promise);
     return promise;
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
+import { TaskKind } from '../../src/editor/tasks';
 import { LiveRecording } from '../../src/editor/work/live';
 import { registerCommands } from '../../src/editor/commands/table';
 import { LensError } from '../../src/errors';
@@ -16,6 +17,8 @@ function tabs(): string[] {
     ),
   );
 }
+
+const WAIT = new TaskKind<void>('wait');
 
 suite('commands without an engine', () => {
   test('inspecting an OCI layout opens its span map, and once only', async () => {
@@ -142,6 +145,28 @@ suite('errors and cancel', () => {
     assert.deepEqual(await attempt(new DOMException('This operation was aborted', 'AbortError')), []);
   });
 
+  test('who asks the same at the same time gets the same answer, and who asks something else another', async () => {
+    const services = testServices('/nonexistent');
+    const [count, word] = [new TaskKind<number>('ask'), new TaskKind<string>('ask')];
+    let begun = 0;
+    let answer = (): void => undefined;
+    const answered = new Promise<void>((resolve) => (answer = resolve));
+    const ask = (about: string) =>
+      services.tasks.run(count, 'oci:/one', 'One', () => answered.then(() => ++begun), { about });
+    try {
+      const asked = [ask('a'), ask('a'), ask('b')];
+      const other = services.tasks.run(word, 'oci:/one', 'One', () => answered.then(() => 'a word'));
+      answer();
+      const [first, joined, second] = await Promise.all(asked);
+      assert.equal(first, joined);
+      assert.notEqual(first, second);
+      assert.equal(begun, 2);
+      assert.equal(await other, 'a word');
+    } finally {
+      services.dispose();
+    }
+  });
+
   test('Cancel reaches the work as a signal at once, and other images go on', async () => {
     const services = testServices('/nonexistent');
     const notifications = watchNotifications();
@@ -152,9 +177,9 @@ suite('errors and cancel', () => {
             reject(signal.reason as Error); // `abort()` without an argument gives an AbortError.
           });
         });
-      const one = services.tasks.run('inspect', 'oci:/one', 'One', ({ signal }) => forever(signal));
+      const one = services.tasks.run(WAIT, 'oci:/one', 'One', ({ signal }) => forever(signal));
       let otherEnded = false;
-      const other = services.tasks.run('inspect', 'oci:/two', 'Two', async ({ signal }) => {
+      const other = services.tasks.run(WAIT, 'oci:/two', 'Two', async ({ signal }) => {
         await forever(signal).finally(() => (otherEnded = true));
       });
       const started = performance.now();

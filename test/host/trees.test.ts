@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { Actions } from '../../src/editor/actions';
+import { TaskKind } from '../../src/editor/tasks';
 import { TraceDrop } from '../../src/editor/trace-drop';
 import { TracesTree } from '../../src/editor/traces-tree';
 import { contentsOf } from '../../src/editor/tree-order';
 import type { ImagesTree, Node } from '../../src/editor/tree';
+import type { Verified } from '../../src/editor/work/indexes';
 import { makeSmallSample } from '../../src/image/small-sample';
 import { scanLayer } from '../../src/layer/scan';
 import { memoryBytes } from '../../src/layer/bytes';
@@ -135,7 +137,8 @@ suite('the tree of images', () => {
     assert.equal(tree.getTreeItem(index).contextValue, 'index');
     assert.match(String(tree.getTreeItem(index).description), /^5 layers · 512 KiB – 8 MiB · .* of ztocs$/);
     const { verify } = await import('../../src/editor/work/indexes');
-    const { report, origins } = await services.tasks.run('verify', output, 'Verifying', (task) =>
+    const kind = new TaskKind<Verified>('verify');
+    const { report, origins } = await services.tasks.run(kind, output, 'Verifying', (task) =>
       verify(services, output, task),
     );
     assert.equal(report.ok, true, JSON.stringify(report));

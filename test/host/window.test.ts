@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
-import { Tasks } from '../../src/editor/tasks';
+import { TaskKind, Tasks } from '../../src/editor/tasks';
 import { answering, extension, sample, sampleTrace, until } from './support';
 
 /** The tabs that are open as recorded starts. */
@@ -71,6 +71,8 @@ async function toldOf(image: string): Promise<string> {
   return content.map(({ value }) => value).join('\n');
 }
 
+const WAIT = new TaskKind<void>('wait');
+
 suite('the status bar', () => {
   test('has one item while something runs, for all that runs, and none before and after', async () => {
     const log = vscode.window.createOutputChannel('SOCI Lens (status)', { log: true });
@@ -93,11 +95,11 @@ suite('the status bar', () => {
     const waits = () => new Promise<void>((resolve) => release.push(resolve));
     try {
       assert.equal(made.length, 0);
-      const first = tasks.run('inspect', 'oci:/one', 'Inspecting one', waits);
+      const first = tasks.run(WAIT, 'oci:/one', 'Inspecting one', waits);
       await until('it runs', () => release.length === 1);
       assert.match(String(made[0]?.text), /Inspecting one$/);
       assert.equal(made[0]?.command, 'sociLens.showLog');
-      const second = tasks.run('inspect', 'oci:/two', 'Inspecting two', waits);
+      const second = tasks.run(WAIT, 'oci:/two', 'Inspecting two', waits);
       await until('both run', () => release.length === 2);
       assert.equal(made.length, 1, 'one item for both');
       assert.match(made[0].text, /2/);

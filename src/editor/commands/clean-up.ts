@@ -8,7 +8,7 @@ import { requireTrust } from '../actions';
 import { homeOf, shortName } from '../keys';
 import type { Services } from '../services';
 import { type Choice, pickMany } from '../steps';
-import type { Task } from '../tasks';
+import { type Task, TaskKind } from '../tasks';
 import { connect, withRegistry } from '../work/reach';
 import type { Bench, CommandTable } from './table';
 
@@ -25,6 +25,9 @@ interface Removable {
   check(items: readonly MadeItem[], signal: AbortSignal): Promise<void>;
 }
 
+const LOOK = new TaskKind<readonly Row[]>('clean-look');
+const CLEAN = new TaskKind<void>('clean');
+
 export function cleanUpCommands({ services }: Pick<Bench, 'services'>): CommandTable {
   return {
     async cleanUp() {
@@ -33,7 +36,7 @@ export function cleanUpCommands({ services }: Pick<Bench, 'services'>): CommandT
       const contexts = await pickContexts(services, title);
       if (!contexts) return;
       const looking = vscode.l10n.t('Looking for what was made');
-      const rows = await services.tasks.run('clean-look', 'all', looking, (task) =>
+      const rows = await services.tasks.run(LOOK, 'all', looking, (task) =>
         findAll(services, contexts, task),
       );
       if (rows.length === 0) {
@@ -49,7 +52,7 @@ export function cleanUpCommands({ services }: Pick<Bench, 'services'>): CommandT
       const detail = chosen.map(({ label, description }) => `${label}: ${description}`).join('\n');
       if ((await vscode.window.showWarningMessage(question, { modal: true, detail }, remove)) !== remove)
         return;
-      await services.tasks.run('clean', 'all', title, async (task) => {
+      await services.tasks.run(CLEAN, 'all', title, async (task) => {
         for (const place of new Set(chosen.map((row) => row.place))) {
           const items = chosen.flatMap((row) => (row.place === place ? row.item : []));
           await place?.check(items, task.signal);

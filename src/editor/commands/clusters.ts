@@ -1,7 +1,8 @@
 /** Where images run: the snapshotter's config, its doctor, files for a cluster, and a measure on one. */
 import { existsSync } from 'node:fs';
 import * as vscode from 'vscode';
-import type { MeasureWish } from '../../cluster/measure/plan';
+import type { MeasurePlan, MeasureWish } from '../../cluster/measure/plan';
+import type { Measurement } from '../../cluster/measure/types';
 import { parsePort } from '../../ports';
 import { requireTrust } from '../actions';
 import { homeOf, parseKey, shortName } from '../keys';
@@ -11,9 +12,14 @@ import type { Services } from '../services';
 import { askInSteps, BACK, enter, pick, type Place } from '../steps';
 import { language } from '../language';
 import { translated } from '../room-texts';
+import { TaskKind } from '../tasks';
 import { registryOptions } from '../work/reach';
 import { keyOfArgument, uriOf } from './arguments';
 import type { Bench, CommandTable } from './table';
+
+const DIAGNOSE = new TaskKind<string>('diagnose');
+const PLAN_MEASURE = new TaskKind<MeasurePlan>('measure-plan');
+const MEASURE = new TaskKind<Measurement>('measure');
 
 /** Milliseconds that one start of a measure may take. */
 const START_LIMIT = 900_000;
@@ -78,8 +84,7 @@ async function diagnose(services: Services, argument: string | undefined): Promi
   if (way !== 'registry' && !file) return;
   const text = file && Buffer.from(await vscode.workspace.fs.readFile(file)).toString();
   const report = await services.tasks.run(
-    // Another file is another question: it does not join this one.
-    ['diagnose', way, file?.fsPath].join(' '),
+    DIAGNOSE,
     key,
     vscode.l10n.t('Diagnosing {0}', shortName(key)),
     async ({ signal, onProgress }) => {
@@ -104,6 +109,7 @@ async function diagnose(services: Services, argument: string | undefined): Promi
         await Promise.all([client.close(), anonymous.close()]);
       }
     },
+    { about: [way, file?.fsPath].join(' ') },
   );
   await show('plaintext', report);
 }
@@ -213,10 +219,13 @@ async function measure(services: Services): Promise<void> {
   const wish: MeasureWish = { plain, indexed, port, rounds: ROUNDS, timeout: START_LIMIT };
   const chosen = cluster.openCluster({ context: answers.context });
   const work = vscode.l10n.t('Measuring in {0}', chosen.context);
-  // Other images are another question.
-  const compared = `${plain} ${indexed} at ${port}`;
-  const plan = await services.tasks.run(`measure-plan ${compared}`, chosen.context, work, ({ signal }) =>
-    cluster.planMeasure(chosen, wish, signal),
+  const about = `${plain} ${indexed} at ${port}`;
+  const plan = await services.tasks.run(
+    PLAN_MEASURE,
+    chosen.context,
+    work,
+    ({ signal }) => cluster.planMeasure(chosen, wish, signal),
+    { about },
   );
   await show('diff', cluster.describeMeasurePlan(chosen, plan));
   const go = vscode.l10n.t('Measure');
@@ -227,8 +236,12 @@ async function measure(services: Services): Promise<void> {
     chosen.namespace,
   );
   if ((await vscode.window.showWarningMessage(question, { modal: true, detail }, go)) !== go) return;
-  const result = await services.tasks.run(`measure ${compared}`, chosen.context, work, (task) =>
-    cluster.runMeasure(chosen, plan, task),
+  const result = await services.tasks.run(
+    MEASURE,
+    chosen.context,
+    work,
+    (task) => cluster.runMeasure(chosen, plan, task),
+    { about },
   );
   const { head, rows } = cluster.measureTable(result, translated, language);
   const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;

@@ -7,10 +7,16 @@ import { requireTrust } from '../actions';
 import { homeOf, shortName } from '../keys';
 import { askForIndex, pickKnownImage } from '../questions';
 import { pick } from '../steps';
-import { pushIndexed, survey, verify } from '../work/indexes';
+import { TaskKind } from '../tasks';
+import type { Survey } from '../store';
+import { pushIndexed, survey, type Verified, verify } from '../work/indexes';
 import { askedKey, keyOfArgument } from './arguments';
 import { nextCommand, sayDone } from './next';
 import type { Argument, Bench, CommandTable } from './table';
+
+const PUSH = new TaskKind<string>('push');
+const LIST = new TaskKind<Survey>('list');
+const VERIFY = new TaskKind<Verified>('verify');
 
 export function indexCommands(bench: Bench): CommandTable {
   const { services, actions } = bench;
@@ -65,8 +71,12 @@ export function indexCommands(bench: Bench): CommandTable {
       const target = line.parseDestination(destination);
       if (target.transport !== 'docker') throw new Error('The question lets only registries through.');
       const progress = vscode.l10n.t('Pushing {0}', shortName(key));
-      const digest = await tasks.run('push', key, progress, (task) =>
-        pushIndexed(services, key, target.registry, task),
+      const digest = await tasks.run(
+        PUSH,
+        key,
+        progress,
+        (task) => pushIndexed(services, key, target.registry, task),
+        { about: destination },
       );
       store.update(destination, {});
       sayDone(
@@ -79,9 +89,7 @@ export function indexCommands(bench: Bench): CommandTable {
       const key = await keptImage(argument, title);
       if (key === undefined) return;
       const progress = vscode.l10n.t('Listing the indexes of {0}', shortName(key));
-      const { indexes } = await tasks.run('list', key, progress, ({ signal }) =>
-        survey(services, key, signal),
-      );
+      const { indexes } = await tasks.run(LIST, key, progress, ({ signal }) => survey(services, key, signal));
       if (indexes.length === 0) {
         const none = vscode.l10n.t('{0} has no SOCI index.', shortName(key));
         sayDone(none, nextCommand(vscode.l10n.t('Create Index'), 'createAndPushIndex', key));
@@ -103,7 +111,7 @@ export function indexCommands(bench: Bench): CommandTable {
       const key = await keptImage(argument, vscode.l10n.t('Verify Index'));
       if (key === undefined) return;
       const progress = vscode.l10n.t('Verifying {0}', shortName(key));
-      const { report, origins } = await tasks.run('verify', key, progress, (task) =>
+      const { report, origins } = await tasks.run(VERIFY, key, progress, (task) =>
         verify(services, key, task),
       );
       const layers = report.platforms.flatMap((platform) => platform.layers);
