@@ -1,11 +1,12 @@
-// npm run bench [-- --layer FILE.tar.gz …] [--runs N] [--grow]: how fast the layer engine is, as ratios to what else runs on
+// npm run bench [-- --layer FILE.tar.gz …] [--image LAYOUT] [--runs N] [--grow]: how fast the layer engine is, as ratios to what else runs on
 // this machine at the same time: Node's own gunzip, and `igzip -dc` (Debian's isal) where it is installed; and how fast the
 // forecasts are in the extreme case, as ratios to sorting 500 000 numbers; and, with an engine at DOCKER_HOST, what the
-// tracer costs a start, as ratios to the same start untraced. Without --layer, the layer is a gzip of node_modules. --grow adds generated layers of 0.1 to 20 GB and one of 500 000 entries.
+// tracer costs a start, as ratios to the same start untraced. Without --layer, the layer is a gzip of node_modules. --image measures
+// the whole command from that OCI layout to another one beside it on this disk. --grow adds generated layers of 0.1 to 20 GB and one of 500 000 entries.
 import { build } from 'esbuild';
 import { spawnSync } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
-import { mkdir, rename, stat } from 'node:fs/promises';
+import { mkdir, readdir, rename, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -14,6 +15,7 @@ import { node, productBundles, root } from './esbuild.mjs';
 const { values } = parseArgs({
   options: {
     layer: { type: 'string', multiple: true },
+    image: { type: 'string' },
     runs: { type: 'string', default: '5' },
     grow: { type: 'boolean', default: false },
   },
@@ -28,10 +30,10 @@ await build({
   entryPoints: ['test/bench/layer.ts', 'test/bench/plan.ts', 'test/bench/trace.ts'],
   outdir: out,
 });
-const workerBundle = productBundles({ minify: true }).find(
-  ({ entryPoints }) => 'layer-worker' in entryPoints,
-);
-await build({ ...workerBundle, outdir: out });
+const bundles = productBundles({ minify: true });
+for (const name of ['cli', 'layer-worker']) {
+  await build({ ...bundles.find(({ entryPoints }) => name in entryPoints), outdir: out });
+}
 
 /** One measurement in a process of its own, so that memory and warming up are its own too. */
 function measure(name, file = '') {
@@ -43,13 +45,15 @@ function measure(name, file = '') {
 }
 
 /** By the shell's clock, which also knows the processor's time of a child. */
-function igzip(file) {
-  const command = 'TIMEFORMAT="%R %U %S"; time igzip -dc "$0" > /dev/null';
-  const { status, stderr } = spawnSync('bash', ['-c', command, file], { encoding: 'utf8' });
+function timed(command, ...args) {
+  const script = 'TIMEFORMAT="%R %U %S"; time "$0" "$@" > /dev/null 2>&1';
+  const { status, stderr } = spawnSync('bash', ['-c', script, command, ...args], { encoding: 'utf8' });
   if (status !== 0) return undefined;
   const [seconds, user, system] = stderr.trim().split(' ').map(Number);
   return { seconds, cpu: user + system };
 }
+
+const igzip = (file) => timed('igzip', '-dc', file);
 
 const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
 
@@ -152,8 +156,45 @@ function compressing(file) {
   }
 }
 
+/** The whole image from one layout to another, and `igzip -dc` of its largest layer in turns with it. */
+async function indexing(layout) {
+  const blobs = path.join(layout, 'blobs', 'sha256');
+  const sizes = await Promise.all(
+    (await readdir(blobs)).map(async (name) => [name, (await stat(path.join(blobs, name))).size]),
+  );
+  const [largest] = sizes.sort(([, a], [, b]) => b - a)[0];
+  const dir = path.join(out, 'image');
+  const results = { index: [], igzip: [] };
+  process.env.SOCI_LENS_CACHE = path.join(dir, 'cache');
+  for (let run = 0; run < runs; run++) {
+    rmSync(dir, { recursive: true, force: true });
+    const output = `oci:${path.join(dir, 'layout')}`;
+    const index = timed(
+      process.execPath,
+      path.join(out, 'cli.js'),
+      'index',
+      `oci:${layout}`,
+      '--output',
+      output,
+    );
+    if (!index) throw new Error(`${layout} could not be indexed.`);
+    results.index.push(index);
+    const reference = igzip(path.join(blobs, largest));
+    if (reference) results.igzip.push(reference);
+  }
+  rmSync(dir, { recursive: true, force: true });
+  const [time, cpu] = ['seconds', 'cpu'].map((key) =>
+    Object.values(results).map((list) => (list.length > 0 ? median(list.map((one) => one[key])) : undefined)),
+  );
+  const ratio = ([over, under]) => (under === undefined ? '–' : s(over / under));
+  console.log(
+    `the whole image, layout to layout: ${s(time[0])} s, ${s(cpu[0])} processor seconds; igzip -dc of its largest layer ${s(time[1])} s: ${ratio(time)} × its time, ${ratio(cpu)} × its processor time\n`,
+  );
+}
+
 forecasting();
 tracing();
+if (values.image !== undefined) await indexing(path.resolve(values.image));
 for (const file of values.layer ?? [await ownLayer()]) {
   const names = ['gunzip', 'digests', 'scan', 'pool', 'scan-diff'];
   const results = Object.fromEntries([...names, 'igzip'].map((name) => [name, []]));
@@ -187,6 +228,10 @@ for (const file of values.layer ?? [await ownLayer()]) {
     row('whole pass, hashing in a second thread', 'pool'),
     row('whole pass with the diff ID, one thread', 'scan-diff'),
   ]);
+  const rss = (name) => median(Array.from({ length: runs }, () => measure(name, file).rss));
+  console.log(
+    `a second worker that reads the same layer beside the first adds ${mb(rss('pool-2') - of('pool', 'rss'))} MB to the peak\n`,
+  );
   compressing(file);
   console.log(
     `12 span sizes after the scan: ${(measure('spans', file).seconds * 1000).toFixed(0)} ms; from the cache: ${(measure('cache', file).seconds * 1000).toFixed(0)} ms; from an abort to the end of its thread: ${(measure('abort', file).seconds * 1000).toFixed(0)} ms\n`,
@@ -194,7 +239,7 @@ for (const file of values.layer ?? [await ownLayer()]) {
 }
 
 if (values.grow) {
-  const rows = ['grow-0.1', 'grow-1', 'grow-5', 'grow-20', 'entries-500k'].map((name) => {
+  const rows = ['grow-0.1', 'grow-1', 'grow-5', 'grow-20', 'grow-20-worker', 'entries-500k'].map((name) => {
     const { seconds, cpu, bytes, entries, rss } = measure(name);
     return [
       `${(bytes / 1e9).toFixed(1)} GB`,

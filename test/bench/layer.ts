@@ -70,6 +70,17 @@ async function scanned(blob: Bytes, options: ScanOptions = {}): Promise<object> 
   return { seconds: time, bytes: scan?.streamSize, entries: scan?.entries.length };
 }
 
+/** The same layer in each of so many workers side by side. */
+async function pooled(blob: Bytes, workers = 1): Promise<object> {
+  const pool = createScanPool({ workers, workerFile });
+  let scans: Awaited<ReturnType<typeof scanLayer>>[] = [];
+  const time = await seconds(async () => {
+    scans = await Promise.all(Array.from({ length: workers }, () => pool.scan(blob, 'gzip')));
+  });
+  await pool.close();
+  return { seconds: time, bytes: scans[0]?.streamSize, entries: scans[0]?.entries.length };
+}
+
 /** Compresses a plain tar into a layout, as an export from the engine does; with `pool`, and indexes it on the way. */
 async function compressed(pool?: Scanner): Promise<object> {
   const dir = await mkdtemp(path.join(tmpdir(), 'soci-lens-bench-'));
@@ -119,13 +130,8 @@ const measures: Record<string, () => Promise<object>> = {
     });
     return { seconds: time };
   },
-  pool: async () => {
-    const pool = createScanPool({ workerFile });
-    const blob = await fileBytes(file);
-    const time = await seconds(() => pool.scan(blob, 'gzip'));
-    await pool.close();
-    return { seconds: time };
-  },
+  pool: async () => pooled(await fileBytes(file)),
+  'pool-2': async () => pooled(await fileBytes(file), 2),
   compress: () => compressed(),
   'compress-index': async () => {
     const pool = createScanPool({ workerFile });
@@ -176,6 +182,7 @@ const measures: Record<string, () => Promise<object>> = {
   'grow-1': () => scanned(generated(member(16, 1_000_000), 61)),
   'grow-5': () => scanned(generated(member(16, 1_000_000), 304)),
   'grow-20': () => scanned(generated(member(16, 1_000_000), 1216)),
+  'grow-20-worker': () => pooled(generated(member(16, 1_000_000), 1216)),
   'entries-500k': () => scanned(generated(member(5000, 100), 100)),
 };
 

@@ -141,7 +141,7 @@ export class Inflater {
 
   /** CRC-32 of `memory` from `from` to `to`, going on from `crc`. */
   crc32(crc: number, from: number, to: number): number {
-    // Node has its own from 20.15 and 22.2 on, which uses the CPU's instructions.
+    // Node has its own from 20.15 and 22.2 on, which is faster.
     return nativeCrc32
       ? nativeCrc32(this.memory.subarray(from, to), crc)
       : this.engine.crc32(crc, from, to - from) >>> 0;
