@@ -323,6 +323,13 @@ describe('from events to bytes', () => {
       '1 0-4096',
       around,
     ]);
+    const next = [read('/data', 81920, 10), read('/data', 86016, 10)] as const;
+    assert.deepEqual(asked(next), ['1 81920-102400'], 'the second follows the first: a window');
+    assert.deepEqual(
+      asked([next[0], open('/data'), next[1]]),
+      ['1 81920-90112'],
+      'through a descriptor of its own, whose number need not be known',
+    );
     assert.deepEqual(asked([open('/data')]), []);
     assert.deepEqual(asked([{ op: 'exec', path: '/bin/app' }]), ['0 0-16384']);
   });
