@@ -166,5 +166,9 @@ function paintAxis(
   mark(context, at, height, theme.prefetched, 2);
   context.fillStyle = theme.prefetched;
   context.textAlign = 'right';
-  context.fillText(t('ready'), at - 5, AXIS + HEADING / 2);
+  context.fillText(
+    `${t('ready')}, ${formatCount(Math.round(timeline.ready))} ms`,
+    at - 5,
+    AXIS + HEADING / 2,
+  );
 }

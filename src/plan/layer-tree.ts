@@ -27,9 +27,19 @@ interface Draft {
  * The folders of one layer's archive. Folders that the archive only implies are there too; of entries with the same name each
  * is there, since each takes up bytes of the layer.
  */
-export function layerTree({ entries }: LayerScan): Folder {
+export function layerTree(scan: LayerScan): Folder {
+  const steps = layerTreeSteps(scan);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** The same in slices of a few milliseconds, between which other work can be done. */
+export function* layerTreeSteps({ entries }: LayerScan): Generator<void, Folder> {
   const root = draft('', '');
   for (let entry = 0; entry < entries.length; entry++) {
+    if (entry % SLICE === SLICE - 1) yield;
     const parts = pathParts(entries.name(entry));
     if (entries.type(entry) === 'dir') {
       for (let folder = root, at = 0; at < parts.length; at++) folder = inside(folder, parts[at] ?? '');
@@ -45,8 +55,11 @@ export function layerTree({ entries }: LayerScan): Folder {
     }
     folder.files.push({ name, entry });
   }
-  return finish(root);
+  return yield* finish(root);
 }
+
+/** Entries between two pauses. */
+const SLICE = 4000;
 
 /** Deeper folders than any real image has are shown as one name, so that a hostile archive cannot exhaust the stack. */
 const MAX_DEPTH = 200;
@@ -75,15 +88,12 @@ function add(folder: Draft, size: number): void {
   folder.count++;
 }
 
-function finish({ name, path, folders, files, size, count }: Draft): Folder {
-  return {
-    name,
-    path,
-    size,
-    count,
-    folders: [...folders.values()].sort(byName).map(finish),
-    files: files.sort(byName).map(({ entry }) => entry),
-  };
+function* finish({ name, path, folders, files, size, count }: Draft): Generator<void, Folder> {
+  const finished: Folder[] = [];
+  for (const folder of [...folders.values()].sort(byName)) finished.push(yield* finish(folder));
+  const sorted = files.sort(byName).map(({ entry }) => entry);
+  if (sorted.length > SLICE / 10) yield;
+  return { name, path, size, count, folders: finished, files: sorted };
 }
 
 /** By code units: the same on every machine, and fast for 50 000 names. */

@@ -9,7 +9,7 @@ import { cells, filesInView, place, spansOfEntry } from './picture/cells';
 import type { Side } from './picture/compare';
 import { entryList } from './picture/entries';
 import type { EntryList } from './picture/entries';
-import { folderPages } from './picture/folders';
+import { folderPages, folderTree } from './picture/folders';
 import { nameTable } from './picture/names';
 import { clip, layerOf } from './picture/source';
 import type { Source } from './picture/source';
@@ -75,7 +75,7 @@ export interface Picture extends EntryList {
   svg(settings: Settings | null, axis: Axis, title?: string): string;
   /** This picture as one side of a comparison. */
   side(label: string, settings: Settings | null): Side;
-  /** Makes ready what searching and sorting need, in slices between other work. */
+  /** Makes ready what searching, sorting and the tree of files need, in slices between other work. */
   prepare(signal?: AbortSignal): Promise<void>;
 }
 
@@ -201,7 +201,9 @@ export function createPicture(
     async prepare(signal) {
       for (let layer = 0; layer < input.layers.length; layer++) {
         const { scan } = layerOf(source, layer);
-        if (scan !== undefined) await nameTable(scan).inBackground(signal);
+        if (scan === undefined) continue;
+        await nameTable(scan).inBackground(signal);
+        await folderTree(scan).inBackground(signal);
       }
     },
   };

@@ -1,14 +1,15 @@
 /** A layer's files as a tree: one folder's children at a time, with what the start read below each. */
-import { layerTree, pathParts } from '../layer-tree';
+import { layerTreeSteps, pathParts } from '../layer-tree';
 import type { Folder } from '../layer-tree';
 import type { LayerScan } from '../../layer/types';
 import type { LayerTouches } from '../touches';
+import { Prepared } from './prepared';
 import { clip, dataOf, layerOf } from './source';
 import type { Source } from './source';
 import type { FolderPage, ListFolderQuery, FolderRow } from './types';
 
 const NAME_LENGTH = 1024;
-const trees = new WeakMap<LayerScan, Folder>();
+const trees = new WeakMap<LayerScan, Prepared<Folder>>();
 
 export function folderPages(source: Source): (query: ListFolderQuery) => FolderPage {
   const sums = new Map<number, ReadonlyMap<string, number>>();
@@ -16,7 +17,7 @@ export function folderPages(source: Source): (query: ListFolderQuery) => FolderP
   return ({ layer, path, offset, limit }) => {
     const { scan, touches } = layerOf(source, layer);
     if (scan === undefined) return { total: 0, rows: [] };
-    const folder = find(treeOf(scan), path);
+    const folder = find(folderTree(scan).get(), path);
     if (folder === undefined) return { total: 0, rows: [] };
     let touched = sums.get(layer);
     if (touched === undefined) sums.set(layer, (touched = touchedBelow(scan, touches)));
@@ -50,9 +51,10 @@ export function folderPages(source: Source): (query: ListFolderQuery) => FolderP
   };
 }
 
-function treeOf(scan: LayerScan): Folder {
+/** Made once per scan, however many pictures show it. */
+export function folderTree(scan: LayerScan): Prepared<Folder> {
   let tree = trees.get(scan);
-  if (tree === undefined) trees.set(scan, (tree = layerTree(scan)));
+  if (tree === undefined) trees.set(scan, (tree = new Prepared(layerTreeSteps(scan))));
   return tree;
 }
 
