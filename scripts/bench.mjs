@@ -27,7 +27,7 @@ const bench = path.join(out, 'layer.js');
 const worker = path.join(out, 'layer-worker.js');
 await build({
   ...node,
-  entryPoints: ['test/bench/layer.ts', 'test/bench/plan.ts', 'test/bench/trace.ts'],
+  entryPoints: ['test/bench/layer.ts', 'test/bench/plan.ts', 'test/bench/trace.ts', 'test/bench/map.ts'],
   outdir: out,
 });
 const bundles = productBundles({ minify: true });
@@ -109,6 +109,24 @@ function forecasting() {
     row('one step of the what-if controls', 'step'),
     row('the best index of 127 layers', 'best'),
   ]);
+}
+
+/** What a long trace takes: laid onto an image of 100 000 entries, and read, each in a process of its own. */
+function longTraces() {
+  const file = path.join(out, 'long.soci-trace.jsonl');
+  const call = (...args) =>
+    spawnSync(process.execPath, [path.join(out, 'map.js'), ...args], { encoding: 'utf8' }).stdout;
+  const several = (...args) => Array.from({ length: runs }, () => JSON.parse(call(...args)));
+  const seconds = (results) => s(median(results.map((result) => result.seconds)));
+  try {
+    call('write', file);
+    const read = several('read', file);
+    console.log(
+      `a trace of ${read[0].events} events read: ${seconds(read)} processor s, at most ${mb(median(read.map(({ rss }) => rss)))} MB; a million events laid onto 100 000 entries, from cold: ${seconds(several('map'))} processor s\n`,
+    );
+  } finally {
+    rmSync(file, { force: true });
+  }
 }
 
 /** Time to ready of traced and untraced starts, in turns. */
@@ -193,6 +211,7 @@ async function indexing(layout) {
 }
 
 forecasting();
+longTraces();
 tracing();
 if (values.image !== undefined) await indexing(path.resolve(values.image));
 for (const file of values.layer ?? [await ownLayer()]) {

@@ -30,7 +30,7 @@ export const importTraceCommand = defineCommand({
       throw new UsageError(`--from takes ${IMPORT_FORMATS.join(', ')}, not "${from}".`);
     }
     const output = flags.output ?? `${file}.soci-trace.jsonl`;
-    const { trace, used, dropped } = await importTrace(file, format, { signal: session.signal });
+    const { trace, used, ambiguous, dropped } = await importTrace(file, format, { signal: session.signal });
     await writeTrace(output, trace, session.signal);
     let coverage;
     if (flags.image !== undefined) {
@@ -44,13 +44,14 @@ export const importTraceCommand = defineCommand({
       file: output,
       events: trace.events.length,
       lines: used,
+      ambiguous,
       dropped,
       ...(coverage && { coverage }),
     };
     if (flags.json) session.terminal.json(document);
     else {
       const left = Object.values(dropped).reduce((sum, count) => sum + count, 0);
-      const counts = `${output}: ${formatCount(trace.events.length)} events from ${formatCount(used)} lines; ${formatCount(left)} lines left out (${formatCount(dropped.failed)} failed calls, ${formatCount(dropped['no-content'])} that read no content, ${formatCount(dropped.relative)} relative paths, ${formatCount(dropped['not-understood'])} not understood).`;
+      const counts = `${output}: ${formatCount(trace.events.length)} events from ${formatCount(used)} lines, of which ${formatCount(ambiguous)} are ambiguous; ${formatCount(left)} lines left out (${formatCount(dropped.failed)} failed calls, ${formatCount(dropped['no-content'])} that read no content, ${formatCount(dropped.relative)} relative paths, ${formatCount(dropped['not-understood'])} not understood).`;
       session.terminal.result([counts, ...(coverage ? coverageLines(coverage) : [])].join('\n'));
     }
     return EXIT.done;

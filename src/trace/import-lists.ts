@@ -1,7 +1,5 @@
 /** Tools that tell which files were opened, and no more: one line, one file, taken as read whole. */
-import type { DropReason, ImportedEvent } from './import';
-
-type Outcome = readonly ImportedEvent[] | DropReason;
+import type { ImportedEvent, Outcome } from './import';
 
 function whole(path: string, pid: number, t?: number): ImportedEvent[] {
   const at = { pid, path, ...(t !== undefined && { t }) };
@@ -30,7 +28,9 @@ export function readOpensnoop(line: string): Outcome {
   if (pid === '') return 'not-understood';
   if (error !== '0') return 'failed';
   if (!path.startsWith('/')) return 'relative';
-  return whole(path, Number(pid), time === undefined ? undefined : Math.round(Number(time) * 1e6));
+  const events = whole(path, Number(pid), time === undefined ? undefined : Math.round(Number(time) * 1e6));
+  // A command may be named so that descriptor, error and path seem to come twice.
+  return /\s-?\d+\s+\d+\s\//.test(path) ? { likely: events } : events;
 }
 
 /** A bpftrace program that prints `comm path` or `pid comm path`, as text or by `-f json`. */
@@ -38,7 +38,10 @@ export function readBpftrace(line: string): Outcome {
   const text = line.startsWith('{') ? jsonField(line, 'data') : line;
   if (text === undefined || /^Attach(ing|ed) /.test(text)) return 'not-understood';
   const [, pid = '0', path] = /^\s*(?:(\d+)\s+)?(?:[^/]*\s)?(\/.*?)\s*$/.exec(text) ?? [];
-  return path === undefined ? 'relative' : whole(path, Number(pid));
+  if (path === undefined) return 'relative';
+  const events = whole(path, Number(pid));
+  // A path with a blank before a slash, or a command with a slash in its name.
+  return path.includes(' /') ? { likely: events } : events;
 }
 
 /** `ctr-remote image optimize --record-out` (stargz-snapshotter, recorder.Entry): `{"path":"usr/bin/x","layerIndex":3}`. */
@@ -66,7 +69,8 @@ export function readSociLog(line: string): Outcome {
     return 'not-understood';
   const time = Date.parse(field('time') ?? '');
   const at = { pid: 0, path: rooted(path), ...(!Number.isNaN(time) && { t: time * 1000 }) };
-  if (operation === 'node.Open') return [{ op: 'open', ...at }];
+  // Releases of 2023 wrote `Open`.
+  if (operation === 'node.Open' || operation === 'Open') return [{ op: 'open', ...at }];
   return operation === 'file.Read' ? [{ op: 'read', ...at, off: 0, len: -1 }] : 'no-content';
 }
 

@@ -2,13 +2,15 @@
  * `strace -f -ttt -y` (also without -ttt or -y): opens, reads with their offsets, mappings, programs. What a call returned
  * is what was read; positions follow from replaying each descriptor.
  */
-import type { DropReason, ImportedEvent, LineReader } from './import';
+import type { Ambiguous, DropReason, ImportedEvent, LineReader } from './import';
 import { decodePath } from './paths';
 
 /** An open file; descriptors that were duplicated share one. */
 interface OpenFile {
   readonly path: Named;
   position: number;
+  /** It was open before the recording, or how it came to be is not in it: nobody knows where reads go on. */
+  isPositionGuessed?: boolean;
 }
 type Descriptors = Map<number, OpenFile>;
 
@@ -74,7 +76,8 @@ export function straceReader(): LineReader {
       processes.set(child, { files: shared ? files : new Map(files), folder });
     });
     if (typeof events === 'string') return events;
-    return events.map((event) => ({ ...event, pid, ...(t !== undefined && { t }) }));
+    const dated = (event: Bare): ImportedEvent => ({ ...event, pid, ...(t !== undefined && { t }) });
+    return 'likely' in events ? { likely: events.likely.map(dated) } : events.map(dated);
   };
 }
 
@@ -84,11 +87,9 @@ type Bare = ImportedEvent extends infer Event
     : never
   : never;
 
-function replay(
-  call: Call,
-  process: Process,
-  fork: (child: number, sharesFiles: boolean) => void,
-): readonly (Bare & { pid?: never })[] | DropReason {
+type Replayed = readonly Bare[] | Ambiguous<Bare> | DropReason;
+
+function replay(call: Call, process: Process, fork: (child: number, sharesFiles: boolean) => void): Replayed {
   const { name, args, result, resultPath } = call;
   const { files } = process;
   if (result < 0) return 'failed';
@@ -97,13 +98,14 @@ function replay(
     if (fd === undefined) return undefined;
     let open = files.get(fd);
     if (path?.startsWith('/') && open?.path.path !== path)
-      files.set(fd, (open = { path: { path }, position: 0 }));
+      files.set(fd, (open = { path: { path }, position: 0, isPositionGuessed: true }));
     return open;
   };
-  const read = (open: OpenFile | undefined, off: number | undefined): readonly Bare[] | DropReason => {
+  const read = (open: OpenFile | undefined, off: number | undefined): Replayed => {
     if (!open?.path.path.startsWith('/') || result === 0) return 'no-content';
     if (off === undefined) open.position += result;
-    return [{ op: 'read', ...open.path, off: off ?? open.position - result, len: result }];
+    const events: Bare[] = [{ op: 'read', ...open.path, off: off ?? open.position - result, len: result }];
+    return off === undefined && open.isPositionGuessed ? { likely: events } : events;
   };
   const at = (folder: number | undefined, index: number): Named | undefined =>
     named(
@@ -156,7 +158,7 @@ function replay(
     }
     case 'lseek': {
       const open = file(0);
-      if (open) open.position = result;
+      if (open) Object.assign(open, { position: result, isPositionGuessed: false });
       return 'no-content';
     }
     case 'close':

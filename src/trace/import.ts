@@ -28,13 +28,21 @@ export type ImportedEvent = TraceEvent extends infer Event
     : never
   : never;
 
+/** A line that can be read in more ways than one, read in the likeliest. */
+export interface Ambiguous<Event = ImportedEvent> {
+  readonly likely: readonly Event[];
+}
+
 /** What one line is worth. */
-export type LineReader = (line: string) => readonly ImportedEvent[] | DropReason;
+export type Outcome = readonly ImportedEvent[] | Ambiguous | DropReason;
+export type LineReader = (line: string) => Outcome;
 
 export interface ImportResult {
   readonly trace: StartupTrace;
   /** Lines that gave events. */
   readonly used: number;
+  /** Those of them that can be read in more ways than one: where a path begins, where in its file a read began. */
+  readonly ambiguous: number;
   readonly dropped: Readonly<Record<DropReason, number>>;
 }
 
@@ -67,6 +75,7 @@ export async function importTrace(
   };
   const events: TraceEvent[] = [];
   let used = 0;
+  let ambiguous = 0;
   let started: number | undefined;
   const take = (line: string): void => {
     const outcome = read(line);
@@ -75,7 +84,8 @@ export async function importTrace(
       return;
     }
     used++;
-    for (const event of outcome) {
+    if ('likely' in outcome) ambiguous++;
+    for (const event of 'likely' in outcome ? outcome.likely : outcome) {
       // Without a clock the order of the lines is all there is.
       const t = event.t ?? events.length;
       if (event.t !== undefined) started ??= event.t;
@@ -91,6 +101,7 @@ export async function importTrace(
     );
   return {
     used,
+    ambiguous,
     dropped,
     trace: {
       header: {

@@ -70,7 +70,7 @@ test('strace: the real log of fx-py, against what another script made of it and 
 });
 
 test('strace: positions, duplicates, children, threads and calls in two pieces', async () => {
-  const { trace, dropped } = await from(
+  const { trace, dropped, ambiguous } = await from(
     'strace',
     '10 100.000000 execve("/bin/a", ["a"], 0x7ff /* 3 vars */) = 0',
     '10 100.000001 openat(AT_FDCWD</app>, "x\\303\\266.txt", O_RDWR|O_CLOEXEC) = 3</app/xö.txt>',
@@ -116,6 +116,27 @@ test('strace: positions, duplicates, children, threads and calls in two pieces',
   const [open] = trace.events.filter((event) => event.op === 'open');
   assert.equal(open?.fl, 2);
   assert.deepEqual(dropped, { failed: 1, 'no-content': 6, relative: 1, 'not-understood': 1 });
+  assert.equal(ambiguous, 1, 'the child reads on where nobody saw its parent open');
+});
+
+test('lines that can be read in more ways than one are counted', async () => {
+  const strace = await from(
+    'strace',
+    '10 1.000000 read(5</app/x>, "a", 1) = 1',
+    '10 1.000001 pread64(5</app/x>, "a", 1, 70) = 1',
+    '10 1.000002 lseek(5</app/x>, 100, SEEK_SET) = 100',
+    '10 1.000003 read(5</app/x>, "a", 1) = 1',
+  );
+  assert.deepEqual([strace.used, strace.ambiguous], [3, 1]);
+  assert.deepEqual(
+    strace.trace.events.map((event) => (event.op === 'read' ? event.off : undefined)),
+    [0, 70, 100],
+  );
+  const bpftrace = await from('bpftrace', 'sh -c /bin/x /etc/y', '12 node /etc/a b');
+  assert.deepEqual([bpftrace.used, bpftrace.ambiguous], [2, 1]);
+  assert.deepEqual([...opened(bpftrace.trace.events)], ['/bin/x /etc/y', '/etc/a b']);
+  const snoop = await from('opensnoop', '12 a 3 0 /b 4   0 /c', '12 a 3 0 /b 4');
+  assert.deepEqual([snoop.used, snoop.ambiguous], [2, 1]);
 });
 
 test('fatrace, opensnoop: the real samples', async () => {
@@ -178,6 +199,22 @@ test('stargz, nydus, plain paths and the log of the SOCI snapshotter', async () 
     ],
   );
   assert.deepEqual(log.dropped, { failed: 0, 'no-content': 1, relative: 0, 'not-understood': 1 });
+});
+
+test('the log of a SOCI snapshotter of 2023, as in the threads of its project', async () => {
+  const line = (operation: string, path: string): string =>
+    `{"level":"debug","msg":"FUSE operation","operation":"${operation}","path":"${path}","time":"2023-01-10T20:48:49.925292563Z"}`;
+  const { trace, used, dropped } = await from(
+    'soci-log',
+    line('Lookup', 'usr/lib'),
+    line('Open', 'usr/lib/libc.so.6'),
+    line('file.Read', 'usr/lib/libc.so.6'),
+  );
+  assert.deepEqual([used, dropped['no-content']], [2, 1]);
+  assert.deepEqual(
+    trace.events.map(({ op }) => op),
+    ['open', 'read'],
+  );
 });
 
 test('a file of another form is refused', async () => {
