@@ -22,6 +22,7 @@ export async function startBrowser() {
   const { chromium } = await import('playwright-core');
   return chromium.launch({
     executablePath,
+    timeout: 300_000,
     args: [
       // Root has no sandbox of its own; as anybody else the browser keeps it.
       ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),

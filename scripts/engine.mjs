@@ -69,7 +69,7 @@ export async function startEngine({ signal }) {
   };
   signal.addEventListener('abort', () => void daemon.kill('SIGTERM'), { once: true });
 
-  const deadline = Date.now() + 60_000;
+  const deadline = Date.now() + 300_000;
   while (!(await ping(socket))) {
     if (daemon.exitCode !== null || Date.now() > deadline) {
       const tail = (await readFile(log, 'utf8').catch(() => '')).split('\n').slice(-6).join('\n');

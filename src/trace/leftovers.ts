@@ -24,7 +24,7 @@ export interface Leftovers {
 
 /**
  * @param now milliseconds since 1970
- * @param own also what this very process made, whose caller knows that none of its recordings is running
+ * @param own instead of what nobody uses, what this very process made: its caller knows that none of its recordings is running
  * @throws LensError `trace/engine-gone`
  */
 export async function findLeftovers(
@@ -39,11 +39,13 @@ export async function findLeftovers(
     engine.docker.listVolumes({ filters }),
   );
   // Labels may be null, whatever the types of the API say.
-  const isLeft = ({ Labels: labels }: { Labels: Record<string, string> | null }) =>
-    !isInUse(labels?.[LABEL] ?? '', now, own);
+  const isWanted = ({ Labels: labels }: { Labels: Record<string, string> | null }) => {
+    const maker = makerIn(labels?.[LABEL] ?? '');
+    return own ? maker.isThisProcess : maker.until < now || maker.isDead;
+  };
   return {
-    containers: containers.filter(isLeft).map(({ Id: id }) => id),
-    volumes: volumes.filter(isLeft).map(({ Name: name }) => name),
+    containers: containers.filter(isWanted).map(({ Id: id }) => id),
+    volumes: volumes.filter(isWanted).map(({ Name: name }) => name),
   };
 }
 
@@ -99,9 +101,14 @@ export async function removeMade(
       .catch(() => undefined);
 }
 
-function isInUse(label: string, now: number, own: boolean): boolean {
-  const [, host, pid, until] = /^(\S+) (\d+) (\d+)$/.exec(label) ?? [];
-  if (Number(until ?? 0) < now) return false;
-  if (host !== hostname()) return true;
-  return Number(pid) === process.pid ? !own : isAlive(Number(pid));
+/** What a label says of who made something. Of a process on another host nobody here knows whether it is alive. */
+function makerIn(label: string): { until: number; isThisProcess: boolean; isDead: boolean } {
+  const [, host, pid = '', until] = /^(\S+) (\d+) (\d+)$/.exec(label) ?? [];
+  const isHere = host === hostname();
+  const isThisProcess = isHere && Number(pid) === process.pid;
+  return {
+    until: Number(until ?? 0),
+    isThisProcess,
+    isDead: isHere && !isThisProcess && !isAlive(Number(pid)),
+  };
 }

@@ -16,8 +16,8 @@ const THEMES = {
 export type Theme = keyof typeof THEMES;
 
 /** Milliseconds that the workbench may take to come up, and a part of it to follow. */
-const COLD = 60_000;
-const WARM = 30_000;
+const COLD = 300_000;
+const WARM = 90_000;
 
 /** What the runner of the suite says by the environment. */
 export function given(name: string): string {
@@ -57,7 +57,7 @@ export class Workbench {
   /** Opens a file of the workspace by quick open. */
   async openFile(name: string): Promise<void> {
     // A panel that has just come up takes the focus when it is loaded, and the file that was asked for waits behind it.
-    for (let tries = 0; tries < 5 && !(await this.isActive(name)); tries++) {
+    for (let tries = 0; tries < 20 && !(await this.isActive(name)); tries++) {
       await (await this.quickOpen('Control+p', name, name)).click();
       await this.tab(name)
         .waitFor({ timeout: 3000 })
@@ -85,7 +85,7 @@ export class Workbench {
     const input = this.page.locator('.quick-input-widget input');
     const row = this.row(label).first();
     // A window that has just come up may not hear the first key, and a list that still goes away may take the text instead.
-    for (let tries = 0; tries === 0 || (tries < 6 && !(await row.isVisible())); tries++) {
+    for (let tries = 0; tries === 0 || (tries < 20 && !(await row.isVisible())); tries++) {
       await this.page.keyboard.press(key);
       await input.waitFor({ timeout: 3000 }).catch(() => undefined);
       await input.fill(text, { timeout: 1000 }).catch(() => undefined);
@@ -181,7 +181,7 @@ export class Workbench {
     const choice = this.page.getByRole('menuitem', { name: entry });
     await choice.click();
     // VS Code takes no click in a menu that has only just opened.
-    for (let tries = 0; tries < 5 && (await choice.isVisible()); tries++) {
+    for (let tries = 0; tries < 20 && (await choice.isVisible()); tries++) {
       await choice.waitFor({ state: 'detached', timeout: 500 }).catch(() => undefined);
       await choice.click({ timeout: 500 }).catch(() => undefined);
     }

@@ -57,7 +57,7 @@ async function startFront(t: TestContext, containerd: TestContainerd, image: Ima
 
 test(
   'images of containerd keep their own gzip blobs, from an engine or an archive',
-  { timeout: 60_000 },
+  { timeout: 900_000 },
   async (t) => {
     const dir = await temporaryFolder(t);
     const made = await writeImage(path.join(dir, 'made'), [

@@ -61,7 +61,7 @@ async function startDaemon(t: TestContext): Promise<{ engine: Engine; kill: () =
     try {
       return { engine: await connectEngine({ host }), kill };
     } catch (error) {
-      if (tries > 150 || daemon.exitCode !== null) throw error;
+      if (tries > 1500 || daemon.exitCode !== null) throw error;
       await sleep(200);
     }
   }
@@ -69,7 +69,7 @@ async function startDaemon(t: TestContext): Promise<{ engine: Engine; kill: () =
 
 test(
   'the engine is killed in the middle of a save: a typed error, and nothing is left',
-  { timeout: 90_000 },
+  { timeout: 900_000 },
   async (t) => {
     const { engine, kill } = await startDaemon(t);
     const tar = pack();
@@ -95,7 +95,7 @@ test(
   },
 );
 
-test('the engine is killed in the middle of a build', { timeout: 90_000 }, async (t) => {
+test('the engine is killed in the middle of a build', { timeout: 900_000 }, async (t) => {
   const { engine, kill } = await startDaemon(t);
   const contextDir = await temporaryFolder(t);
   await writeFile(path.join(contextDir, 'Dockerfile'), 'FROM scratch\nCOPY big /\n');

@@ -106,7 +106,7 @@ suite('the whole line by the command line, from the engine to a registry', () =>
     });
   }
 
-  test('an image of a registry is indexed there, in both formats', { timeout: 300_000 }, async (t) => {
+  test('an image of a registry is indexed there, in both formats', { timeout: 900_000 }, async (t) => {
     const dir = await temporaryFolder(t);
     await writeGoldenLayout(path.join(dir, 'in'), goldenImage('two-layers-one-below-min'));
     const source = `docker://${registry.host}/formats/image:v1`;
@@ -134,7 +134,7 @@ suite('the whole line by the command line, from the engine to a registry', () =>
 
   test(
     'index goes straight to a registry too, and leaves nothing on this machine',
-    { timeout: 300_000 },
+    { timeout: 900_000 },
     async () => {
       const image = `docker-daemon:${await ensureImage('fx-scratch')}`;
       const destination = `docker://${registry.host}/straight:v1`;
@@ -160,7 +160,7 @@ suite('the whole line by the command line, from the engine to a registry', () =>
 
 test(
   'a start that is never ready keeps its trace, shows the last lines, and fails',
-  { timeout: 300_000 },
+  { timeout: 900_000 },
   async (t) => {
     const image = `docker-daemon:${await ensureImage('fx-scratch')}`;
     const file = path.join(await temporaryFolder(t), 'cut.soci-trace.jsonl');

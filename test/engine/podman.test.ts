@@ -10,7 +10,7 @@ import { temporaryFolder } from '../support/folders';
 import { blobFile, unpackedDigest } from '../support/layouts';
 import { startPodman } from '../support/podman';
 
-test("Podman's service is an engine: build, list, export, history", { timeout: 60_000 }, async (t) => {
+test("Podman's service is an engine: build, list, export, history", { timeout: 900_000 }, async (t) => {
   const engine = await startPodman(t);
   const [contextDir, cacheDir] = [await temporaryFolder(t), await temporaryFolder(t)];
   assert.equal(engine.info.builder, 'own');

@@ -15,7 +15,7 @@ const SERVER = 'usr/bin/esbuild';
 
 test(
   'the committed trace of the sample is what a recording of the same image gives',
-  { timeout: 300_000 },
+  { timeout: 900_000 },
   async (t) => {
     const { info } = await testEngine();
     if (info.architecture !== 'amd64') {
@@ -80,7 +80,7 @@ test(
 
 test(
   'the committed trace of the small sample is what a recording of the image that the extension makes gives',
-  { timeout: 120_000 },
+  { timeout: 900_000 },
   async (t) => {
     const { info } = await testEngine();
     if (info.architecture !== 'amd64') {

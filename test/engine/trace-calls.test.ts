@@ -103,7 +103,7 @@ for (const [machine, bytes, compiler, flags] of [
   });
 }
 
-test('the same source gives the same tracers, wherever it lies', { timeout: 300_000 }, async (t) => {
+test('the same source gives the same tracers, wherever it lies', { timeout: 900_000 }, async (t) => {
   const built = await tracerDir();
   const elsewhere = await temporaryFolder(t);
   for (const part of ['scripts', 'src/trace/tracer']) {

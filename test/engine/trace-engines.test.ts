@@ -26,7 +26,7 @@ async function recordOn(engine: Engine, image: EngineSubject, ready = 'listen=80
 
 const SCRATCH_FILES = ['/app', '/data/blob.bin', '/etc/app/child.conf', '/etc/app/main.conf'];
 
-test('Podman', { timeout: 90_000 }, async (t) => {
+test('Podman', { timeout: 900_000 }, async (t) => {
   const engine = await startPodman(t);
   const saved = await saveImage(await testEngine(), 'fx-scratch');
   await buffer(await engine.docker.loadImage(Readable.from(saved)));

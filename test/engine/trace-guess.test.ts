@@ -21,7 +21,7 @@ const FIXTURES = (
 ).filter(({ name }) => isAskedFor(name));
 
 for (const { name, ...floor } of FIXTURES) {
-  test(`${name}: the guess against a real start`, { timeout: 120_000 }, async (t) => {
+  test(`${name}: the guess against a real start`, { timeout: 900_000 }, async (t) => {
     await ensureImage(name);
     const folders = (await overlayFolders(name)).reverse();
     const lists = await overlayLayers(name);

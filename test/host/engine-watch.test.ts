@@ -33,7 +33,7 @@ suite('the watch over the engine', () => {
   } as unknown as Line;
   const services = { log, engineReached, line: () => Promise.resolve(line) };
   /** As any command does that needs the engine. */
-  const command = () => connect(services, AbortSignal.timeout(1000));
+  const command = () => connect(services, new AbortController().signal);
   const listed = () => until('its images', () => watch.images !== undefined);
   /** Listed once more when it listens, so that nothing is missed in between. */
   const listening = () => until('that it listens', () => asked === 2);

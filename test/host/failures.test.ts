@@ -29,9 +29,7 @@ function typed(code: string, message: RegExp) {
   };
 }
 
-suite('an engine that dies in the middle', function () {
-  // Each builds, saves or runs an image of tens of megabytes in a real engine.
-  this.timeout(120_000);
+suite('an engine that dies in the middle', () => {
   let scratch: string;
   let proxy: EngineProxy;
   let services: TestServices;

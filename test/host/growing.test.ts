@@ -273,7 +273,10 @@ suite('the span map of an image that is being read', () => {
       await writeFile(file, trace);
       const asked = await answering({}, () => inspect(key));
       assert.deepEqual(asked, []);
-      return (await pending(0)).plan;
+      return await until('what is said of it', () => {
+        const last = pages.overviews.at(-1);
+        return last?.pending === 0 && last.plan.notes.length > 0 && last.plan;
+      });
     } finally {
       await vscode.commands.executeCommand('sociLens.forgetImage', key);
       await rm(copy, { recursive: true, force: true });

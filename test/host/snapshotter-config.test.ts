@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import * as vscode from 'vscode';
-import { extension } from './support';
+import { extension, until } from './support';
 
 const TEXT = `apiVersion: v1
 kind: ConfigMap
@@ -15,12 +15,10 @@ data:
 
 /** The diagnostics of a document, when there are as many as that. */
 async function diagnosed(uri: vscode.Uri, count: number): Promise<vscode.Diagnostic[]> {
-  for (let tries = 0; tries < 100; tries++) {
+  return until(`${count} diagnostics`, () => {
     const found = vscode.languages.getDiagnostics(uri).filter(({ source }) => source === 'SOCI');
-    if (found.length === count) return found;
-    await new Promise((done) => setTimeout(done, 100));
-  }
-  return assert.fail(`never ${count} diagnostics: ${JSON.stringify(vscode.languages.getDiagnostics(uri))}`);
+    return found.length === count && found;
+  });
 }
 
 suite("the snapshotter's config in the editor", () => {

@@ -43,11 +43,12 @@ export interface Asked {
  * Answers in the person's place while `work` runs: `answers` gives what is chosen or typed, by kind of question; what is not
  * there is left without an answer, as by Escape. The extension under test shares `vscode.window` with its tests.
  *
+ * @param work is given what was asked so far
  * @returns everything that was asked, in order
  */
 export async function answering(
   answers: Partial<Record<Question, unknown>>,
-  work: () => Thenable<unknown>,
+  work: (asked: readonly Asked[]) => Thenable<unknown>,
 ): Promise<Asked[]> {
   const asked: Asked[] = [];
   const real = QUESTIONS.map((kind) => [kind, vscode.window[kind]] as const);
@@ -60,7 +61,7 @@ export async function answering(
     Object.assign(vscode.window, { [kind]: kind.startsWith('create') ? box : answer });
   }
   try {
-    await work();
+    await work(asked);
     return asked;
   } finally {
     for (const [kind, original] of real) Object.assign(vscode.window, { [kind]: original });
@@ -167,7 +168,7 @@ export function watchNotifications(): Notifications {
 export async function until<T>(
   what: string,
   look: () => T | undefined | false | Promise<T | undefined | false>,
-  timeout = 10_000,
+  timeout = 60_000,
 ): Promise<T> {
   const deadline = Date.now() + timeout;
   for (;;) {
@@ -178,13 +179,26 @@ export async function until<T>(
   }
 }
 
+/** The text of the editor in front, once it is one that fits. */
+export function shownText(wanted: RegExp): Promise<string> {
+  return until(`an editor with ${wanted}`, () => {
+    const text = vscode.window.activeTextEditor?.document.getText() ?? '';
+    return wanted.test(text) && text;
+  });
+}
+
+/** Milliseconds of processor time that this thread has taken so far; where Node cannot tell (before 23.9), all threads. */
+export function processorTime(): number {
+  const own: NodeJS.Process & { threadCpuUsage?(): NodeJS.CpuUsage } = process;
+  const { user, system } = own.threadCpuUsage?.() ?? process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 /** Milliseconds that `work` takes; on a busy machine, where the clock counts what others do meanwhile too, those of the processor. */
 export async function busy(work: () => unknown): Promise<number> {
-  const started = performance.now();
-  const before = process.cpuUsage();
+  const [started, before] = [performance.now(), processorTime()];
   await work();
-  const { user, system } = process.cpuUsage(before);
-  return Math.min(performance.now() - started, (user + system) / 1000);
+  return Math.min(performance.now() - started, processorTime() - before);
 }
 
 /** Writes a measured figure behind the title of the running test, where the report shows it. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import * as path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import * as vscode from 'vscode';
 import { Actions } from '../../src/editor/actions';
 import { TaskKind } from '../../src/editor/tasks';
@@ -186,7 +187,6 @@ suite('the tree of images', () => {
   });
 
   test('opens a folder of 50 000 files in less than 200 ms, however they are sorted', async function () {
-    this.timeout(60_000);
     const tar = pack();
     const done = buffer(Readable.from(tar, { objectMode: false }));
     for (let i = 0; i < 50_000; i++) tar.entry({ name: `big/file-${i}` }, '');
@@ -217,7 +217,6 @@ suite('the tree of images', () => {
   });
 
   test('shows, sorts and filters an image of 500 000 files', async function () {
-    this.timeout(60_000);
     const known = services.store.get(small)?.opened;
     const [first] = known?.layers ?? [];
     assert.ok(known && first);
@@ -260,8 +259,11 @@ suite('the tree of recorded starts', () => {
 
       let fired = 0;
       const listening = tree.onDidChangeTreeData(() => fired++);
-      await vscode.workspace.fs.writeFile(vscode.Uri.file(added), Buffer.from('no trace\n'));
-      await until('the view heard of it', () => fired > 0);
+      await until('the view heard of it', async () => {
+        await vscode.workspace.fs.writeFile(vscode.Uri.file(added), Buffer.from('no trace\n'));
+        await setTimeout(500);
+        return fired > 0;
+      });
       listening.dispose();
       const [bad] = (await tree.getChildren()).filter(({ uri }) => uri.fsPath === added);
       assert.ok(bad);

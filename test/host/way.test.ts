@@ -14,10 +14,17 @@ import { sampleKey } from '../../src/editor/keys';
 import { TracesTree } from '../../src/editor/traces-tree';
 import type { ImagesTree, Node } from '../../src/editor/tree';
 import { startRegistry, type TestRegistry } from '../support/registry';
-import { answering, testServices, testTree, until, type Asked, type TestServices } from './support';
+import {
+  answering,
+  shownText,
+  testServices,
+  testTree,
+  until,
+  type Asked,
+  type TestServices,
+} from './support';
 
-suite('commands, one after another', function () {
-  this.timeout(60_000);
+suite('commands, one after another', () => {
   let scratch: string;
   let services: TestServices;
   let images: ImagesTree;
@@ -241,8 +248,7 @@ suite('commands, one after another', function () {
   test('diagnose asks the registry what the snapshotter would, and shows each check', async () => {
     const destination = `docker://${registry.host}/team/way:1.0`;
     await run('diagnose', { createQuickPick: 'What the registry shows' }, destination);
-    const text = vscode.window.activeTextEditor?.document.getText() ?? '';
-    assert.match(text, /loaded lazily/);
+    const text = await shownText(/loaded lazily/);
     assert.match(text, /✓ yes/);
   });
 

@@ -26,8 +26,10 @@ suite('a recorded start that is opened', () => {
   test('is the span map of the image whose layers it names, with that start', async () => {
     await vscode.commands.executeCommand('vscode.open', vscode.Uri.file(sampleTrace));
     await until('the tab', () => traceTabs().length === 1);
-    const why = await toldOf(path.basename(sample));
-    assert.match(why, /The recorded start reads \d+ files/);
+    // The tab is there before what it shows.
+    await until('its start', async () =>
+      /The recorded start reads \d+ files/.test(await toldOf(path.basename(sample))),
+    );
     assert.equal(traceTabs().length, 1, 'it stays open');
   });
 
@@ -45,8 +47,9 @@ suite('a recorded start that is opened', () => {
       const file = path.join(scratch, 'bad.soci-trace.jsonl');
       await writeFile(file, '{"not":"ours"}\n');
       const before = traceTabs().length;
-      const asked = await answering({}, async () => {
+      const asked = await answering({}, async (soFar) => {
         await vscode.commands.executeCommand('vscode.open', vscode.Uri.file(file));
+        await until('it is said why', () => soFar.length > 0);
         await until('the tab is gone', () => traceTabs().length === before);
       });
       assert.match(asked[0]?.message ?? '', /is not a trace of ours/);

@@ -7,6 +7,7 @@ import type { Browser } from 'playwright-core';
 import { comparePictures, createPicture } from '../../src/plan/picture';
 import { bundlePage, launchBrowser, openPage } from '../support/browser-page';
 import type { OpenOptions, OpenPage } from '../support/browser-page';
+import { eventually } from '../support/eventually';
 import { repoRoot } from '../support/paths';
 import { service } from '../support/pictures';
 
@@ -107,9 +108,11 @@ test('in a made-up language nothing on the page is bare', async () => {
   await page.locator('#compare vscode-dropdown').click();
   await page.locator('#compare vscode-option', { hasText: 'monday' }).click();
   await page.locator('#compare [data-key]').first().waitFor();
-  await hear();
-  const spoken = [...said].filter((text) => text.includes('⟦')).length;
-  assert.ok(spoken > 150, `${spoken} texts are translated`);
+  await eventually(async () => {
+    await hear();
+    const spoken = [...said].filter((text) => text.includes('⟦')).length;
+    assert.ok(spoken > 150, `${spoken} texts are translated`);
+  });
   assert.deepEqual(bare(said), []);
   assert.deepEqual(complaints, []);
   await page.context().close();

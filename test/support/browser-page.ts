@@ -17,6 +17,8 @@ import type { ThemeName } from './themes';
 export { startBrowser as launchBrowser };
 
 const ADDRESS = 'http://page.test/';
+/** Milliseconds that whatever comes about may take: a machine may be busy with much else. */
+const PATIENCE = 90_000;
 
 /** Bundles the page as the product does, once per test file. */
 export async function bundlePage(): Promise<string> {
@@ -70,6 +72,7 @@ export async function openPage(browser: Browser, bundle: string, options: OpenOp
     reducedMotion: options.motion === true ? 'no-preference' : 'reduce',
   });
   const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE);
   const complaints: string[] = [];
   page.on('pageerror', (error) => complaints.push(error.message));
   page.on('console', (message) => {
@@ -127,6 +130,8 @@ export async function openPage(browser: Browser, bundle: string, options: OpenOp
   });
   await page.goto(ADDRESS);
   await page.waitForSelector('main[aria-busy="false"]');
+  // What is drawn by then stands on the canvases in the frame after the next.
+  await page.evaluate('new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))');
   return { page, host, complaints };
 }
 

@@ -4,6 +4,7 @@ import { after, afterEach, before } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
 import { bundlePage, launchBrowser, openPage } from './browser-page';
 import type { OpenOptions, OpenPage } from './browser-page';
+import { eventually } from './eventually';
 
 export interface Pages {
   /** Opens the page; the test fails at its end if the browser complained of anything. */
@@ -69,11 +70,14 @@ export function kept(page: Page): Promise<Kept> {
 
 /** Waits until an expression holds in the page. Asked from outside: the page's policy lets nobody evaluate there. */
 export async function holds(page: Page, expression: string): Promise<void> {
-  for (let tries = 0; tries < 400; tries++) {
-    if ((await page.evaluate(expression)) === true) return;
-    await page.waitForTimeout(25);
+  try {
+    await eventually(async () => {
+      assert.equal(await page.evaluate(expression), true);
+    });
+  } catch (cause) {
+    const state = JSON.stringify(await kept(page));
+    throw new Error(`It never came to ${expression}; the page keeps ${state}.`, { cause });
   }
-  throw new Error(`It never came to ${expression}; the page keeps ${JSON.stringify(await kept(page))}.`);
 }
 
 /** Waits until what the page keeps is as wanted. */

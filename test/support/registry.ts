@@ -4,7 +4,6 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A registry of this test's own. */
 export interface TestRegistry {
@@ -17,6 +16,7 @@ export interface TestRegistry {
 
 /** Debian's registry (distribution 2.8); it has no Referrers API. */
 const BINARY = '/usr/bin/docker-registry';
+const LISTENING = /msg="listening on (127\.0\.0\.1:\d+)/;
 
 /**
  * Starts a registry on a free port of the loopback, with an empty folder. `htpasswd` asks for a user and password then
@@ -26,7 +26,6 @@ export async function startRegistry(
   options: { readonly htpasswd?: string; readonly tls?: { certificate: string; key: string } } = {},
 ): Promise<TestRegistry> {
   const dir = await mkdtemp(path.join(tmpdir(), 'soci-lens-registry-'));
-  const port = await freePort();
   const passwords = path.join(dir, 'htpasswd');
   if (options.htpasswd !== undefined) await writeFile(passwords, options.htpasswd);
   const auth =
@@ -37,37 +36,36 @@ export async function startRegistry(
   const config = path.join(dir, 'config.yml');
   const lines = [
     'version: 0.1',
-    'log: {level: error, accesslog: {disabled: true}}',
+    'log: {level: info, accesslog: {disabled: true}}',
     `storage: {filesystem: {rootdirectory: ${dir}/data}, delete: {enabled: true}}`,
-    `http: {addr: "127.0.0.1:${port}"${tls}}`,
+    `http: {addr: "127.0.0.1:0"${tls}}`,
     ...auth,
   ];
   await writeFile(config, `${lines.join('\n')}\n`);
   const child = spawn(BINARY, ['serve', config], { stdio: ['ignore', 'ignore', 'pipe'] });
   let log = '';
-  child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()));
-  const ended = once(child, 'close').catch((error: unknown) => {
-    log += String(error);
+  /** It takes a port that is free and says which. */
+  const host = new Promise<string>((resolve, reject) => {
+    child.stderr.on('data', (chunk: Buffer) => {
+      // What it says once it has started is read all the same, since it would wait for a reader.
+      if (LISTENING.test(log)) return;
+      log += chunk.toString();
+      const [, found] = LISTENING.exec(log) ?? [];
+      if (found !== undefined) resolve(found);
+    });
+    child.once('error', reject);
+    child.once('close', reject);
   });
   const stop = async () => {
-    child.kill();
-    await ended;
+    if (child.exitCode === null && child.signalCode === null && child.kill()) await once(child, 'close');
     await rm(dir, { recursive: true, force: true });
   };
-  const host = `127.0.0.1:${port}`;
-  for (let tries = 0; tries < 100; tries++) {
-    if (
-      await fetch(`http://${host}/v2/`).then(
-        () => true,
-        () => false,
-      )
-    )
-      return { host, dir, stop };
-    if (child.exitCode !== null || child.pid === undefined) break;
-    await sleep(50);
+  try {
+    return { host: await host, dir, stop };
+  } catch {
+    await stop();
+    throw new Error(`${BINARY} did not start (apt-get install docker-registry): ${log}`);
   }
-  await stop();
-  throw new Error(`${BINARY} did not start (apt-get install docker-registry): ${log}`);
 }
 
 /** A port that was free a moment ago. */

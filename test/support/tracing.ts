@@ -1,6 +1,7 @@
 /** What the tests of the recorder share: recordings of the engine's images, and the same runs without a tracer. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import type Docker from 'dockerode';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
@@ -42,7 +43,7 @@ export async function record(
   const output: string[] = [];
   const trace = await recordStart(await testEngine(), await subject(name), {
     tracerDir: await tracerDir(),
-    timeoutMs: 60_000,
+    timeoutMs: 600_000,
     graceMs: 300,
     onLog: (line) => output.push(line),
     ...options,
@@ -63,15 +64,25 @@ export async function subject(name: string): Promise<EngineSubject> {
   return { id: name, config };
 }
 
+const filters = { label: ['soci-lens.trace'] };
+/** Of recordings by this very process: others may use the engine at the same time. */
+const isOurs = ({ Labels: labels }: { Labels: Record<string, string> | null }) =>
+  labels?.['soci-lens.trace']?.startsWith(`${hostname()} ${process.pid} `) === true;
+
 /** How many containers and volumes of recordings by this very process the engine still has. */
 export async function madeHere(): Promise<{ containers: number; volumes: number }> {
   const { docker } = await testEngine();
-  const filters = { label: ['soci-lens.trace'] };
-  const isOurs = ({ Labels: labels }: { Labels: Record<string, string> | null }) =>
-    labels?.['soci-lens.trace']?.startsWith(`${hostname()} ${process.pid} `) === true;
   const { Volumes: volumes } = await docker.listVolumes({ filters });
   const containers = await docker.listContainers({ all: true, filters });
   return { containers: containers.filter(isOurs).length, volumes: volumes.filter(isOurs).length };
+}
+
+/** The container of the recording that this process has under way. */
+export async function runningHere(): Promise<Docker.ContainerInfo> {
+  const { docker } = await testEngine();
+  const [container] = (await docker.listContainers({ filters })).filter(isOurs);
+  assert.ok(container, 'a recording of this process runs');
+  return container;
 }
 
 /** The same program without a tracer: its output and exit code. */

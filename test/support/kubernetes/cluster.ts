@@ -13,7 +13,7 @@ export const NAMESPACE = 'shop';
 const DIGEST = '12'.repeat(32);
 export const PLAIN = `host.example/shop@sha256:${DIGEST}`;
 export const INDEXED = `host.example/shop-soci@sha256:${DIGEST}`;
-export const WISH: MeasureWish = { plain: PLAIN, indexed: INDEXED, port: 8080, rounds: 1, timeout: 60_000 };
+export const WISH: MeasureWish = { plain: PLAIN, indexed: INDEXED, port: 8080, rounds: 1, timeout: 600_000 };
 export const CLEAR = {
   image: `host.example/crictl@sha256:${DIGEST}`,
   socket: '/run/containerd/containerd.sock',

@@ -28,7 +28,7 @@ test('a start that fails is told of, and the rounds that are done count; without
     await writeFile(path.join(dir, 'fail'), fail);
     await writeFile(path.join(dir, 'pulls'), '');
     await writeFile(path.join(dir, 'plugins'), plugins);
-    const wish = { plain: image('a'), indexed: image('b'), rounds: 3, timeout: 60_000, socket };
+    const wish = { plain: image('a'), indexed: image('b'), rounds: 3, timeout: 600_000, socket };
     return measureLocally({ ...wish, plainHttp: false }, { signal: new AbortController().signal });
   };
   const { starts, failed } = await measure('2\n');

@@ -84,7 +84,7 @@ suite('a measure on a cluster', together, () => {
     const measurement = await measure(there);
     const [without, indexed] = measurement.starts;
     assert.deepEqual(Object.keys(without?.seen ?? {}), ['ready']);
-    assert.ok((indexed?.seen.ready ?? Infinity) < 10_000, 'an hour of skew is in no time');
+    assert.ok((indexed?.seen.ready ?? Infinity) < 600_000, 'an hour of skew is in no time');
     const notes = measureNotes(measurement).join('\n');
     assert.match(notes, /clock of node-1 is 3[56]\d\d s ahead/);
     assert.match(notes, /1 of 2 starts have steps that no event told of/);

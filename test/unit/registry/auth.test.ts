@@ -338,7 +338,7 @@ test('where nobody ever answered, nobody is waited for', async () => {
     client.hasBlob(blob.digest),
     lensError('registry/absent', /127\.0\.0\.1:1: it refuses connections/),
   );
-  assert.ok(performance.now() - started < 3000);
+  assert.ok(performance.now() - started < 7500);
 });
 
 test('tags and referrers over several pages, filtered', async (t) => {

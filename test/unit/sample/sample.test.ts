@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { temporaryFolder } from '../../support/folders';
 import { repoRoot } from '../../support/paths';
 
-test('the sample image comes out with the committed digests, made anew', { timeout: 120_000 }, async (t) => {
+test('the sample image comes out with the committed digests, made anew', { timeout: 900_000 }, async (t) => {
   const dir = path.join(await temporaryFolder(t), 'oci');
   const { stdout } = await promisify(execFile)(process.execPath, ['scripts/sample.mjs', '--output', dir], {
     cwd: repoRoot,

@@ -17,7 +17,7 @@ const defaults: ConvertOptions = { spanSize: 65536, minLayerSize: 0, platforms: 
 
 describe('images that the soci CLI converted', () => {
   for (const image of goldenImages()) {
-    test(image.name, { timeout: 60_000 }, async (t) => {
+    test(image.name, { timeout: 900_000 }, async (t) => {
       const dir = await temporaryFolder(t);
       const { values } = parseArgs({
         args: [...image.args],

@@ -91,7 +91,7 @@ function at(bytes: Uint8Array, text: string | Uint8Array): number {
 
 describe('an index that is right', () => {
   for (const { name, out, spanSize, minLayerSize } of goldenImages().filter(({ out }) => out)) {
-    test(`${name} is found right`, { timeout: 60_000 }, async (t) => {
+    test(`${name} is found right`, { timeout: 900_000 }, async (t) => {
       assert.ok(out);
       const layout = await converted(await temporaryFolder(t), name, {
         spanSize,

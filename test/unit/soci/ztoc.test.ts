@@ -58,7 +58,7 @@ describe('the ztocs of the soci CLI', () => {
     assert.equal(good.length, 133);
   });
   for (const row of good) {
-    test(`${row.layer} at ${row.spanSize}`, { timeout: 30_000 }, async () => {
+    test(`${row.layer} at ${row.spanSize}`, { timeout: 900_000 }, async () => {
       const scan = await scanOf(row);
       const bytes = await buildZtoc({ scan, spanSize: row.spanSize, blob: blobOf(row.layer) });
       assert.deepEqual({ digest: sha256(bytes), size: bytes.length }, row.ztoc);
@@ -69,7 +69,7 @@ describe('the ztocs of the soci CLI', () => {
 
 describe('layers that the soci CLI refuses', () => {
   for (const row of golden.filter(({ error, mediaType }) => error && !mediaType.endsWith('zstd'))) {
-    test(`${row.layer} at ${row.spanSize}`, { timeout: 30_000 }, async () => {
+    test(`${row.layer} at ${row.spanSize}`, { timeout: 900_000 }, async () => {
       await assert.rejects(
         scanOf(row),
         (error) => error instanceof LensError && error.code.startsWith('layer/') && error.advice !== '',
@@ -87,7 +87,7 @@ describe('reading a ztoc', () => {
     ({ ztoc, layer }, at) => ztoc && golden.findIndex((row) => row.layer === layer) === at,
   );
   for (const row of layers) {
-    test(`${row.layer} says what the golden data say`, { timeout: 30_000 }, async () => {
+    test(`${row.layer} says what the golden data say`, { timeout: 900_000 }, async () => {
       const expected = JSON.parse(
         readFileSync(fixture('golden/decoded', `${row.layer}.json`), 'utf8'),
       ) as Decoded;
