@@ -14,7 +14,7 @@ export interface WastedFile {
 export interface Waste {
   /** Bytes of all files in all scanned layers. */
   readonly fileBytes: number;
-  /** A later layer has a file of the same path, or puts something else in the place of its folder. */
+  /** A later layer, or a later entry of the same one, has something of the same path, or a later layer something else for its folder. */
   readonly replacedBytes: number;
   /** A later layer has a whiteout for it or for a folder around it. */
   readonly removedBytes: number;
@@ -26,7 +26,7 @@ const MAX_FILES = 20;
 const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
 
-/** A file that later layers hide. */
+/** A file whose content no name leads to any more. */
 export interface HiddenFile extends WastedFile {
   /** Index of the entry in its layer. */
   readonly entry: number;
@@ -54,7 +54,7 @@ export function findWaste(layers: readonly (TarEntries | undefined)[]): Waste {
   };
 }
 
-/** Every file with content that an upper layer hides, the topmost layers' first. */
+/** Every file with content that is hidden, by its last name too, the topmost layers' first. */
 export function findHidden(layers: readonly (TarEntries | undefined)[]): HiddenFile[] {
   return new Prepared(hiddenFiles(layers)).get();
 }
@@ -67,15 +67,31 @@ export function* hiddenFiles(layers: readonly (TarEntries | undefined)[]): Gener
     const entries = layers[layer];
     if (!entries) continue;
     const own = new Hiding();
+    const files: Omit<HiddenFile, 'reason'>[] = [];
+    // Which entry has the content of each name, once the layer is unpacked: a hard link leads to what its target is by then.
+    const content = new Map<string, number>();
     for (let entry = 0; entry < entries.length; entry++) {
       if (entry % SLICE === 0) yield;
       const path = cleanPath(entries.name(entry));
       const type = entries.type(entry);
       if (path !== '') own.add(path, type === 'dir');
       const bytes = type === 'reg' ? entries.size(entry) : 0;
-      const reason = bytes > 0 ? above.hides(path) : undefined;
-      if (reason) hidden.push({ path, layer, entry, bytes, reason });
+      if (bytes > 0) files.push({ path, layer, entry, bytes });
+      const holder =
+        type === 'hardlink'
+          ? content.get(cleanPath(Buffer.from(entries.get(entry).linkname).toString()))
+          : entry;
+      if (holder !== undefined && (bytes > 0 || type === 'hardlink')) content.set(path, holder);
+      else content.delete(path);
     }
+    const reachable = new Set<number>();
+    let names = 0;
+    for (const [path, entry] of content) {
+      if (names++ % SLICE === 0) yield;
+      if (above.hides(path) === undefined) reachable.add(entry);
+    }
+    for (const file of files)
+      if (!reachable.has(file.entry)) hidden.push({ ...file, reason: above.hides(file.path) ?? 'replaced' });
     above.take(own);
   }
   return hidden;

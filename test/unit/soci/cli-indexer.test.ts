@@ -130,6 +130,29 @@ describe('a program on the PATH', () => {
     ]);
   });
 
+  test('is called by each of three versions as that one understands it', async (t) => {
+    const fake = await makeFakeSoci(await temporaryFolder(t));
+    const env = { PATH: fake.folder };
+    const sizes = ['--span-size', '65536', '--min-layer-size', '0'];
+    const versions = [
+      ['0.11.1', { force: true }, ['convert', ...sizes, 'in', 'out', 'TZ=UTC']],
+      ['0.12.0', { force: true }, ['convert', ...sizes, '--force', 'in', 'out', 'TZ=UTC']],
+      [
+        '0.15.0',
+        { standalone: true },
+        ['convert', '--standalone', '--format', 'oci-dir', ...sizes, 'in', 'out', 'TZ=UTC'],
+      ],
+    ] as const;
+    for (const [version, asked] of versions) {
+      await fake.reply({ version: `v${version}`, stdout: '' });
+      await runSociCli(await findSociCli(undefined, { env }), { ...request, ...asked }, { env });
+    }
+    assert.deepEqual(
+      await fake.calls(),
+      versions.map(([, , expected]) => [...expected]),
+    );
+  });
+
   test('that fails has its own words carried over, with what to do', async (t) => {
     const dir = await temporaryFolder(t);
     const fake = await makeFakeSoci(dir);

@@ -59,3 +59,28 @@ test('a layer that was not scanned neither hides nor counts', () => {
   const waste = findWaste([fakeEntries([{ name: 'a', size: 7 }]), undefined]);
   assert.deepEqual([waste.fileBytes, waste.removedBytes + waste.replacedBytes], [7, 0]);
 });
+
+test('what is removed by one name and kept by another, a hard link, is no waste', () => {
+  const below = fakeEntries([
+    { name: 'a', size: 7 },
+    { name: 'b', type: 'hardlink', linkname: './a' },
+    { name: 'c', type: 'hardlink', linkname: 'b' },
+  ]);
+  assert.equal(findWaste([below, fakeEntries([{ name: '.wh.a' }, { name: '.wh.b' }])]).removedBytes, 0);
+  const all = fakeEntries([{ name: '.wh.a' }, { name: '.wh.b' }, { name: 'c', size: 1 }]);
+  assert.deepEqual(findWaste([below, all]).files, [{ path: 'a', layer: 0, bytes: 7, reason: 'removed' }]);
+});
+
+test('of a name that a layer has twice the last counts, unless a hard link kept the first', () => {
+  const twice = [
+    { name: 'a', size: 7 },
+    { name: './a', size: 2 },
+  ];
+  assert.deepEqual(findWaste([fakeEntries(twice)]).files, [
+    { path: 'a', layer: 0, bytes: 7, reason: 'replaced' },
+  ]);
+  const [first, last] = twice;
+  assert.ok(first && last);
+  const linked = [first, { name: 'b', type: 'hardlink', linkname: 'a' } as const, last];
+  assert.deepEqual(findWaste([fakeEntries(linked)]).files, []);
+});
