@@ -158,6 +158,20 @@ suite('manifest', () => {
     assert.deepEqual(untrustedWorkspaces.restrictedConfigurations.sort(), sensitive.sort());
   });
 
+  test('runs beside the engine and the files (SSH, WSL, containers, Codespaces), never in a browser, and says where it cannot', () => {
+    const { extensionKind, main, capabilities, ...rest } = manifest() as {
+      extensionKind: string[];
+      main: string;
+      capabilities: { virtualWorkspaces: { supported: boolean }; untrustedWorkspaces: { supported: string } };
+    };
+    // "ui" would be the machine of the keyboard, where neither files nor engine of a remote window are.
+    assert.deepEqual(extensionKind, ['workspace']);
+    assert.equal(main, './dist/extension.js');
+    assert.ok(!('browser' in rest));
+    assert.equal(capabilities.virtualWorkspaces.supported, false);
+    assert.equal(capabilities.untrustedWorkspaces.supported, 'limited');
+  });
+
   test('gives each setting a scope, numbers their limits, and sizes and times their unit', () => {
     const { configuration } = manifest()['contributes'] as {
       configuration: {

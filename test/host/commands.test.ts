@@ -19,6 +19,8 @@ function tabs(): string[] {
 }
 
 const WAIT = new TaskKind<void>('wait');
+const ANSWER = new TaskKind<string>('answer');
+const OTHER = new TaskKind<string>('other');
 
 suite('commands without an engine', () => {
   test('inspecting an OCI layout opens its span map, and once only', async () => {
@@ -177,18 +179,86 @@ suite('errors and cancel', () => {
             reject(signal.reason as Error); // `abort()` without an argument gives an AbortError.
           });
         });
-      const one = services.tasks.run(WAIT, 'oci:/one', 'One', ({ signal }) => forever(signal));
+      let oneIsTold = false;
+      const one = services.tasks.run(WAIT, 'oci:/one', 'One', ({ signal }) => {
+        signal.addEventListener('abort', () => (oneIsTold = true));
+        return forever(signal);
+      });
       let otherEnded = false;
       const other = services.tasks.run(WAIT, 'oci:/two', 'Two', async ({ signal }) => {
         await forever(signal).finally(() => (otherEnded = true));
       });
       await until('both run', () => notifications.titles.length === 2);
       notifications.cancel('One');
+      assert.equal(oneIsTold, true, 'before the click has ended');
       await assert.rejects(one, { name: 'AbortError' });
       assert.equal(otherEnded, false);
       notifications.cancel('Two');
       await assert.rejects(other, { name: 'AbortError' });
       await until('none runs', () => notifications.titles.length === 0);
+    } finally {
+      notifications.dispose();
+      services.dispose();
+    }
+  });
+
+  test('a task says its step, how much of what is done, how fast, and how long it will take', async () => {
+    const services = testServices('/nonexistent');
+    const notifications = watchNotifications();
+    const clock = Date.now;
+    let now = clock();
+    try {
+      await services.tasks.run(WAIT, 'oci:/one', 'One', ({ onProgress }) => {
+        Date.now = () => now;
+        const step = { step: 'Scanning layer 1 of 2', total: 400_000_000, unit: 'bytes' } as const;
+        onProgress({ ...step, done: 0 });
+        // Too soon after the one before for anybody to read.
+        onProgress({ ...step, done: 1_000_000 });
+        now += 4000;
+        onProgress({ ...step, done: 100_000_000 });
+        now += 200_000;
+        onProgress({ ...step, done: 102_000_000 });
+        onProgress({ step: 'Counting', done: 1234, unit: 'files' });
+        onProgress({ step: 'Waiting' });
+        Date.now = clock;
+        return Promise.resolve();
+      });
+      assert.deepEqual(notifications.messages('One'), [
+        'Scanning layer 1 of 2 · 0 B of 400 MB · 0 %',
+        'Scanning layer 1 of 2 · 100 MB of 400 MB · 25 % · 25 MB/s · 12 s left',
+        'Scanning layer 1 of 2 · 102 MB of 400 MB · 26 % · 500 kB/s · 10 min left',
+        'Counting · 1,234',
+        'Waiting',
+      ]);
+    } finally {
+      Date.now = clock;
+      notifications.dispose();
+      services.dispose();
+    }
+  });
+
+  test('the same task on the same image joins the running one, which goes on when who joined it leaves', async () => {
+    const services = testServices('/nonexistent');
+    const notifications = watchNotifications();
+    let begun = 0;
+    let end: (value: string) => void = () => undefined;
+    const work = () => {
+      begun++;
+      return new Promise<string>((resolve) => (end = resolve));
+    };
+    try {
+      const first = services.tasks.run(ANSWER, 'oci:/one', 'One', work);
+      const leaving = new AbortController();
+      const second = services.tasks.run(ANSWER, 'oci:/one', 'One', work);
+      const third = services.tasks.run(ANSWER, 'oci:/one', 'One', work, { signal: leaving.signal });
+      const other = services.tasks.run(OTHER, 'oci:/one', 'Another', () => Promise.resolve('other'));
+      assert.equal(await other, 'other');
+      assert.deepEqual(notifications.titles, ['One']);
+      leaving.abort();
+      await assert.rejects(third, { name: 'AbortError' });
+      end('done');
+      assert.deepEqual(await Promise.all([first, second]), ['done', 'done']);
+      assert.equal(begun, 1);
     } finally {
       notifications.dispose();
       services.dispose();

@@ -130,6 +130,8 @@ function answeredBox(kind: Question, answers: unknown, asked: Asked[]): unknown 
 export interface Notifications {
   /** Of those that are shown now. */
   readonly titles: readonly string[];
+  /** What each has said, in order. */
+  messages(title: string): readonly string[];
   cancel(title: string): void;
   dispose(): void;
 }
@@ -138,13 +140,16 @@ export interface Notifications {
 export function watchNotifications(): Notifications {
   const original = vscode.window.withProgress;
   const shown = new Map<string, vscode.CancellationTokenSource>();
+  const said = new Map<string, string[]>();
   const withProgress: typeof original = async (options, work) => {
     const source = new vscode.CancellationTokenSource();
     const title = options.title ?? '';
+    const messages: string[] = [];
     shown.set(title, source);
+    said.set(title, messages);
     try {
       assert.equal(options.cancellable, true);
-      return await work({ report: () => undefined }, source.token);
+      return await work({ report: ({ message }) => messages.push(message ?? '') }, source.token);
     } finally {
       shown.delete(title);
       source.dispose();
@@ -155,6 +160,7 @@ export function watchNotifications(): Notifications {
     get titles() {
       return [...shown.keys()];
     },
+    messages: (title) => said.get(title) ?? [],
     cancel(title) {
       shown.get(title)?.cancel();
     },
