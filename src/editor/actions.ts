@@ -10,7 +10,8 @@ import { isLensError, showError } from './errors';
 import { parseKey, sampleKey, shortName } from './keys';
 import type { PanelActions, WantedIndex } from './panel';
 import { askForWay, confirmOptimize } from './optimizing';
-import { askForIndex } from './questions';
+import { askForIndex, detailOf } from './questions';
+import { translated } from './room-texts';
 import { saveFile } from './save';
 import type { Services } from './services';
 import { readSettings } from './settings';
@@ -347,14 +348,17 @@ export class Actions implements PanelActions {
     const command = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
     const run = vscode.l10n.t('Run');
     const isRoot = /^(|0|root)(:.*)?$/.test(config.User ?? '');
-    const detail = [
+    const facts = [
       vscode.l10n.t('Command: {0}', command.length > 0 ? command.join(' ') : vscode.l10n.t('none')),
       vscode.l10n.t('User: {0}', config.User === undefined || config.User === '' ? 'root' : config.User),
+    ];
+    const notes = [
       vscode.l10n.t(
         "A tracer is copied into the container and starts the command, in the engine's usual network. No port is published, nothing of this machine is mounted, and the container is removed afterwards.",
       ),
       ...(isRoot ? [vscode.l10n.t('The tracer alone gets the capability SYS_PTRACE.')] : []),
-    ].join('\n');
+    ];
+    const detail = detailOf(facts, notes);
     const question = vscode.l10n.t('Run {0} once to record what its start reads?', shortName(key));
     const guess = vscode.l10n.t('Guess Instead');
     const chosen = await vscode.window.showWarningMessage(question, { modal: true, detail }, run, guess);
@@ -372,7 +376,7 @@ async function confirmIndex(
   destination: string,
 ): Promise<boolean> {
   const size = plan.layers.reduce((sum, layer) => sum + layer.size, 0);
-  const detail = [
+  const facts = [
     vscode.l10n.t('To: {0}', destination),
     vscode.l10n.t('Image: {0} layers, {1}', formatCount(plan.layers.length), formatBytes(size)),
     vscode.l10n.t(
@@ -391,12 +395,15 @@ async function confirmIndex(
           ),
         ]
       : []),
-    ...(reason === null ? [] : [reason]),
-    note,
+  ];
+  const notes = [
+    ...(reason === null ? [] : [translated(reason)]),
+    translated(note),
     format === 'v2'
       ? vscode.l10n.t('What the destination holds under this name is replaced.')
       : vscode.l10n.t('The image stays as it is; the index refers to it.'),
-  ].join('\n');
+  ];
+  const detail = detailOf(facts, notes);
   const go = destination.startsWith('docker://') ? vscode.l10n.t('Create and Push') : vscode.l10n.t('Create');
   const question = vscode.l10n.t('Create the SOCI index of {0}?', shortName(key));
   return (await vscode.window.showInformationMessage(question, { modal: true, detail }, go)) === go;

@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import type { Candidate, Ways } from '../optimize/forecast';
 import { formatBytes, formatSeconds } from './language';
 import { shortName } from './keys';
+import { detailOf } from './questions';
 import { pick } from './steps';
 
 export async function askForWay({ candidates, best }: Ways): Promise<Candidate | undefined> {
@@ -27,16 +28,15 @@ export async function askForWay({ candidates, best }: Ways): Promise<Candidate |
 
 /** Shows what will be made and where, before anything is written. */
 export async function confirmOptimize(key: string, way: Candidate, destination: string): Promise<boolean> {
-  const detail = [
-    vscode.l10n.t('To: {0}', destination),
-    `${nameOf(way)}, ${indexName(way)}`,
-    costs(way),
+  const facts = [vscode.l10n.t('To: {0}', destination), `${nameOf(way)}, ${indexName(way)}`, costs(way)];
+  const notes = [
     ...(way.index === 'usual'
       ? []
       : [vscode.l10n.t("Its nodes need prefetch switched on in the snapshotter's config.")]),
     vscode.l10n.t('It has to be made anew with each build; Verify Index says when it is stale.'),
     vscode.l10n.t('What the destination holds under this name is replaced.'),
-  ].join('\n');
+  ];
+  const detail = detailOf(facts, notes);
   const go = vscode.l10n.t('Optimize');
   const question = vscode.l10n.t('Optimize {0}?', shortName(key));
   return (await vscode.window.showInformationMessage(question, { modal: true, detail }, go)) === go;

@@ -237,3 +237,8 @@ export function problem(check: () => unknown): string | undefined {
     return translated(messageOf(error));
   }
 }
+
+/** What a modal question shows below itself: facts, one in a line, and what else is to be known, each in a paragraph. */
+export function detailOf(facts: readonly string[], notes: readonly string[]): string {
+  return [facts.join('\n'), ...notes].join('\n\n');
+}

@@ -167,6 +167,10 @@ concurrent_download_chunk_size = "8mib"
       ...(await run('inspectImage', {}, 'oci:/nowhere/at/all')),
       ...(await run('tuneSpanSize', {})),
       ...(await run('createIndex', { createInputBox: 'docker://not/a/folder' })),
+      ...(await run('createIndex', {
+        createInputBox: `oci:${path.join(workspace, 'never-made')}`,
+        createQuickPick: 'Prefetch what',
+      })),
       ...(await run('verifyIndex', {})),
       ...(await run('signIn', { createInputBox: 'no host' })),
       ...(await run('sortFiles', {})),
@@ -175,6 +179,9 @@ concurrent_download_chunk_size = "8mib"
       ...(await run('openLayerFile', { createInputBox: '/no/such/file' })),
     ];
     assert.ok(asked.length >= 8, `${asked.length} questions`);
+    const order = asked.find(({ kind }) => kind === 'showInformationMessage');
+    // What the forecast and the rooms say stands in paragraphs below the facts.
+    assert.match(JSON.stringify(order?.items), /⟦To: .*\\n\\n⟦/);
     const { key } = { key: 'docker://registry.example' };
     assert.deepEqual(bare(textsOf(asked), [key]), []);
   });

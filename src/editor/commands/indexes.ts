@@ -5,7 +5,7 @@ import { formatCount } from '../language';
 import { describeIndex } from '../describe';
 import { requireTrust } from '../actions';
 import { homeOf, shortName } from '../keys';
-import { askForIndex, pickKnownImage } from '../questions';
+import { askForIndex, detailOf, pickKnownImage } from '../questions';
 import { pick } from '../steps';
 import { TaskKind } from '../tasks';
 import type { Survey } from '../store';
@@ -59,11 +59,10 @@ export function indexCommands(bench: Bench): CommandTable {
       if (!answers) return;
       const { destination } = answers;
       const push = vscode.l10n.t('Push');
-      const detail = [
-        vscode.l10n.t('From: {0}', key),
-        vscode.l10n.t('To: {0}', destination),
+      const facts = [vscode.l10n.t('From: {0}', key), vscode.l10n.t('To: {0}', destination)];
+      const detail = detailOf(facts, [
         vscode.l10n.t('What the destination holds under this name is replaced.'),
-      ].join('\n');
+      ]);
       const question = vscode.l10n.t('Push {0}?', shortName(key));
       const chosen = await vscode.window.showInformationMessage(question, { modal: true, detail }, push);
       if (chosen !== push) return;
