@@ -213,11 +213,12 @@ describe('span sizes', () => {
         });
       }
       const size = 10_000;
+      const blob = new Uint8Array(size);
       const scan = scanOfParts({
-        ...{ digest: 'sha256:', compression: 'tar', compressedSize: size, tarSize: size, boundaries: [] },
+        ...{ digest: sha256(blob), compression: 'tar', compressedSize: size, tarSize: size, boundaries: [] },
         entries: new EntryTable(writer.finish()),
       });
-      const bytes = await buildZtoc({ scan, spanSize: 3000, blob: memoryBytes(new Uint8Array(size)) });
+      const bytes = await buildZtoc({ scan, spanSize: 3000, blob: memoryBytes(blob) });
       assert.equal(ztocSize(scan, 3000), bytes.length, `seed ${seed}`);
     }
   });
