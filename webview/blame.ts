@@ -2,7 +2,7 @@
 import type { Blame, Costs, FolderCosts, Package } from '../src/plan/blame/types';
 import { placeTree } from '../src/plan/picture/treemap';
 import type { Placed as PlacedPart, Rect } from '../src/plan/picture/treemap';
-import { dropdown } from './controls';
+import { dropdown, progressRing } from './controls';
 import { h } from './dom';
 import { grid } from './grid';
 import { fit, perFrame, surface, whenRestored } from './surface';
@@ -86,14 +86,17 @@ export function createBlame(host: HTMLElement, events: BlameEvents): BlameView {
   const waste = createWaste(() => {
     events.findDuplicates();
   });
-  host.append(
+  const content = [
     h('div', { class: 'controls' }, divisions.element, measures.element, way),
     total,
     box,
     table.element,
     waste.element,
     notes,
-  );
+  ];
+  // The first answer about a huge image takes a moment, in which controls without a choice would look broken.
+  const waiting = progressRing();
+  host.append(waiting);
   measures.show(
     Object.entries(MEASURES).map(([value, label]) => ({ value, label })),
     measure,
@@ -214,6 +217,7 @@ export function createBlame(host: HTMLElement, events: BlameEvents): BlameView {
   return {
     show(next) {
       blame = next;
+      if (waiting.isConnected) waiting.replaceWith(...content);
       divisions.show(
         [
           { value: 'instruction', label: t('Instruction') },

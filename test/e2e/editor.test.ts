@@ -64,10 +64,13 @@ describe('the way from the lens to the registry', () => {
   });
 
   test('the palette profiles the start, after asking, and the lens shows what it reads', async () => {
-    await bench.command('SOCI: Profile Start of Image');
-    await bench.dialog.waitFor();
+    const ask = async (): Promise<void> => {
+      await bench.command('SOCI: Profile Start of Image');
+      await bench.dialog.waitFor();
+    };
+    await bench.inEachTheme('run-question', ask, () => bench.choose('Cancel'));
+    await ask();
     assert.match(await bench.dialog.innerText(), /Command: \/usr\/bin\/storefront[\s\S]*User: 65532:65532/);
-    await bench.screenshot('run-question');
     await bench.choose('Run');
     const panel = await bench.panel();
     await panel.getByText('Read by the start', { exact: true }).waitFor();
@@ -98,18 +101,26 @@ describe('the way from the lens to the registry', () => {
     await panel.getByRole('heading', { name: 'Span sizes' }).waitFor();
     assert.match(await panel.locator('#reason').innerText(), /make the service ready after/);
     await bench.inEachTheme('panel');
+    const pick = async (): Promise<void> => {
+      await bench.command('SOCI: Tune Span Size');
+      await bench.row('1 MiB').waitFor();
+    };
+    await bench.inEachTheme('span-sizes', pick, () => bench.page.keyboard.press('Escape'));
   });
 
   test('create and push shows what it will do, and the index arrives in the registry', async () => {
     const destination = `docker://${registry.host}/team/shop:1.0`;
-    await bench.command('SOCI: Create and Push Index');
-    await bench.type(destination);
-    await bench.row('Prefetch what the start touches').click();
-    await bench.dialog.waitFor();
+    const ask = async (): Promise<void> => {
+      await bench.command('SOCI: Create and Push Index');
+      await bench.type(destination);
+      await bench.row('Prefetch what the start touches').click();
+      await bench.dialog.waitFor();
+    };
+    await bench.inEachTheme('push-question', ask, () => bench.choose('Cancel'));
+    await ask();
     const question = await bench.dialog.innerText();
     assert.ok(question.includes(destination));
     assert.match(question, /Index \(v2\): \d+ of them in spans of/);
-    await bench.screenshot('push-question');
     await bench.choose('Create and Push');
     const toast = bench.toast('holds the image with its index');
     await toast.waitFor();

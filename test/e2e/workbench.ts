@@ -215,15 +215,17 @@ export class Workbench {
     }
   }
 
-  /** Does `look` in each theme, dark at last, and takes a picture for people under `name`. */
+  /** Does `look` in each theme, dark at last, takes a picture for people under `name`, and closes what `look` opened. */
   async inEachTheme(
     name: string,
     look: (theme: Theme) => Promise<void> = () => Promise.resolve(),
+    close: () => Promise<void> = () => Promise.resolve(),
   ): Promise<void> {
     for (const theme of Object.keys(THEMES) as Theme[]) {
       await this.theme(theme);
       await look(theme);
       await this.screenshot(`${name}-${theme}`);
+      await close();
     }
   }
 

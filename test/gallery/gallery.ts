@@ -37,6 +37,7 @@ const large = once(() => createPicture(huge()));
 
 const tab = (name: string) => async (page: Page) => {
   await page.locator(`#tab-${name}`).click();
+  await page.locator(`#${name} vscode-progress-ring`).waitFor({ state: 'detached' });
   await page.waitForTimeout(600);
 };
 
