@@ -42,7 +42,9 @@ export async function writeAndScan<T extends { readonly digest: Digest }>(
     const written = await write(toDisk);
     const scan = await scanning;
     const { digest } = written;
-    if (scan) await cache.put(scanKey(digest, 'gzip'), { ...scan, digest });
+    // Of fresh bytes only the writer took the digest; of others a scan of other bytes than were written is not kept.
+    if (scan && (isFresh || scan.digest === digest))
+      await cache.put(scanKey(digest, 'gzip'), { ...scan, digest });
     return written;
   } catch (error) {
     stem.destroy(error instanceof Error ? error : new Error(String(error)));

@@ -1,5 +1,6 @@
 import { LensError } from '../errors';
-import type { Boundaries } from './types';
+import type { ByteRange } from './bytes';
+import type { Boundaries, LayerScan } from './types';
 
 /** Memory for boundaries is 17 bytes each. Ordinary layers have one for each 20 to 60 KiB of their tar. */
 const MAX_BOUNDARIES = 1 << 22;
@@ -69,6 +70,21 @@ export function checkpointIndexes(boundaries: Boundaries, spanSize: number): Uin
     last = out;
   }
   return Uint32Array.from(indexes);
+}
+
+/** Bytes of the blob that a span needs (soci-format §2.4): from the checkpoint where it begins, whose byte it may share, to the next one. */
+export function spanRange(
+  { boundaries, compressedSize }: Pick<LayerScan, 'boundaries' | 'compressedSize'>,
+  points: Uint32Array,
+  span: number,
+): ByteRange {
+  const point = points[span] ?? 0;
+  const next = points[span + 1];
+  const shared = boundaries.bits[point] ? 1 : 0;
+  return {
+    start: (boundaries.in[point] ?? 0) - shared,
+    end: next === undefined ? compressedSize : (boundaries.in[next] ?? 0),
+  };
 }
 
 /** The rule itself; `last` is the output position of the checkpoint before, or 0. */

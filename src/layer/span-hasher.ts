@@ -1,5 +1,5 @@
 import { LensError } from '../errors';
-import { lastAtMost } from './boundaries';
+import { lastAtMost, spanRange } from './boundaries';
 import type { ByteRange } from './bytes';
 import type { LayerScan } from './types';
 import { createHash } from 'node:crypto';
@@ -51,14 +51,7 @@ export class SpanCheck {
 
   /** @param points the boundaries where the spans begin whose digests the scan kept */
   constructor(scan: LayerScan, points: Uint32Array, from: number, to: number) {
-    const { boundaries } = scan;
-    const range = (span: number): ByteRange => {
-      const point = points[span] ?? 0;
-      const next = points[span + 1];
-      const shared = boundaries.bits[point] ? 1 : 0;
-      const end = next === undefined ? scan.compressedSize : (boundaries.in[next] ?? 0);
-      return { start: (boundaries.in[point] ?? 0) - shared, end };
-    };
+    const range = (span: number): ByteRange => spanRange(scan, points, span);
     const first = lastAtMost(points, points.length, from);
     const last = lastAtMost(points, points.length, to - 1);
     this.range = { start: range(first).start, end: range(last).end };

@@ -1,5 +1,5 @@
 import { LensError } from '../errors';
-import { checkpointIndexes, lastAtMost } from './boundaries';
+import { checkpointIndexes, lastAtMost, spanRange } from './boundaries';
 import type { ByteRange, Bytes } from './bytes';
 import { windowsAt } from './random-access';
 import { changedBlob, SpanHasher } from './span-hasher';
@@ -24,24 +24,24 @@ function checkSpanSize(scan: LayerScan, spanSize: number): void {
 }
 
 function gzipSpans(scan: LayerScan, spanSize: number): SpanTable {
-  const points = checkpoints(scan, spanSize);
-  const length = points.in.length;
-  const startOut = (span: number): number => points.out[span] ?? 0;
+  const indexes = checkpointIndexes(scan.boundaries, spanSize);
+  const { length } = indexes;
+  const out = Float64Array.from(indexes, (index) => scan.boundaries.out[index] ?? 0);
+  const startOut = (span: number): number => out[span] ?? 0;
   return {
     compression: 'gzip',
     spanSize,
     length,
     compressed: (span) => {
       check(span, length);
-      const shared = points.bits[span] ? 1 : 0;
-      return { start: (points.in[span] ?? 0) - shared, end: points.in[span + 1] ?? scan.compressedSize };
+      return spanRange(scan, indexes, span);
     },
     uncompressed: (span) => {
       check(span, length);
-      const end = points.out[span + 1] ?? Math.max(scan.tarSize, startOut(span));
+      const end = out[span + 1] ?? Math.max(scan.tarSize, startOut(span));
       return { start: startOut(span), end };
     },
-    at: (offset) => Math.max(0, lastAtMost(points.out, length, offset)),
+    at: (offset) => Math.max(0, lastAtMost(out, length, offset)),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { LayerScan } from '../layer/types';
+import { Prepared, SLICE } from './picture/prepared';
 
 /** One folder of a layer, with the sums of all that lies below it. */
 export interface Folder {
@@ -28,11 +29,7 @@ interface Draft {
  * is there, since each takes up bytes of the layer.
  */
 export function layerTree(scan: LayerScan): Folder {
-  const steps = layerTreeSteps(scan);
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-  }
+  return new Prepared(layerTreeSteps(scan)).get();
 }
 
 /** The same in slices of a few milliseconds, between which other work can be done. */
@@ -57,9 +54,6 @@ export function* layerTreeSteps({ entries }: LayerScan): Generator<void, Folder>
   }
   return yield* finish(root);
 }
-
-/** Entries between two pauses. */
-const SLICE = 4000;
 
 /** Deeper folders than any real image has are shown as one name, so that a hostile archive cannot exhaust the stack. */
 const MAX_DEPTH = 200;

@@ -1,4 +1,5 @@
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { recordedCalls } from './recorded-calls';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 /** What the fake says and does, whatever it is asked. */
@@ -47,12 +48,6 @@ if (args[0] === '--version') {
   return {
     folder,
     reply: (reply) => writeFile(path.join(folder, 'reply.json'), JSON.stringify(reply)),
-    async calls() {
-      const text = await readFile(path.join(folder, 'calls.jsonl'), 'utf8').catch(() => '');
-      return text
-        .split('\n')
-        .filter(Boolean)
-        .map((line) => JSON.parse(line) as string[]);
-    },
+    calls: () => recordedCalls(folder),
   };
 }

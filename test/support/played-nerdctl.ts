@@ -1,4 +1,5 @@
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { recordedCalls } from './recorded-calls';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 export interface PlayedNerdctl {
@@ -24,13 +25,7 @@ export async function makePlayedNerdctl(dir: string): Promise<PlayedNerdctl> {
   return {
     folder,
     fail: (command) => writeFile(failing, command ?? ''),
-    async calls() {
-      const text = await readFile(path.join(folder, 'calls.jsonl'), 'utf8').catch(() => '');
-      return text
-        .split('\n')
-        .filter(Boolean)
-        .map((line) => JSON.parse(line) as string[]);
-    },
+    calls: () => recordedCalls(folder),
   };
 }
 

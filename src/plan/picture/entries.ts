@@ -3,7 +3,7 @@ import type { LayerScan } from '../../layer/types';
 import { ownerOf, type Owners } from '../blame/owners';
 import type { LayerTouches } from '../touches';
 import { nameTable } from './names';
-import { orderOf } from './order';
+import { placesInOrder } from './order';
 import { dataOf, labelOf, layerOf, milliseconds, pathOf } from './source';
 import type { Source } from './source';
 import { packageKey } from './types';
@@ -52,7 +52,7 @@ export function entryList(source: Source, owners: () => Owners | undefined): Ent
 
   /** All rows in ascending order, made at the first question for it. */
   function orderFor(sort: KeyedSort): Uint32Array {
-    const order = orders.get(sort) ?? orderOf(keysOf(sort, parts, length));
+    const order = orders.get(sort) ?? placesInOrder(keysOf(sort, parts, length));
     orders.set(sort, order);
     return order;
   }

@@ -6,7 +6,7 @@ const BUCKETS = 1 << DIGIT;
  * to below 2^48. A radix sort, since a comparator is called ten million times for 500 000 rows and this makes a few passes
  * over them.
  */
-export function orderOf(keys: Float64Array): Uint32Array {
+export function placesInOrder(keys: Float64Array): Uint32Array {
   const { length } = keys;
   let largest = 0;
   let order = new Uint32Array(length);

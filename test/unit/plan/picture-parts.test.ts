@@ -5,7 +5,7 @@ import { createPicture, comparePictures } from '../../../src/plan/picture';
 import { fromTar, toTar } from '../../../src/plan/picture/axis';
 import { csvLines, jsonLines } from '../../../src/plan/picture/lists';
 import { nameTable } from '../../../src/plan/picture/names';
-import { orderOf } from '../../../src/plan/picture/order';
+import { placesInOrder } from '../../../src/plan/picture/order';
 import { Prepared } from '../../../src/plan/picture/prepared';
 import type { EntriesQuery, EntryRow } from '../../../src/plan/picture/types';
 import { spanTable } from '../../../src/layer/spans';
@@ -17,12 +17,12 @@ const ALL: EntriesQuery = { ...ALL_FILES, offset: 0, limit: 200 };
 const input = service();
 const picture = createPicture(input);
 
-test('orderOf sorts as a stable comparator does, for keys of any size', () => {
+test('placesInOrder sorts as a stable comparator does, for keys of any size', () => {
   const random = seeded(7);
   for (const largest of [0, 5, 2 ** 16, 2 ** 40]) {
     const keys = Array.from({ length: 3000 }, () => Math.floor(random() * largest));
     const expected = keys.map((_, place) => place).sort((a, b) => keys[a]! - keys[b]!);
-    assert.deepEqual([...orderOf(Float64Array.from(keys))], expected);
+    assert.deepEqual([...placesInOrder(Float64Array.from(keys))], expected);
   }
 });
 
