@@ -8,35 +8,38 @@ import { fileURLToPath } from 'node:url';
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 
 /** Modules that are bundles of their own and are loaded on first use: `import('../line')` becomes `require('./line.js')`. */
-const LAZY = new Set(['line', 'snapshotter', 'kubernetes']);
+const LAZY_MODULES = new Set(['line', 'snapshotter', 'kubernetes']);
+/** Likewise packages that take longer to load than all of ours, and that only an engine or a registry needs. */
+const LAZY_PACKAGES = new Set(['dockerode', 'undici']);
 
 /** Keeps the imports of lazily loaded bundles out of the bundle that asks for them. */
 const lazyBundles = {
   name: 'lazy-bundles',
   setup(context) {
-    context.onResolve({ filter: /^\.{1,2}\// }, (args) => {
-      const name = path.basename(args.path);
-      return args.kind === 'dynamic-import' && LAZY.has(name)
-        ? { path: `./${name}.js`, external: true }
-        : undefined;
+    context.onResolve({ filter: /./ }, ({ kind, path: asked }) => {
+      if (kind !== 'dynamic-import') return undefined;
+      const name = path.basename(asked);
+      const isLazy = LAZY_PACKAGES.has(asked) || (asked.startsWith('.') && LAZY_MODULES.has(name));
+      return isLazy ? { path: `./${name}.js`, external: true } : undefined;
     });
   },
 };
 
 /**
- * dockerode's own way into BuildKit's sessions (registry credentials over gRPC), which only its `buildImage` with an `authconfig` takes;
- * our builds do not. Without it half of the bundle would be gRPC and protobuf.
+ * Parts of dockerode that we have no use for, and that would be most of its bundle: BuildKit's sessions (registry credentials over gRPC),
+ * which only its `buildImage` with an `authconfig` opens, and an ssh client, which an `ssh:` address would take; we give it an agent of
+ * our own that runs the person's `ssh`.
  */
-const noBuildSessions = {
-  name: 'no-build-sessions',
+const noUnusedParts = {
+  name: 'no-unused-parts',
   setup(context) {
-    context.onResolve({ filter: /^\.\/session$/ }, (args) =>
-      /[\\/]dockerode[\\/]lib$/.test(args.resolveDir)
-        ? { path: args.path, namespace: 'no-build-sessions' }
+    context.onResolve({ filter: /^\.\/(?:session|ssh)$/ }, (args) =>
+      /[\\/](?:dockerode|docker-modem)[\\/]lib$/.test(args.resolveDir)
+        ? { path: args.path, namespace: 'no-unused-parts' }
         : undefined,
     );
-    context.onLoad({ filter: /.*/, namespace: 'no-build-sessions' }, () => ({
-      contents: "module.exports = () => { throw new Error('Build sessions are not part of this bundle.'); };",
+    context.onLoad({ filter: /.*/, namespace: 'no-unused-parts' }, ({ path: part }) => ({
+      contents: `module.exports = () => { throw new Error('${part} of dockerode is not part of this bundle.'); };`,
     }));
   },
 };
@@ -56,11 +59,10 @@ export const node = {
   target: 'node20',
   format: 'cjs',
   supported: { 'dynamic-import': false },
-  // Optional native add-ons of dockerode's ssh transport; it works without them.
-  external: ['vscode', 'cpu-features', '*.node'],
+  external: ['vscode'],
   // Its main file is UMD, whose `require` of its parts no bundler follows.
   alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
-  plugins: [wasmPlugin, noBuildSessions, lazyBundles],
+  plugins: [wasmPlugin, noUnusedParts, lazyBundles],
 };
 
 /** Every bundle of the product: name, then how it is made. */
@@ -70,6 +72,7 @@ export function productBundles({ minify }) {
     { ...node, minify, entryPoints: { line: 'src/line.ts' }, outdir: 'dist' },
     { ...node, minify, entryPoints: { snapshotter: 'src/snapshotter.ts' }, outdir: 'dist' },
     { ...node, minify, entryPoints: { kubernetes: 'src/kubernetes.ts' }, outdir: 'dist' },
+    ...[...LAZY_PACKAGES].map((name) => ({ ...node, minify, entryPoints: { [name]: name }, outdir: 'dist' })),
     { ...node, minify, entryPoints: { 'layer-worker': 'src/layer/worker.ts' }, outdir: 'dist' },
     { ...node, minify, entryPoints: { 'findings-worker': 'src/plan/blame/worker.ts' }, outdir: 'dist' },
     {
@@ -108,7 +111,7 @@ export async function bundleTests(suite, names = /\.test\.ts$|^index\.ts$/) {
       'typescript',
       'typescript-eslint',
     ],
-    plugins: [wasmPlugin, noBuildSessions],
+    plugins: [wasmPlugin, noUnusedParts],
   });
   return entryPoints.map((file) =>
     path.join(root, 'out/test', path.relative(path.join(root, 'test'), file)).replace(/\.ts$/, '.js'),

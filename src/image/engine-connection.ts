@@ -1,4 +1,4 @@
-import Docker from 'dockerode';
+import type Docker from 'dockerode';
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { LensError, messageOf } from '../errors';
@@ -13,8 +13,9 @@ export interface Connection {
 }
 
 /** Opens no connection yet. Throws `image/no-engine` for a scheme that Docker does not have. */
-export function openDocker(host: EngineHost): Docker {
+export async function openDocker(host: EngineHost): Promise<Docker> {
   if (!URL.canParse(host.url)) throw new Error('not an address');
+  const { default: Docker } = await import('dockerode');
   const url = new URL(host.url);
   // docker-modem mixes its options with those of DOCKER_HOST; naming each of them keeps the environment out.
   const none = {

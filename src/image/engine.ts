@@ -92,7 +92,7 @@ export async function connectEngine(choice: EngineChoice & { signal?: AbortSigna
   for (const host of engineHosts(choice)) {
     choice.signal?.throwIfAborted();
     try {
-      const docker = openDocker(host);
+      const docker = await openDocker(host);
       return { docker, host, info: await identify(docker, choice.signal) };
     } catch (error) {
       choice.signal?.throwIfAborted();

@@ -34,8 +34,7 @@ export class EntryTable implements TarEntries {
   readonly columns: EntryColumns;
   readonly #bytes: Buffer;
   readonly #view: DataView;
-  /** The time that was written last: files that belong together mostly have the same. */
-  #time = { seconds: NaN, nanoseconds: NaN, text: '' };
+  readonly #times = new TimeWriter();
 
   constructor(columns: EntryColumns) {
     this.columns = columns;
@@ -102,7 +101,7 @@ export class EntryTable implements TarEntries {
       gid,
       uname,
       gname,
-      modTime: this.#modTime(seconds, nanoseconds),
+      modTime: this.#times.format(seconds, nanoseconds),
       devMajor,
       devMinor,
       pax,
@@ -119,16 +118,10 @@ export class EntryTable implements TarEntries {
     shape.uid = Number(reader.int());
     shape.gid = Number(reader.int());
     const seconds = Number(reader.int());
-    shape.modTime = this.#modTime(seconds, Number(reader.int())).length;
+    shape.modTime = this.#times.format(seconds, Number(reader.int())).length;
     shape.devMajor = reader.int();
     shape.devMinor = reader.int();
     shape.pax = reader.length();
-  }
-
-  #modTime(seconds: number, nanoseconds: number): string {
-    if (seconds !== this.#time.seconds || nanoseconds !== this.#time.nanoseconds)
-      this.#time = { seconds, nanoseconds, text: formatTime(seconds, nanoseconds) };
-    return this.#time.text;
   }
 
   #reader(index: number): RecordReader {
@@ -146,12 +139,29 @@ function at(column: Float64Array | Uint32Array | Uint8Array, index: number): num
 const FIRST_SECOND = -62167219200;
 const LAST_SECOND = 253402300799;
 
-/** Go's `Time.MarshalText` in UTC (soci-format §1.5); empty where Go fails. */
-function formatTime(seconds: number, nanoseconds: number): string {
-  if (seconds < FIRST_SECOND || seconds > LAST_SECOND) return '';
-  const whole = new Date(seconds * 1000).toISOString().slice(0, 19);
-  if (nanoseconds === 0) return `${whole}Z`;
-  return `${whole}.${String(nanoseconds).padStart(9, '0').replace(/0+$/, '')}Z`;
+const DAY = 86400;
+/** `00` to `59`. */
+const TWO_DIGITS = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, '0'));
+
+/** Writes times. One after the other is mostly of the same day, whose date is written once. */
+class TimeWriter {
+  #day = NaN;
+  #date = '';
+
+  /** Go's `Time.MarshalText` in UTC (soci-format §1.5); empty where Go fails. */
+  format(seconds: number, nanoseconds: number): string {
+    if (seconds < FIRST_SECOND || seconds > LAST_SECOND) return '';
+    const day = Math.floor(seconds / DAY);
+    if (day !== this.#day) {
+      this.#day = day;
+      this.#date = new Date(day * DAY * 1000).toISOString().slice(0, 11);
+    }
+    const minutes = Math.floor((seconds - day * DAY) / 60);
+    const [hour = '', minute = ''] = [TWO_DIGITS[Math.floor(minutes / 60)], TWO_DIGITS[minutes % 60]];
+    const whole = `${this.#date}${hour}:${minute}:${TWO_DIGITS[seconds - day * DAY - minutes * 60] ?? ''}`;
+    if (nanoseconds === 0) return `${whole}Z`;
+    return `${whole}.${String(nanoseconds).padStart(9, '0').replace(/0+$/, '')}Z`;
+  }
 }
 
 /**

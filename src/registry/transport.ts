@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import tls from 'node:tls';
-import { Agent, type Dispatcher, ProxyAgent, request } from 'undici';
+import type { Dispatcher } from 'undici';
 import { isAbort, LensError, messageOf } from '../errors';
 import { notTooSlow, watched } from './pace';
 import { type ProxyChoice, proxyFor } from './proxy';
@@ -50,6 +50,7 @@ export interface HttpResponse {
 
 const DEFAULT_RETRY: RetryPolicy = { attempts: 5, pause: 500 };
 const STALL_TIMEOUT = 60_000;
+const CONNECT_TIMEOUT = 15_000;
 const MAX_REDIRECTS = 5;
 /** A registry that asks for more than this is not worth waiting for unasked, in milliseconds. */
 const MAX_RETRY_AFTER = 120_000;
@@ -97,6 +98,7 @@ export class Transport {
     const giveUp = () => standstill?.abort(unreachable(target, FAILURES['UND_ERR_BODY_TIMEOUT'] ?? ''));
     const signals = [signal, standstill?.signal].filter((one) => one !== undefined);
     try {
+      const { request } = await import('undici');
       const response = await request(target, {
         method,
         headers: { ...headers, ...(own && authorization !== undefined && { authorization }) },
@@ -168,10 +170,12 @@ export class Transport {
         );
       }
     }
-    const connect = { timeout: 15_000, ...(ca && { ca }) };
+    const { Agent, buildConnector, ProxyAgent } = await import('undici');
+    const connect = { timeout: CONNECT_TIMEOUT, ...(ca && { ca }) };
     if (proxy === undefined) return new Agent({ connect });
     if (!URL.canParse(proxy)) throw proxyError('of the settings has no valid address');
-    if (isSecure) return new Agent({ connect: tunnelThrough(new URL(proxy), connect) });
+    if (isSecure)
+      return new Agent({ connect: tunnelThrough(new URL(proxy), buildConnector(connect), CONNECT_TIMEOUT) });
     // Without TLS a proxy gets the request itself, as from curl: many open tunnels to port 443 alone.
     return new ProxyAgent({ uri: proxy, connect, proxyTunnel: false });
   }

@@ -1,19 +1,23 @@
 import http from 'node:http';
 import https from 'node:https';
 import type { Socket } from 'node:net';
-import { buildConnector } from 'undici';
+import type { buildConnector } from 'undici';
 import { LensError } from '../errors';
 
 /**
  * Connects by TLS through a proxy (RFC 9110 §9.3.6). undici's own proxy agent connects anew for ever when a proxy hangs up, and
  * reports a refusal as an abort; with this each connection is one attempt that fails as others do.
  *
- * @param options of the connection to the registry itself
+ * @param secure undici's own connector, which speaks TLS to the registry
+ * @param timeout for the way through the proxy, in milliseconds
  */
-export function tunnelThrough(proxy: URL, options: buildConnector.BuildOptions): buildConnector.connector {
-  const secure = buildConnector(options);
+export function tunnelThrough(
+  proxy: URL,
+  secure: buildConnector.connector,
+  timeout: number,
+): buildConnector.connector {
   return (target, callback) => {
-    openTunnel(proxy, `${target.hostname}:${target.port || '443'}`, options.timeout ?? 0).then(
+    openTunnel(proxy, `${target.hostname}:${target.port || '443'}`, timeout).then(
       (httpSocket) => {
         secure({ ...target, httpSocket }, callback);
       },

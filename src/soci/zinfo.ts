@@ -1,4 +1,4 @@
-import { Builder } from 'flatbuffers';
+import { FlatWriter } from './flat-writer';
 import { FlatReader, badZtoc } from './flatbuffer';
 
 /** Bytes of the window that a checkpoint carries: as far back as DEFLATE can refer (RFC 1951 §2). */
@@ -58,13 +58,13 @@ export function encodeGzipZinfo(
 
 /** The zinfo of a plain tar: a FlatBuffer of its own (soci-format §2.5). */
 export function encodeTarZinfo(spanSize: number, size: number): Uint8Array {
-  const builder = new Builder(64);
-  builder.startObject(3);
-  builder.addFieldInt32(0, 2, 0);
-  builder.addFieldInt64(1, BigInt(spanSize), 0n);
-  builder.addFieldInt64(2, BigInt(size), 0n);
-  builder.finish(builder.endObject());
-  return builder.asUint8Array();
+  const writer = new FlatWriter(64);
+  writer.startObject(3);
+  writer.addFieldInt32(0, 2);
+  writer.addFieldInt64(1, spanSize);
+  writer.addFieldInt64(2, size);
+  writer.finish(writer.endObject());
+  return writer.finished();
 }
 
 /** Reads a tar zinfo. Throws `soci/bad-ztoc`. */

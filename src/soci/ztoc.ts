@@ -1,4 +1,3 @@
-import { Builder } from 'flatbuffers';
 import { LensError } from '../errors';
 import type { Bytes } from '../layer/bytes';
 import { checkpointWindows, checkpoints, spanDigests, spanTable } from '../layer/spans';
@@ -10,7 +9,8 @@ import type {
   TarEntries,
   TarEntry,
 } from '../layer/types';
-import { type FlatBuilder, FlatReader, type FlatTable, Measure, badZtoc } from './flatbuffer';
+import { type FlatBuilder, FlatMeasure, FlatWriter, MAX_SIZE } from './flat-writer';
+import { FlatReader, type FlatTable, badZtoc } from './flatbuffer';
 import {
   type Zinfo,
   encodeGzipZinfo,
@@ -23,8 +23,8 @@ import {
 /** What the soci CLI since v0.10 writes into its ztocs and indexes; the bytes are equal only if ours say the same. */
 export const BUILD_TOOL = 'AWS SOCI CLI v0.2';
 const VERSION = '0.9';
-/** A FlatBuffer's offsets are 31 bits wide. */
-const MAX_SIZE = 2 ** 31 - 1;
+/** What a file of a ztoc takes, roughly. */
+const BYTES_PER_FILE = 256;
 /** The enum CompressionAlgorithm; gzip is the schema's default and so never written (soci-format §1.1). */
 const ALGORITHM = { gzip: 1, tar: 2 } as const;
 
@@ -61,34 +61,27 @@ export async function buildZtoc(options: {
 }): Promise<Uint8Array> {
   const { scan, spanSize, blob, signal } = options;
   checkSpanSize(scan.compression, spanSize);
-  const size = ztocSize(scan, spanSize, options.buildTool);
-  if (size > MAX_SIZE) {
+  const points = checkpoints(scan, spanSize);
+  // Before a window is made that would be for nothing.
+  if (gzipZinfoSize(points.in.length) > MAX_SIZE) {
     throw new LensError(
       'soci/ztoc-too-large',
-      `With spans of ${spanSize} bytes the ztoc of ${scan.digest} would have ${size} bytes, more than the 2 GiB of the format.`,
+      `With spans of ${spanSize} bytes the ztoc of ${scan.digest} would have ${points.in.length} checkpoints, too many for the 2 GiB of its format.`,
       'Choose a larger span size.',
     );
   }
   const digests = await spanDigests(scan, spanSize, blob, signal);
   const zinfo =
     scan.compression === 'gzip'
-      ? encodeGzipZinfo(
-          spanSize,
-          checkpoints(scan, spanSize),
-          await checkpointWindows(scan, spanSize, blob, signal),
-        )
+      ? encodeGzipZinfo(spanSize, points, await checkpointWindows(scan, spanSize, blob, signal))
       : encodeTarZinfo(spanSize, scan.compressedSize);
   signal?.throwIfAborted();
-  const builder = new Builder(size);
-  const head = writeHead(builder, scan, options.buildTool ?? BUILD_TOOL, (into, entries, index) =>
+  const writer = new FlatWriter(zinfo.length + BYTES_PER_FILE * scan.entries.length);
+  const head = writeHead(writer, scan, options.buildTool ?? BUILD_TOOL, (into, entries, index) =>
     writeFile(into, entries.get(index)),
   );
-  writeTail<Uint8Array>(builder, scan, head, digests, zinfo);
-  const bytes = builder.asUint8Array();
-  // A scan that contradicts itself, as one from a damaged cache would, shall not become an index.
-  if (bytes.length !== size)
-    throw new Error(`The ztoc of ${scan.digest} has ${bytes.length} bytes, not ${size}.`);
-  return bytes;
+  writeTail<Uint8Array>(writer, scan, head, digests, zinfo);
+  return writer.finished();
 }
 
 /** Exactly how many bytes `buildZtoc` would give. For many span sizes of one layer, `ztocSizer` is faster. */
@@ -98,7 +91,7 @@ export function ztocSize(scan: LayerScan, spanSize: number, buildTool?: string):
 
 /** Measures the part of a layer's ztocs that all span sizes share, once; gives the size for any of them. */
 export function ztocSizer(scan: LayerScan, buildTool = BUILD_TOOL): (spanSize: number) => number {
-  const shared = new Measure();
+  const shared = new FlatMeasure();
   const head = writeHead(shared, scan, buildTool, fileMeasurer());
   return (spanSize) => {
     checkSpanSize(scan.compression, spanSize);
@@ -173,7 +166,7 @@ function writeHead<B extends FlatBuilder<Uint8Array>>(
   for (let index = entries.length - 1; index >= 0; index--) files[index] = putFile(builder, entries, index);
   const metadata = writeOffsets(builder, files);
   builder.startObject(1);
-  builder.addFieldOffset(0, metadata, 0);
+  builder.addFieldOffset(0, metadata);
   return { version, buildTool, toc: builder.endObject() };
 }
 
@@ -190,26 +183,26 @@ function writeFile(builder: FlatBuilder<Uint8Array>, entry: ZtocFile): number {
       const keyOffset = builder.createString(key);
       const valueOffset = builder.createString(value);
       builder.startObject(2);
-      builder.addFieldOffset(0, keyOffset, 0);
-      builder.addFieldOffset(1, valueOffset, 0);
+      builder.addFieldOffset(0, keyOffset);
+      builder.addFieldOffset(1, valueOffset);
       return builder.endObject();
     }),
   );
   builder.startObject(14);
-  builder.addFieldOffset(0, name, 0);
-  builder.addFieldOffset(1, type, 0);
-  builder.addFieldInt64(2, BigInt(entry.offset), 0n);
-  builder.addFieldInt64(3, BigInt(entry.size), 0n);
-  builder.addFieldOffset(4, linkname, 0);
-  builder.addFieldInt64(5, entry.mode, 0n);
-  builder.addFieldInt32(6, entry.uid | 0, 0);
-  builder.addFieldInt32(7, entry.gid | 0, 0);
-  builder.addFieldOffset(8, uname, 0);
-  builder.addFieldOffset(9, gname, 0);
-  builder.addFieldOffset(10, modTime, 0);
-  builder.addFieldInt64(11, entry.devMajor, 0n);
-  builder.addFieldInt64(12, entry.devMinor, 0n);
-  builder.addFieldOffset(13, xattrs, 0);
+  builder.addFieldOffset(0, name);
+  builder.addFieldOffset(1, type);
+  builder.addFieldInt64(2, entry.offset);
+  builder.addFieldInt64(3, entry.size);
+  builder.addFieldOffset(4, linkname);
+  builder.addFieldInt64(5, entry.mode);
+  builder.addFieldInt32(6, entry.uid | 0);
+  builder.addFieldInt32(7, entry.gid | 0);
+  builder.addFieldOffset(8, uname);
+  builder.addFieldOffset(9, gname);
+  builder.addFieldOffset(10, modTime);
+  builder.addFieldInt64(11, entry.devMajor);
+  builder.addFieldInt64(12, entry.devMinor);
+  builder.addFieldOffset(13, xattrs);
   return builder.endObject();
 }
 
@@ -218,7 +211,7 @@ function writeFile(builder: FlatBuilder<Uint8Array>, entry: ZtocFile): number {
  * bytes that values are aligned to, on the lengths of its texts and on which of its numbers are 0. A text that is eight
  * bytes longer takes eight more and moves nothing.
  */
-function fileMeasurer(): (measure: Measure, entries: TarEntries, index: number) => number {
+function fileMeasurer(): (measure: FlatMeasure, entries: TarEntries, index: number) => number {
   const known = new Map<number, number>();
   const shape: EntryShape = {
     ...{ name: 0, linkname: 0, uname: 0, gname: 0, modTime: 0 },
@@ -267,18 +260,18 @@ function writeTail<S extends { readonly length: number }>(
     digests.map((digest) => builder.createString(digest)),
   );
   builder.startObject(4);
-  builder.addFieldInt32(1, digests.length - 1, 0);
-  builder.addFieldOffset(2, spans, 0);
-  builder.addFieldOffset(3, checkpointBytes, 0);
+  builder.addFieldInt32(1, digests.length - 1);
+  builder.addFieldOffset(2, spans);
+  builder.addFieldOffset(3, checkpointBytes);
   builder.addFieldInt8(0, ALGORITHM[scan.compression], ALGORITHM.gzip);
   const info = builder.endObject();
   builder.startObject(6);
-  builder.addFieldOffset(0, head.version, 0);
-  builder.addFieldOffset(1, head.buildTool, 0);
-  builder.addFieldOffset(4, head.toc, 0);
-  builder.addFieldInt64(2, BigInt(scan.compressedSize), 0n);
-  builder.addFieldInt64(3, BigInt(scan.tarSize), 0n);
-  builder.addFieldOffset(5, info, 0);
+  builder.addFieldOffset(0, head.version);
+  builder.addFieldOffset(1, head.buildTool);
+  builder.addFieldOffset(4, head.toc);
+  builder.addFieldInt64(2, scan.compressedSize);
+  builder.addFieldInt64(3, scan.tarSize);
+  builder.addFieldOffset(5, info);
   builder.finish(builder.endObject());
 }
 
