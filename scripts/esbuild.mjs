@@ -62,21 +62,24 @@ export const node = {
   external: ['vscode'],
   // Its main file is UMD, whose `require` of its parts no bundler follows.
   alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
-  plugins: [wasmPlugin, noUnusedParts, lazyBundles],
+  plugins: [wasmPlugin, noUnusedParts],
 };
+
+/** Likewise, without what is loaded on first use. */
+const lazy = { ...node, plugins: [...node.plugins, lazyBundles] };
 
 /** Every bundle of the product: name, then how it is made. */
 export function productBundles({ minify }) {
   return [
-    { ...node, minify, entryPoints: { extension: 'src/extension.ts' }, outdir: 'dist' },
-    { ...node, minify, entryPoints: { line: 'src/line.ts' }, outdir: 'dist' },
-    { ...node, minify, entryPoints: { snapshotter: 'src/snapshotter.ts' }, outdir: 'dist' },
-    { ...node, minify, entryPoints: { kubernetes: 'src/kubernetes.ts' }, outdir: 'dist' },
-    ...[...LAZY_PACKAGES].map((name) => ({ ...node, minify, entryPoints: { [name]: name }, outdir: 'dist' })),
-    { ...node, minify, entryPoints: { 'layer-worker': 'src/layer/worker.ts' }, outdir: 'dist' },
-    { ...node, minify, entryPoints: { 'findings-worker': 'src/plan/blame/worker.ts' }, outdir: 'dist' },
+    { ...lazy, minify, entryPoints: { extension: 'src/extension.ts' }, outdir: 'dist' },
+    { ...lazy, minify, entryPoints: { line: 'src/line.ts' }, outdir: 'dist' },
+    { ...lazy, minify, entryPoints: { snapshotter: 'src/snapshotter.ts' }, outdir: 'dist' },
+    { ...lazy, minify, entryPoints: { kubernetes: 'src/kubernetes.ts' }, outdir: 'dist' },
+    ...[...LAZY_PACKAGES].map((name) => ({ ...lazy, minify, entryPoints: { [name]: name }, outdir: 'dist' })),
+    { ...lazy, minify, entryPoints: { 'layer-worker': 'src/layer/worker.ts' }, outdir: 'dist' },
+    { ...lazy, minify, entryPoints: { 'findings-worker': 'src/plan/blame/worker.ts' }, outdir: 'dist' },
     {
-      ...node,
+      ...lazy,
       minify,
       entryPoints: { cli: 'src/cli/main.ts' },
       outdir: 'dist',
@@ -111,7 +114,6 @@ export async function bundleTests(suite, names = /\.test\.ts$|^index\.ts$/) {
       'typescript',
       'typescript-eslint',
     ],
-    plugins: [wasmPlugin, noUnusedParts],
   });
   return entryPoints.map((file) =>
     path.join(root, 'out/test', path.relative(path.join(root, 'test'), file)).replace(/\.ts$/, '.js'),
