@@ -225,9 +225,16 @@ export function clearingPod(id: string, node: string, image: string, clear: Clea
   };
 }
 
-/** A plan as a diff: whom it is about first, then every object that would come, and that all of them go again. */
-export function describeMeasurePlan({ context, server, namespace }: Cluster, plan: MeasurePlan): string {
-  const { starts, wish, cleared, id } = plan;
+/**
+ * A plan as a diff: whom it is about first, then every object that would come, and that all of them go again.
+ *
+ * @param say says a sentence in the language of the reader; the objects themselves are written as Kubernetes has them
+ */
+export function describeMeasurePlan(
+  { context, server, namespace }: Cluster,
+  { starts, wish, cleared, id }: MeasurePlan,
+  say: (sentence: string) => string = (sentence) => sentence,
+): string {
   const samples = VARIANTS.flatMap((variant) => starts.find((start) => start.variant === variant) ?? []);
   const rest = starts.filter((start) => !samples.includes(start));
   const added = (pod: PodDocument) =>
@@ -237,21 +244,19 @@ export function describeMeasurePlan({ context, server, namespace }: Cluster, pla
       .map((line) => `+ ${line}`);
   const { clear } = wish;
   return [
-    `Context    ${context}`,
-    `Server     ${server}`,
-    `Namespace  ${namespace}`,
+    say(`Context    ${context}\nServer     ${server}\nNamespace  ${namespace}`),
     '',
-    `${starts.length} starts, one after the other; each pod is removed after its own:`,
+    say(`${starts.length} starts, one after the other; each pod is removed after its own:`),
     ...samples.flatMap(({ pod }) => [...added(pod), '']),
-    ...rest.map(({ pod, node }) => `+ Pod ${pod.metadata.name} on ${node}`),
+    ...rest.map(({ pod, node }) => say(`+ Pod ${pod.metadata.name} on node ${node}`)),
     ...(clear
       ? [
-          `+ Pod soci-measure-${id}-clear after each start, as root on the socket of containerd:`,
+          say(`+ Pod soci-measure-${id}-clear after each start, as root on the socket of containerd:`),
           ...added(clearingPod(id, starts[0]?.node ?? '', wish.plain, clear)),
         ]
       : []),
     ...[...cleared].flatMap(([node, images]) =>
-      images.map((image) => `- ${image} on ${node}, which has it now and would have to pull it again`),
+      images.map((image) => say(`- ${image} on ${node}, which has it now and would have to pull it again`)),
     ),
   ].join('\n');
 }

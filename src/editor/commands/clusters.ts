@@ -227,7 +227,7 @@ async function measure(services: Services): Promise<void> {
     ({ signal }) => cluster.planMeasure(chosen, wish, signal),
     { about },
   );
-  await show('diff', cluster.describeMeasurePlan(chosen, plan));
+  await show('diff', cluster.describeMeasurePlan(chosen, plan, translated));
   const go = vscode.l10n.t('Measure');
   const question = vscode.l10n.t('Measure in {0} at {1}?', chosen.context, chosen.server);
   const detail = vscode.l10n.t(

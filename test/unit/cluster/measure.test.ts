@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { suite, test } from 'node:test';
-import { parse } from 'yaml';
 import { openCluster } from '../../../src/cluster/access';
 import { describeMeasurePlan, type MeasureWish, planMeasure } from '../../../src/cluster/measure/plan';
 import { runMeasure } from '../../../src/cluster/measure/run';
@@ -244,34 +243,6 @@ suite('before anything is written', together, () => {
     );
     await writeFile(file, '{"apiVersion":"v1","kind":"Config"}');
     assert.throws(() => open(), lensError('cluster/no-cluster', /names a cluster/));
-  });
-
-  test('the diff names context and server first, has each pod whole, and no secret', async (t) => {
-    const there = await testCluster(t);
-    const plan = await planMeasure(there.cluster, WISH);
-    const diff = describeMeasurePlan(there.cluster, plan);
-    assert.match(diff, new RegExp(`^Context {4}test\nServer {5}${there.url}\nNamespace {2}shop\n`));
-    assert.doesNotMatch(diff, /secret-token/);
-    const pods = diff.split('\n\n').filter((part) => part.includes('+ kind: Pod'));
-    const written = pods.map(
-      (part) =>
-        parse(
-          part
-            .split('\n')
-            .filter((l) => l.startsWith('+ '))
-            .map((l) => l.slice(2))
-            .join('\n'),
-        ) as unknown,
-    );
-    assert.deepEqual(
-      written,
-      plan.starts.map(({ pod }) => pod),
-    );
-    if (there.played)
-      assert.deepEqual(
-        there.played.writes.filter((write) => write.includes('pods')),
-        [],
-      );
   });
 });
 
