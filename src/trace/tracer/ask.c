@@ -62,10 +62,12 @@ int follow(const char *file) {
     if (fd < 0) usleep(10000);
   }
   if (fd < 0) return complain(file), 1;
-  for (;;) {
-    ssize_t n = read(fd, buffer, sizeof buffer);
+  for (off_t at = 0;;) {
+    ssize_t n = pread(fd, buffer, sizeof buffer, at);
     if (n < 0) return 1;
+    n = (ssize_t)strnlen(buffer, (size_t)n);  // what comes behind is not written yet
     if (n == 0) usleep(50000);
+    at += n;
     for (ssize_t done = 0; done < n;) {
       ssize_t k = write(1, buffer + done, (size_t)(n - done));
       if (k <= 0) return 1;

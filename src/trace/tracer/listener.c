@@ -7,6 +7,7 @@
 #include <linux/ptrace.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -46,11 +47,21 @@ bool listener_send(int link, int listener) {
   return sendmsg(link, &message, MSG_NOSIGNAL) == 1;
 }
 
-// A traced thread has stopped or ended. Told by SIGCHLD, which arrives in ppoll() only.
-static volatile sig_atomic_t stopped = true;
+// What wakes the tracer: the kernel announces a call, a traced thread has stopped or ended (SIGCHLD), or somebody asks
+// for a snapshot. A signal that came between the last look and the wait would be slept over, so it jumps out of the wait;
+// whether the wait had ended by then is told by the announcement, which has a number from then on.
+static struct notification call;
+static volatile sig_atomic_t stopped = true, waiting;
+static sigjmp_buf before_wait;
+
+void listener_wake(void) {
+  if (waiting) siglongjmp(before_wait, 1);
+}
+
 static void on_child(int signal) {
   (void)signal;
   stopped = true;
+  listener_wake();
 }
 
 int listener_receive(int link) {
@@ -64,19 +75,13 @@ int listener_receive(int link) {
   memcpy(&listener, CMSG_DATA(header), sizeof listener);
   // Linux 6.6; before, a wake-up may end on another processor here too.
   ioctl(listener, NOTIF_SET_FLAGS, (uint64_t)SYNC_WAKE_UP);
-  sigset_t child;
-  struct sigaction action = {.sa_handler = on_child};
+  // It does not return where it jumps, and so must not be blocked while it runs.
+  struct sigaction action = {.sa_handler = on_child, .sa_flags = SA_RESTART | SA_NODEFER};
   sigaction(SIGCHLD, &action, 0);
-  sigemptyset(&child);
-  sigaddset(&child, SIGCHLD);
-  sigprocmask(SIG_BLOCK, &child, 0);
   return listener;
 }
 
 static void serve(int listener) {
-  struct notification call;
-  memset(&call, 0, sizeof call);
-  if (ioctl(listener, NOTIF_RECV, &call)) return;  // killed meanwhile
   struct thread *t = thread_get((int)call.pid);
 #ifdef __x86_64__
   t->call.compat = call.data.arch == AUDIT_ARCH_I386;
@@ -93,20 +98,32 @@ static void serve(int listener) {
   ioctl(listener, NOTIF_SEND, &answer);
 }
 
+// Whether there is a call to look at. Without one a signal came first, or its thread has been killed meanwhile, or
+// nobody has the filter any more: then it returns at once from now on.
+static bool next_call(int listener) {
+  memset(&call, 0, sizeof call);
+  if (sigsetjmp(before_wait, 0) == 0) {
+    waiting = true;
+    if (!stopped && !snapshot_wanted) ioctl(listener, NOTIF_RECV, &call);
+  }
+  waiting = false;
+  return call.id != 0;
+}
+
+static bool unused(int listener) {
+  struct pollfd poll_of = {.fd = listener, .events = POLLIN};
+  return poll(&poll_of, 1, 0) == 1 && !(poll_of.revents & POLLIN);
+}
+
 int listener_wait(int listener, int *status) {
-  sigset_t none;
-  sigemptyset(&none);
-  for (unsigned turn = 0;; turn++) {
-    // While there is always a call to look at, ppoll() lets no signal in.
-    if (stopped || turn % 64 == 0) {
-      int tid = waitpid(-1, status, __WALL | WNOHANG);
-      if (tid) return tid;
+  for (;;) {
+    if (stopped) {
       stopped = false;
+      int tid = waitpid(-1, status, __WALL | WNOHANG);
+      if (tid) return stopped = true, tid;
     }
     if (snapshot_wanted) return errno = EINTR, -1;
-    struct pollfd poll = {.fd = listener, .events = POLLIN};
-    if (ppoll(&poll, 1, 0, &none) <= 0) continue;
-    if (poll.revents & POLLIN) serve(listener);
-    else return waitpid(-1, status, __WALL);  // nobody has the filter any more
+    if (next_call(listener)) serve(listener);
+    else if (!stopped && unused(listener)) return waitpid(-1, status, __WALL);
   }
 }

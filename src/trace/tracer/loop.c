@@ -54,6 +54,7 @@ static void on_exec(struct thread *t) {
   t->execed = true;
   t->borrowed_memory = t->exiting = false;
   t->running = 1;
+  tracee_forget(t->tid);  // what was opened of its memory is the former program's
   record_exec(t, asked);
   free(asked);
 }

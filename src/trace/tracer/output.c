@@ -1,9 +1,11 @@
-// The trace file: plain writes, one per event, so that a SIGKILL (the end of PID 1 kills its namespace) loses nothing.
+// The trace file. Its end is mapped and shared with the page cache, so that a SIGKILL (the end of PID 1 kills its
+// namespace) loses nothing, and an event costs no system call. Behind the last event are NULs.
 #include "tracer.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,6 +15,11 @@ static size_t length;
 static int fd = -1;
 static uint64_t start_ns;
 
+enum { WINDOW = 256 * 1024 };
+static char *window;        // the part of the file that is being written
+static off_t position;      // where in the file the next byte goes
+static bool mapped = true;  // else it is written by calls: a file system may know no mappings
+
 static uint64_t now_ns(clockid_t clock) {
   struct timespec t;
   clock_gettime(clock, &t);
@@ -21,7 +28,7 @@ static uint64_t now_ns(clockid_t clock) {
 
 // O_EXCL and O_NOFOLLOW: an image cannot place a link or a file where the trace is going to be.
 bool output_open(const char *file) {
-  fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+  fd = open(file, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
   return fd >= 0;
 }
 
@@ -36,14 +43,36 @@ static void put(const char *bytes, size_t count) {
 
 void event_text(const char *text) { put(text, strlen(text)); }
 
+static void put_number(int64_t value) {
+  char digits[20];
+  size_t at = sizeof digits;
+  uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
+  do digits[--at] = (char)('0' + rest % 10);
+  while (rest /= 10);
+  if (value < 0) put("-", 1);
+  put(digits + at, sizeof digits - at);
+}
+
+static void put_key(const char *key) {
+  put(",\"", 2);
+  event_text(key);
+  put("\":", 2);
+}
+
 void event_begin(const char *op, int pid) {
-  length = (size_t)snprintf(line, sizeof line, "{\"t\":%llu,\"pid\":%d,\"op\":\"%s\"",
-                            (unsigned long long)(now_ns(CLOCK_MONOTONIC) - start_ns) / 1000, pid, op);
+  length = 0;
+  event_text("{\"t\":");
+  put_number((int64_t)((now_ns(CLOCK_MONOTONIC) - start_ns) / 1000));
+  event_number("pid", pid);
+  put_key("op");
+  put("\"", 1);
+  event_text(op);
+  put("\"", 1);
 }
 
 void event_number(const char *key, int64_t value) {
-  char text[96];
-  put(text, (size_t)snprintf(text, sizeof text, ",\"%s\":%lld", key, (long long)value));
+  put_key(key);
+  put_number(value);
 }
 
 // Length of the UTF-8 sequence at `s` (RFC 3629: shortest form, no surrogates, at most U+10FFFF), or 0.
@@ -71,31 +100,47 @@ static void put_base64(const unsigned char *s, size_t count) {
   }
 }
 
+static bool plain(unsigned char c) { return c >= 0x20 && c < 0x80 && c != '"' && c != '\\'; }
+
 void event_path(const char *key, const char *path) {
   char text[96];
   bool clean = true;
-  put(text, (size_t)snprintf(text, sizeof text, ",\"%s\":\"", key));
+  put_key(key);
+  put("\"", 1);
   for (const unsigned char *s = (const unsigned char *)path; *s;) {
-    int n = utf8_length(s);
+    size_t n = 0;
+    while (plain(s[n])) n++;
+    put((const char *)s, n);
+    s += n;
+    if (!*s) break;
+    n = (size_t)utf8_length(s);
     if (n == 0) {
       clean = false;
       event_text("\\ufffd");
       s++;
-    } else if (*s == '"' || *s == '\\') {
-      char escaped[2] = {'\\', (char)*s++};
-      put(escaped, 2);
-    } else if (*s < 0x20) {
-      put(text, (size_t)snprintf(text, sizeof text, "\\u%04x", *s++));
-    } else {
-      put((const char *)s, (size_t)n);
+    } else if (n > 1) {
+      put((const char *)s, n);
       s += n;
+    } else {
+      put(text, (size_t)snprintf(text, sizeof text, "\\u%04x", *s++));
     }
   }
-  event_text("\"");
+  put("\"", 1);
   if (clean) return;
   put(text, (size_t)snprintf(text, sizeof text, ",\"%s_b64\":\"", key));
   put_base64((const unsigned char *)path, strlen(path));
-  event_text("\"");
+  put("\"", 1);
+}
+
+// Space is taken before it is stored to: a page of the file that cannot get any would end the tracer.
+static bool next_window(void) {
+  if (window) munmap(window, WINDOW);
+  window = 0;
+  if (fallocate(fd, 0, position, WINDOW)) return false;
+  void *place = mmap(0, WINDOW, PROT_READ | PROT_WRITE, MAP_SHARED, fd, position);
+  if (place == MAP_FAILED) return false;
+  window = place;
+  return true;
 }
 
 // On a full disk the recording stops at a whole line, and the program goes on; the recorder sees it by the cut end.
@@ -103,13 +148,23 @@ void event_end(void) {
   line[length++] = '}';
   line[length++] = '\n';
   for (size_t done = 0; done < length && fd >= 0;) {
-    ssize_t n = write(fd, line + done, length - done);
-    if (n >= 0) {
-      done += (size_t)n;
-    } else if (errno != EINTR) {
-      close(fd);
-      fd = -1;
+    size_t count = length - done, at = (size_t)position % WINDOW;
+    if (mapped && at == 0) mapped = next_window();
+    if (mapped) {
+      if (count > WINDOW - at) count = WINDOW - at;
+      memcpy(window + at, line + done, count);
+    } else {
+      ssize_t n = pwrite(fd, line + done, count, position);
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) {
+        close(fd);
+        fd = -1;
+        return;
+      }
+      count = (size_t)n;
     }
+    done += count;
+    position += (off_t)count;
   }
 }
 

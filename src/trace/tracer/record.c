@@ -148,15 +148,16 @@ static int port_of(int tid, uint64_t address) {
   return family == AF_INET || family == AF_INET6 ? bytes[2] << 8 | bytes[3] : 0;
 }
 
-static int64_t open_flags(int tid, const struct call *call) {
+static int64_t open_flags(const struct thread *t) {
   uint64_t flags = 0;
-  const long nr = rule_of(call)->nr;
+  const struct call *call = &t->call;
+  const long nr = t->rule->nr;
 #ifdef SYS_open
   if (nr == SYS_open) return (int64_t)call->arg[1];
   if (nr == SYS_creat) return O_WRONLY | O_CREAT | O_TRUNC;
 #endif
   if (nr == SYS_openat) return (int64_t)call->arg[2];
-  tracee_read(tid, call->arg[2], &flags, sizeof flags);  // openat2: the first field of struct open_how
+  tracee_read(t->tid, call->arg[2], &flags, sizeof flags);  // openat2: the first field of struct open_how
   return (int64_t)flags;
 }
 
@@ -185,7 +186,7 @@ static void path_entry(struct thread *t) {
   t->path = strdup(full);
   t->nameless = !asked[0];
   t->extra = 0;
-  if (t->rule->kind == OPEN) t->extra = open_flags(t->tid, &t->call);
+  if (t->rule->kind == OPEN) t->extra = open_flags(t);
   if (t->rule->kind == META) t->extra = link_itself(t->rule->nr, arg);
   if (t->rule->kind == EXEC && started && !t->borrowed_memory) record_pages(t->tid, t->tgid, "exec");
 }

@@ -17,35 +17,88 @@ long ptrace_raw(long request, long tid, void *address, void *data) {
   return syscall(SYS_ptrace, request, tid, address, data);
 }
 
-// One piece that does not cross a page, in place of process_vm_readv where a profile refuses that.
-static ssize_t read_by_file(int tid, uint64_t address, void *buffer, size_t size) {
-  char name[64];
-  snprintf(name, sizeof name, "/proc/%d/mem", tid);
-  int file = open(name, O_RDONLY | O_CLOEXEC);
-  if (file < 0) return -1;
-  ssize_t n = pread(file, buffer, size, (off_t)address);
-  close(file);
-  return n;
+// What has been opened of a thread's folder in /proc. A start asks there thousands of times, and mostly for one thread.
+// The kernel gives what it is asked for anew at each look: such a file means whatever is open under its number by then.
+struct descriptor {
+  int number;
+  int link, info;  // /proc/TID/fd/NUMBER itself and /proc/TID/fdinfo/NUMBER; -1 where they are not open
+};
+enum { FOLDERS = 16, DESCRIPTORS = 4 };
+struct folder {
+  int tid;  // 0: empty
+  int folder, memory;
+  struct descriptor descriptors[DESCRIPTORS];
+};
+static struct folder folders[FOLDERS + 1];
+
+// The tracer's own has the last place for itself.
+static struct folder *place_of(int tid) {
+  static int own;
+  if (!own) own = getpid();
+  return &folders[tid == own ? FOLDERS : tid % FOLDERS];
 }
 
-// Reads page by page, so that a string at the end of the last mapped page is read whole. What neither call nor file give
-// (another user id) is read word by word, which only works while the thread is stopped.
+static void close_descriptor(struct descriptor *d) {
+  if (d->link >= 0) close(d->link);
+  if (d->info >= 0) close(d->info);
+  d->link = d->info = -1;
+}
+
+void tracee_forget(int tid) {
+  struct folder *f = place_of(tid);
+  if (f->tid != tid) return;
+  for (int i = 0; i < DESCRIPTORS; i++) close_descriptor(&f->descriptors[i]);
+  if (f->memory >= 0) close(f->memory);
+  close(f->folder);
+  f->tid = 0;
+}
+
+static struct folder *folder_of(int tid) {
+  struct folder *f = place_of(tid);
+  char name[32];
+  if (f->tid == tid) return f;
+  if (f->tid) tracee_forget(f->tid);
+  snprintf(name, sizeof name, "/proc/%d", tid);
+  f->folder = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (f->folder < 0) return 0;
+  f->tid = tid;
+  f->memory = -1;
+  for (int i = 0; i < DESCRIPTORS; i++) f->descriptors[i] = (struct descriptor){0, -1, -1};
+  return f;
+}
+
+static struct descriptor *descriptor_of(struct folder *f, int number) {
+  struct descriptor *d = &f->descriptors[(unsigned)number % DESCRIPTORS];
+  if (d->number != number) close_descriptor(d);
+  d->number = number;
+  return d;
+}
+
+// One piece that does not cross a page. The file is asked first because it is the faster one; security modules may
+// refuse either. What neither gives (another user id) is read word by word, which only works while the thread is stopped.
+static ssize_t read_piece(int tid, uint64_t address, void *buffer, size_t size) {
+  struct folder *f = folder_of(tid);
+  if (f && f->memory < 0) f->memory = openat(f->folder, "mem", O_RDONLY | O_CLOEXEC);
+  ssize_t n = f && f->memory >= 0 ? pread(f->memory, buffer, size, (off_t)address) : -1;
+  if (n > 0) return n;
+  struct iovec local = {buffer, size}, remote = {(void *)(uintptr_t)address, size};
+  n = process_vm_readv(tid, &local, 1, &remote, 1, 0);
+  if (n > 0) return n;
+  long word;
+  const size_t skip = address & 7;
+  if (ptrace_raw(PTRACE_PEEKDATA, tid, (void *)(uintptr_t)(address - skip), &word)) return -1;
+  if (size > 8 - skip) size = 8 - skip;
+  memcpy(buffer, (char *)&word + skip, size);
+  return (ssize_t)size;
+}
+
+// Page by page, so that a string at the end of the last mapped page is read whole.
 size_t tracee_read(int tid, uint64_t address, void *buffer, size_t size) {
   size_t got = 0;
   while (got < size) {
     size_t want = 4096 - ((address + got) & 4095);
-    if (want > size - got) want = size - got;
-    struct iovec local = {(char *)buffer + got, want}, remote = {(void *)(uintptr_t)(address + got), want};
-    ssize_t n = process_vm_readv(tid, &local, 1, &remote, 1, 0);
-    if (n <= 0) n = read_by_file(tid, address + got, local.iov_base, want);
-    if (n <= 0) {
-      long word;
-      unsigned shift = (unsigned)((address + got) & 7);
-      if (ptrace_raw(PTRACE_PEEKDATA, tid, (void *)(uintptr_t)((address + got) & ~7ull), &word)) break;
-      n = 8 - (ssize_t)shift;
-      if ((size_t)n > size - got) n = (ssize_t)(size - got);
-      memcpy((char *)buffer + got, (char *)&word + shift, (size_t)n);
-    }
+    ssize_t n = read_piece(tid, address + got, (char *)buffer + got, want < size - got ? want : size - got);
+    if (n <= 0) break;
     got += (size_t)n;
   }
   return got;
@@ -54,8 +107,7 @@ size_t tracee_read(int tid, uint64_t address, void *buffer, size_t size) {
 int tracee_string(int tid, uint64_t address, char *buffer, size_t size) {
   size_t got = 0;
   while (got < size - 1) {
-    size_t want = 256 - ((address + got) & 255);
-    if (want > size - 1 - got) want = size - 1 - got;
+    size_t want = size - 1 - got < 256 ? size - 1 - got : 256;
     size_t n = tracee_read(tid, address + got, buffer + got, want);
     if (memchr(buffer + got, 0, n)) return (int)strlen(buffer);
     got += n;
@@ -63,35 +115,6 @@ int tracee_string(int tid, uint64_t address, char *buffer, size_t size) {
   }
   buffer[got] = 0;
   return got ? (int)got : -1;
-}
-
-// What was opened last of a thread's folder in /proc. A start asks there thousands of times, and mostly for one thread.
-struct folder {
-  int tid;         // 0: empty
-  int folder;      // /proc/TID
-  int number, fd;  // the descriptor whose fdinfo is open, and as what; -1 where there is none
-};
-static struct folder folders[16];
-
-void tracee_forget(int tid) {
-  struct folder *f = &folders[tid % 16];
-  if (f->tid != tid) return;
-  close(f->folder);
-  if (f->fd >= 0) close(f->fd);
-  f->tid = 0;
-}
-
-static struct folder *folder_of(int tid) {
-  struct folder *f = &folders[tid % 16];
-  char name[32];
-  if (f->tid == tid) return f;
-  if (f->tid) tracee_forget(f->tid);
-  snprintf(name, sizeof name, "/proc/%d", tid);
-  f->folder = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (f->folder < 0) return 0;
-  f->tid = tid;
-  f->fd = -1;
-  return f;
 }
 
 int tracee_link(int tid, const char *name, char *buffer, size_t size) {
@@ -103,22 +126,31 @@ int tracee_link(int tid, const char *name, char *buffer, size_t size) {
 
 int tracee_fd_path(int tid, int fd, char *buffer, size_t size) {
   char name[24];
-  snprintf(name, sizeof name, "fd/%d", fd);
-  return tracee_link(tid, name, buffer, size);
+  struct folder *f = folder_of(tid);
+  buffer[0] = 0;
+  if (!f) return -1;
+  struct descriptor *d = descriptor_of(f, fd);
+  if (d->link < 0) {
+    snprintf(name, sizeof name, "fd/%d", fd);
+    d->link = openat(f->folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    // Where the tracer may open no more files, by its name.
+    if (d->link < 0) return tracee_link(tid, name, buffer, size);
+  }
+  ssize_t n = readlinkat(d->link, "", buffer, size - 1);
+  buffer[n > 0 ? n : 0] = 0;
+  return n > 0 ? (int)n : -1;
 }
 
 bool tracee_fd_position(int tid, int fd, int64_t *position) {
   char name[32], text[64];
   struct folder *f = folder_of(tid);
   if (!f) return false;
-  // The kernel writes this file anew at each look, whatever is open under the number by then.
-  if (f->fd < 0 || f->number != fd) {
-    if (f->fd >= 0) close(f->fd);
+  struct descriptor *d = descriptor_of(f, fd);
+  if (d->info < 0) {
     snprintf(name, sizeof name, "fdinfo/%d", fd);
-    f->fd = openat(f->folder, name, O_RDONLY | O_CLOEXEC);
-    f->number = fd;
+    d->info = openat(f->folder, name, O_RDONLY | O_CLOEXEC);
   }
-  ssize_t n = f->fd < 0 ? -1 : pread(f->fd, text, sizeof text - 1, 0);
+  ssize_t n = d->info < 0 ? -1 : pread(d->info, text, sizeof text - 1, 0);
   text[n > 0 ? n : 0] = 0;
   if (strncmp(text, "pos:", 4) != 0) return false;
   *position = strtoll(text + 4, 0, 10);
@@ -128,7 +160,9 @@ bool tracee_fd_position(int tid, int fd, int64_t *position) {
 // The absolute path that a call means; symbolic links stay as they are.
 void tracee_join(int tid, int dirfd, const char *path, char *buffer, size_t size) {
   if (path[0] == '/') {
-    snprintf(buffer, size, "%s", path);
+    const size_t length = strnlen(path, size - 1);
+    memcpy(buffer, path, length);
+    buffer[length] = 0;
     return;
   }
   int n = dirfd == AT_FDCWD ? tracee_link(tid, "cwd", buffer, size) : tracee_fd_path(tid, dirfd, buffer, size);

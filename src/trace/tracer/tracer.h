@@ -84,6 +84,7 @@ void thread_each_process(void (*visit)(struct thread *leader));
 bool listener_send(int link, int listener);
 int listener_receive(int link);           // -1 where there is none
 int listener_wait(int listener, int *status);  // as waitpid(); serves the listener meanwhile
+void listener_wake(void);                      // for signal handlers: ends the wait
 
 // ---- opening.c: what a call that opens a file is going to give. False where only the call itself can tell.
 bool foresee_open(const struct thread *thread, char *real, size_t size, int *error);
