@@ -2,6 +2,7 @@ import type Docker from 'dockerode';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
+import { json } from 'node:stream/consumers';
 import { LensError } from '../errors';
 import type { HistoryEntry } from '../oci/types';
 import type { OnProgress } from '../progress';
@@ -277,7 +278,10 @@ async function identify(docker: Docker, signal: AbortSignal | undefined): Promis
   const pong = await dial(docker, { method: 'GET', path: '/_ping', abortSignal });
   const { 'builder-version': builder, 'libpod-api-version': libpod } = pong.headers;
   pong.destroy();
-  const version: Partial<Docker.DockerVersion> = await docker.version();
+  // dockerode's own calls cannot be aborted, and an engine that is in trouble answers some of them never.
+  const read = async (path: string): Promise<unknown> =>
+    json(await dial(docker, { method: 'GET', path, abortSignal: signal }));
+  const version = (await read('/version')) as Partial<Docker.DockerVersion>;
   const { ApiVersion: apiVersion, Version: release = '', Os: os = '', Arch: architecture = '' } = version;
   if (typeof apiVersion !== 'string') throw new Error('what answers there is no Docker engine');
   if (compareVersions(apiVersion, MIN_API) < 0) {
@@ -287,7 +291,7 @@ async function identify(docker: Docker, signal: AbortSignal | undefined): Promis
       'Update to Docker 20.10 or newer, or Podman 4 or newer.',
     );
   }
-  const info: unknown = await docker.info();
+  const info = await read('/info');
   const status = JSON.stringify(
     info !== null && typeof info === 'object' && 'DriverStatus' in info ? info.DriverStatus : [],
   );

@@ -251,6 +251,8 @@ export class RegistryClient {
     let api = true;
     for await (const page of this.pages(`referrers/${digest}${query}`, signal)) {
       api = isReferrersPage(page.response);
+      // Any other answer than these two may be of the moment, or of who asks.
+      if (api || page.response.status === 404) this.referrersApi = Promise.resolve(api);
       if (!api) break;
       manifests.push(...parseIndex(page.bytes).manifests);
     }
@@ -265,7 +267,7 @@ export class RegistryClient {
     return { api, manifests: wanted };
   }
 
-  /** True when the registry has the Referrers API; asked once, by what refers to `digest`. */
+  /** True when the registry has the Referrers API; asked by what refers to `digest`, once and only where no answer has told it. */
   hasReferrersApi(digest: Digest, signal?: AbortSignal): Promise<boolean> {
     this.referrersApi ??= this.channel
       .call({ method: 'GET', path: `referrers/${digest}`, signal })

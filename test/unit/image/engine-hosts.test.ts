@@ -102,6 +102,24 @@ test('an engine that is too old, one that is none, and one that never answers', 
   });
 });
 
+test('an engine that hangs after its first answer can be left', async (t) => {
+  const socket = path.join(await temporaryFolder(t), 'engine.sock');
+  for (const last of ['/version', '/info']) {
+    const controller = new AbortController();
+    const server = createServer(({ url }, response) => {
+      if (url === last) controller.abort();
+      else response.end(url === '/version' ? '{"ApiVersion":"1.41"}' : 'OK');
+    });
+    server.listen(socket);
+    await once(server, 'listening');
+    const connecting = connectEngine({ host: `unix://${socket}`, signal: controller.signal });
+    await assert.rejects(connecting, { name: 'AbortError' }, last);
+    server.closeAllConnections();
+    server.close();
+    await once(server, 'close');
+  }
+});
+
 test(
   'ssh goes through the ssh program, with arguments that cannot be mistaken',
   { skip: process.platform === 'win32' },

@@ -97,3 +97,20 @@ test('where the registry does not let one see whether it lists referrers, no fal
   await pushReferrers(layout, client);
   assert.equal(registry.manifests.has(tag), true);
 });
+
+test('a push that was interrupted before the fallback tag asks once whether the registry lists referrers', async (t) => {
+  const { proxy, registry, client, layout } = await attached(t, { referrers: false });
+  const tag = fallbackTag((await layout.root()).descriptor.digest);
+  proxy.judge = ({ method, url }) => (method === 'PUT' && url.endsWith(tag) ? { status: 403 } : {});
+  await assert.rejects(pushReferrers(layout, client), lensError('registry/denied'));
+
+  proxy.judge = () => ({});
+  proxy.log.length = 0;
+  const again = connectRegistry(proxy.host, client.repository, {
+    credentials: () => Promise.resolve(undefined),
+  });
+  t.after(() => again.close());
+  await pushReferrers(layout, again);
+  assert.equal(proxy.log.filter((line) => line.includes('/referrers/')).length, 1, proxy.log.join('\n'));
+  assert.equal(registry.manifests.has(tag), true);
+});
