@@ -1,5 +1,5 @@
 /** Tools that tell which files were opened, and no more: one line, one file, taken as read whole. */
-import type { ImportedEvent, Outcome } from './import';
+import type { ImportedEvent, LineReader, Outcome } from './import';
 
 function whole(path: string, pid: number, t?: number): ImportedEvent[] {
   const at = { pid, path, ...(t !== undefined && { t }) };
@@ -21,16 +21,36 @@ export function readFatrace(line: string): Outcome {
   return whole(path, Number(pid), t);
 }
 
-/** BCC's and bpftrace's opensnoop: `PID COMM FD ERR PATH`, with `TIME(s)` before it where `-T` was given. */
-export function readOpensnoop(line: string): Outcome {
-  const [, time, pid = '', error = '', path = ''] =
-    /^\s*(?:(\d+\.\d+)\s+)?(\d+)\s+.+?\s+-?\d+\s+(\d+)\s(.*)$/.exec(line) ?? [];
-  if (pid === '') return 'not-understood';
-  if (error !== '0') return 'failed';
-  if (!path.startsWith('/')) return 'relative';
-  const events = whole(path, Number(pid), time === undefined ? undefined : Math.round(Number(time) * 1e6));
-  // A command may be named so that descriptor, error and path seem to come twice.
-  return /\s-?\d+\s+\d+\s\//.test(path) ? { likely: events } : events;
+/**
+ * BCC's, libbpf-tools' and bpftrace's opensnoop: `PID COMM FD ERR PATH`, with a time before it, and more columns where the
+ * heading tells of them.
+ */
+export function opensnoopReader(): LineReader {
+  let form = opensnoopForm(false, false);
+  return (line) => {
+    const [heading, user, flags] =
+      /^(?:TIME(?:\(s\))?\s+)?(UID\s+)?PID\s+COMM\s+FD\s+ERR\s+(FLAGS\s+)?PATH\s*$/.exec(line) ?? [];
+    if (heading !== undefined) {
+      form = opensnoopForm(user !== undefined, flags !== undefined);
+      return 'not-understood';
+    }
+    const { time, pid = '', error, path = '' } = form.exec(line)?.groups ?? {};
+    if (pid === '') return 'not-understood';
+    if (error !== '0') return 'failed';
+    if (!path.startsWith('/')) return 'relative';
+    const events = whole(path, Number(pid), time === undefined ? undefined : Math.round(Number(time) * 1e6));
+    // A command may be named so that descriptor, error and path seem to come twice.
+    return /\s-?\d+\s+\d+\s\//.test(path) ? { likely: events } : events;
+  };
+}
+
+/** Seconds since the tool began, as BCC has them, are a time; those of a wall clock without a date are none. */
+function opensnoopForm(hasUser: boolean, hasFlags: boolean): RegExp {
+  const user = hasUser ? String.raw`\d+\s+` : '';
+  const flags = hasFlags ? String.raw`[0-7]+\s` : '';
+  return new RegExp(
+    String.raw`^\s*(?:(?<time>\d+\.\d+)\s+|\d\d:\d\d:\d\d\s+)?${user}(?<pid>\d+)\s+.+?\s+-?\d+\s+(?<error>\d+)\s${flags}(?<path>.*)$`,
+  );
 }
 
 /** A bpftrace program that prints `comm path` or `pid comm path`, as text or by `-f json`. */

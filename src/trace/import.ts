@@ -1,7 +1,14 @@
 /** Traces that other tools recorded, read into ours (docs/trace-format.md, "Other tools"). */
 import { LensError } from '../errors';
 import { textLines } from './lines';
-import { readFatrace, readOpensnoop, readBpftrace, readPaths, readSociLog, readStargz } from './import-lists';
+import {
+  readFatrace,
+  opensnoopReader,
+  readBpftrace,
+  readPaths,
+  readSociLog,
+  readStargz,
+} from './import-lists';
 import { straceReader } from './import-strace';
 import type { StartupTrace, TraceEvent } from './types';
 
@@ -126,7 +133,7 @@ function readerOf(format: ImportFormat): LineReader {
     case 'fatrace':
       return readFatrace;
     case 'opensnoop':
-      return readOpensnoop;
+      return opensnoopReader();
     case 'bpftrace':
       return readBpftrace;
     case 'stargz':

@@ -143,6 +143,7 @@ test('fatrace, opensnoop: the real samples', async () => {
   const fatrace = await importTrace(fixture('traces', 'fatrace.txt'), 'fatrace');
   const lines = readFileSync(fixture('traces', 'fatrace.txt'), 'utf8').trim().split('\n');
   assert.equal(fatrace.used + fatrace.dropped['no-content'], lines.length);
+  assert.equal(fatrace.ambiguous, 0);
   assert.ok(opened(fatrace.trace.events).has('/usr/lib/x86_64-linux-gnu/libc.so.6'));
   assert.equal(fatrace.trace.events[0]?.t, 0);
   assert.ok(fatrace.trace.events.some((event) => event.op === 'read' && event.len === -1));
@@ -150,6 +151,96 @@ test('fatrace, opensnoop: the real samples', async () => {
   const opensnoop = await importTrace(fixture('traces', 'opensnoop.txt'), 'opensnoop');
   assert.ok(opened(opensnoop.trace.events).has('/etc/ssl/openssl.cnf'));
   assert.equal(opensnoop.dropped['not-understood'], 2, 'two lines of heading');
+});
+
+/** What perl opened in `perl -MPOSIX`, beside the devices: the samples below are of this start. */
+const PERL = [
+  ...['/etc/ld.so.cache', '/lib/x86_64-linux-gnu/libm.so.6', '/lib/x86_64-linux-gnu/libc.so.6'],
+  '/lib/x86_64-linux-gnu/libcrypt.so.1',
+  ...['POSIX.pm', 'strict.pm', 'warnings.pm', 'Fcntl.pm', 'Exporter.pm', 'XSLoader.pm'].map(inPerl),
+  ...['auto/Fcntl/Fcntl.so', 'auto/POSIX/POSIX.so', 'Tie/Hash.pm', 'Carp.pm', 'overloading.pm'].map(inPerl),
+  ...['warnings/register.pm', 'Exporter/Heavy.pm'].map(inPerl),
+];
+function inPerl(name: string): string {
+  return `/usr/lib/x86_64-linux-gnu/perl-base/${name}`;
+}
+const DEVICES = ['/dev/urandom', '/dev/null'];
+/** As the kernel tells them, without the link that `/lib` is. */
+const reached = PERL.map((path) => path.replace(/^\/lib/, '/usr/lib'));
+const same = (paths: Iterable<string>, wanted: readonly string[]): void => {
+  assert.deepEqual([...paths].sort(), [...wanted].sort());
+};
+
+test('opensnoop of libbpf-tools with all its columns: the real sample', async () => {
+  const { trace, used, ambiguous, dropped } = await importTrace(
+    fixture('traces', 'opensnoop-columns.txt'),
+    'opensnoop',
+  );
+  same(opened(trace.events), [...PERL, ...DEVICES]);
+  assert.deepEqual([used, ambiguous], [20, 0]);
+  assert.deepEqual(dropped, { failed: 1, 'no-content': 0, relative: 1, 'not-understood': 1 });
+  assert.deepEqual(
+    [...new Set(trace.events.map(({ pid }) => pid))],
+    [16126],
+    'the process, and not the user before it',
+  );
+  assert.equal(trace.header.t0_unix_ns, '0', 'a wall clock without a date tells no time');
+});
+
+test('opensnoop: each set of columns that its options give', async () => {
+  for (const [heading, before, after] of [
+    ['PID    COMM FD ERR PATH', '', ''],
+    ['TIME(s)       PID    COMM FD ERR PATH', '0.125000000   ', ''],
+    ['TIME     PID    COMM FD ERR PATH', '18:16:39 ', ''],
+    ['UID   PID    COMM FD ERR PATH', '1000  ', ''],
+    ['TIME(s) UID   PID    COMM FD ERR FLAGS    PATH', '0.125 0 ', '02000000 '],
+  ] as const) {
+    const line = `${before}12   my app 3   0 ${after}/usr/share/a b`;
+    const { trace } = await from('opensnoop', heading, line, line);
+    assert.deepEqual([...opened(trace.events)], ['/usr/share/a b'], heading);
+    assert.equal(trace.events[0]?.pid, 12, heading);
+  }
+  // Cut off at the front: the columns that all have, with or without a time.
+  const bare = await from('opensnoop', '0.5 12 sh 3 0 /a', '18:16:39 12 sh 3 0 /b', '12 sh 3 0 /c');
+  assert.deepEqual([...opened(bare.trace.events)], ['/a', '/b', '/c']);
+});
+
+test('bpftrace, as text and as JSON: the real samples', async () => {
+  for (const [name, pid] of [
+    ['bpftrace.txt', 18967],
+    ['bpftrace.jsonl', 0],
+  ] as const) {
+    const { trace, used, ambiguous, dropped } = await importTrace(fixture('traces', name), 'bpftrace');
+    // A program at the beginning of the call does not know that it is going to fail.
+    same(opened(trace.events), [...PERL, ...DEVICES, '/none']);
+    assert.deepEqual([used, ambiguous], [21, 0], name);
+    assert.deepEqual(dropped, { failed: 0, 'no-content': 0, relative: 1, 'not-understood': 1 }, name);
+    assert.ok(
+      trace.events.every((event) => event.pid === pid),
+      name,
+    );
+  }
+});
+
+test('stargz: what its own recorder wrote, and the list that nydus’ optimizer writes', async () => {
+  const stargz = await importTrace(fixture('traces', 'stargz.jsonl'), 'stargz');
+  same(opened(stargz.trace.events), [...reached, ...DEVICES]);
+  const nydus = await importTrace(fixture('traces', 'nydus.txt'), 'nydus');
+  same(opened(nydus.trace.events), reached);
+  assert.deepEqual([stargz.used, nydus.used], [19, 17]);
+  for (const { ambiguous, dropped } of [stargz, nydus]) {
+    assert.equal(ambiguous, 0);
+    assert.deepEqual(dropped, { failed: 0, 'no-content': 0, relative: 0, 'not-understood': 0 });
+  }
+  const paths = await importTrace(fixture('traces', 'nydus.txt'), 'paths');
+  assert.deepEqual(paths.trace.events, nydus.trace.events);
+});
+
+test('the log of the SOCI snapshotter, written by its logger', async () => {
+  const { trace, used, dropped } = await importTrace(fixture('traces', 'soci-log.jsonl'), 'soci-log');
+  same(opened(trace.events), reached.slice(0, 6));
+  assert.equal(trace.events.filter(({ op }) => op === 'read').length, 6);
+  assert.deepEqual([used, dropped['no-content'], dropped['not-understood']], [12, 6, 1]);
 });
 
 test('opensnoop and bpftrace: failures, relative paths, names with spaces, JSON', async () => {
