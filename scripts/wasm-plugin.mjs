@@ -9,8 +9,18 @@ import { fileURLToPath } from 'node:url';
 
 const cache = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../.cache/wasm');
 const options = [
-  ...['--runtime', 'stub', '--initialMemory', '16'],
-  ...['-O3', '--noAssert', '--converge', '--enable', 'simd'],
+  ...['--runtime', 'stub', '-O3', '--noAssert', '--converge', '--enable', 'simd'],
+  // The host gives the memory: 1 MiB for the engine, and behind it what both work on. Other threads may look at it too.
+  ...[
+    '--importMemory',
+    '--initialMemory',
+    '16',
+    '--maximumMemory',
+    '65536',
+    '--sharedMemory',
+    '--enable',
+    'threads',
+  ],
 ];
 
 export const wasmPlugin = {

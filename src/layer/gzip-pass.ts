@@ -1,4 +1,5 @@
 import { BoundaryWriter, isCheckpoint } from './boundaries';
+import type { ChunkMemory } from './chunk-memory';
 import type { GzipFault } from './faults';
 import type { Cut } from './hasher';
 import { Event, Fault, Inflater, WINDOW_SIZE } from './inflate/inflater';
@@ -41,6 +42,10 @@ export class GzipPass implements Pass {
   end(): void {
     this.#follow(this.#inflater.decodeEnd());
     this.tar.finish();
+  }
+
+  get chunks(): ChunkMemory {
+    return this.#inflater.chunks;
   }
 
   diffId(): string | undefined {

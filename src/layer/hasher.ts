@@ -1,4 +1,4 @@
-import { CHUNK } from './bytes';
+import type { ChunkSlots } from './chunk-memory';
 import { createHash, type Hash } from 'node:crypto';
 
 /** A place in the blob where a span begins (soci-format §2.4). */
@@ -34,9 +34,7 @@ export const LAG = 4096;
 
 /** Hashes in this thread. */
 export class InlineHasher implements BlobHasher {
-  readonly #memory = new Set<ArrayBufferLike>();
-  readonly #free: ArrayBufferLike[] = [];
-  readonly #onHashed: (chunk: Uint8Array) => void;
+  readonly #memory: ChunkSlots;
   readonly #blob: Hash | undefined;
   readonly #digests: Buffer[] = [];
   #span: Hash | undefined;
@@ -49,22 +47,16 @@ export class InlineHasher implements BlobHasher {
   #cuts: Cut[] = [];
 
   /**
-   * @param onHashed told of each chunk that is not needed any more.
+   * @param memory gets its slots back as soon as they are hashed
    * @param withBlob false leaves out the digest of the whole blob.
    */
-  constructor(onHashed?: (chunk: Uint8Array) => void, withBlob = true) {
+  constructor(memory: ChunkSlots, withBlob = true) {
     this.#blob = withBlob ? createHash('sha256') : undefined;
-    this.#onHashed =
-      onHashed ??
-      ((chunk) => {
-        if (this.#memory.has(chunk.buffer)) this.#free.push(chunk.buffer);
-      });
+    this.#memory = memory;
   }
 
   allocate(length: number): Uint8Array {
-    const buffer = this.#free.pop() ?? new ArrayBuffer(CHUNK);
-    this.#memory.add(buffer);
-    return new Uint8Array(buffer, 0, length);
+    return this.#memory.take(length) ?? new Uint8Array(length);
   }
 
   add(chunk: Uint8Array, cuts: readonly Cut[]): undefined {
@@ -90,7 +82,7 @@ export class InlineHasher implements BlobHasher {
     for (let chunk; (chunk = this.#held[this.#hashed]); this.#hashed++) {
       if (this.#heldAt + chunk.length > limit) break;
       this.#hashChunk(chunk);
-      this.#onHashed(chunk);
+      if (chunk.buffer === this.#memory.buffer) this.#memory.give(chunk.byteOffset);
       this.#heldAt += chunk.length;
     }
     if (this.#hashed * 2 < this.#held.length) return;

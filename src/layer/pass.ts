@@ -1,3 +1,4 @@
+import type { ChunkMemory } from './chunk-memory';
 import type { GzipFault } from './faults';
 import type { Cut } from './hasher';
 import type { TarReader } from './tar';
@@ -6,6 +7,8 @@ import type { Boundaries, KeptSpans } from './types';
 /** What a scan needs from the way a layer is packed: gzip (`GzipPass`) or not at all (`TarPass`). */
 export interface Pass {
   readonly tar: TarReader;
+  /** Where chunks best stand when they are written. */
+  readonly chunks: ChunkMemory;
   /** Set when the packing itself is broken; nothing is decoded from then on. */
   readonly fault: GzipFault | undefined;
   /** Byte of the blob at which the tar turned out to be broken. */

@@ -38,7 +38,7 @@ export async function windowsAt(
 ): Promise<Uint8Array[]> {
   const { boundaries } = scan;
   const windows: Uint8Array[] = [];
-  const inflater = new Inflater();
+  const inflater = new Inflater(0);
   const points = checkpointIndexes(boundaries, scan.kept.spanSize);
   for (let i = 0; i < targets.length;) {
     const target = targets[i] ?? 0;
@@ -92,7 +92,7 @@ export async function* readTar(
   const start = nearestStart(scan, boundaryAt(boundaries, begin));
   let stop = boundaryAt(boundaries, end);
   if (boundaries.out[stop] !== end) stop++;
-  const inflater = new Inflater();
+  const inflater = new Inflater(0);
   let position = boundaries.out[start.boundary] ?? 0;
   for await (const event of decode(inflater, scan, start, stop, blob, signal)) {
     const { from, to } = inflater.takeOutput();

@@ -1,4 +1,5 @@
 import type { Bytes } from './bytes';
+import type { ChunkMemory } from './chunk-memory';
 import { EntryTable } from './entries';
 import { digestError, gzipError, tarError } from './faults';
 import { GzipPass } from './gzip-pass';
@@ -29,7 +30,7 @@ export interface ScanOptions {
 
 /**
  * Reads a layer once, from its first byte to its last, and tells what any index of it needs (soci-format §1–2). Nothing
- * of the layer is kept but offsets and a bounded number of windows. `hasher` takes the digests of the blob and its spans.
+ * of the layer is kept but offsets and a bounded number of windows. What `hasherOf` gives takes the digests of the blob and its spans.
  *
  * Fails with `layer/digest-mismatch`, else `layer/bad-gzip`, else `layer/bad-tar` or `layer/unsupported-entry`: the deepest
  * cause goes first. The verdict is that of the `soci` CLI.
@@ -38,11 +39,12 @@ export async function scanLayer(
   blob: Bytes,
   compression: LayerCompression,
   options: ScanOptions = {},
-  hasher: BlobHasher = new InlineHasher(undefined, !options.isFresh),
+  hasherOf: (chunks: ChunkMemory) => BlobHasher = (chunks) => new InlineHasher(chunks, !options.isFresh),
 ): Promise<LayerScan> {
   const { signal, onProgress, expectedDigest, spanSize = DEFAULT_SPAN_SIZE } = options;
   const { diffId = false, isFresh = false } = options;
   const pass = compression === 'gzip' ? new GzipPass(spanSize, diffId, isFresh) : new TarPass(spanSize);
+  const hasher = hasherOf(pass.chunks);
   let size = 0;
   for await (const chunk of blob.read(undefined, signal, (length) => hasher.allocate(length))) {
     signal?.throwIfAborted();

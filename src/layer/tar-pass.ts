@@ -1,4 +1,5 @@
 import { LensError } from '../errors';
+import { plainMemory } from './chunk-memory';
 import type { Cut } from './hasher';
 import type { KeptWindows, Pass } from './pass';
 import { TarReader } from './tar';
@@ -7,6 +8,7 @@ import type { Boundaries } from './types';
 /** A plain tar: its spans are cut by size alone (soci-format §2.5). */
 export class TarPass implements Pass {
   readonly tar = new TarReader();
+  readonly chunks = plainMemory();
   readonly fault = undefined;
   readonly members = 1;
   tarFaultAt = 0;

@@ -1,25 +1,19 @@
 import { CHUNK } from './bytes';
+import type { ChunkMemory } from './chunk-memory';
 import { InlineHasher, LAG, type BlobDigests, type BlobHasher, type Cut } from './hasher';
 import { Worker, type MessagePort } from 'node:worker_threads';
 
 /** From the scan to its hashing thread. */
 type ToHasher =
-  /** A blob begins, whose chunks will stand in `memory`: slot `i` at byte `i · CHUNK`. */
+  /** A blob begins, whose chunks will stand in `memory`. */
   | { readonly kind: 'start'; readonly memory: SharedArrayBuffer }
-  | { readonly kind: 'add'; readonly slot: number; readonly length: number; readonly cuts: readonly Cut[] }
+  | { readonly kind: 'add'; readonly at: number; readonly length: number; readonly cuts: readonly Cut[] }
   | { readonly kind: 'finish'; readonly cuts: readonly Cut[] };
 
 /** And back, for the blob of number `blob`: each slot when it is hashed, then the digests. */
 type FromHasher = { readonly blob: number } & (
-  | { readonly kind: 'free'; readonly slot: number }
-  | { readonly kind: 'digests'; readonly digests: BlobDigests }
+  { readonly kind: 'free'; readonly at: number } | { readonly kind: 'digests'; readonly digests: BlobDigests }
 );
-
-/**
- * Chunks that both threads hold together: one is read, one decoded, and one waits for the cuts that may be in it; the
- * others let each thread run ahead a little.
- */
-const SLOTS = 8;
 
 /**
  * Hashes in a thread of its own, so that a large layer takes little longer than its decoding. One thread serves any number
@@ -45,9 +39,9 @@ export class HashThread {
   }
 
   /** Begins a blob; what a scan that failed has left is forgotten. */
-  start(): BlobHasher {
+  start(memory: ChunkMemory): BlobHasher {
     this.#blobs++;
-    this.#current = new SharedHasher((message) => {
+    this.#current = new SharedHasher(memory, (message) => {
       this.#worker.postMessage(message);
     });
     return this.#current;
@@ -57,25 +51,28 @@ export class HashThread {
 /** One blob of a `HashThread`. */
 class SharedHasher implements BlobHasher {
   readonly #send: (message: ToHasher) => void;
-  readonly #memory = new SharedArrayBuffer(SLOTS * CHUNK);
-  readonly #free = Array.from({ length: SLOTS }, (_, slot) => slot);
+  readonly #memory: ChunkMemory;
   /** Who waits for a slot, the first one first. */
-  readonly #waiting: ((slot: number) => void)[] = [];
+  readonly #waiting: (() => void)[] = [];
   #digests: ((digests: BlobDigests) => void) | undefined;
 
-  constructor(send: (message: ToHasher) => void) {
+  constructor(memory: ChunkMemory, send: (message: ToHasher) => void) {
+    this.#memory = memory;
     this.#send = send;
-    send({ kind: 'start', memory: this.#memory });
+    send({ kind: 'start', memory: memory.buffer });
   }
 
   async allocate(length: number): Promise<Uint8Array> {
-    const slot = this.#free.pop() ?? (await new Promise<number>((resolve) => this.#waiting.push(resolve)));
-    return new Uint8Array(this.#memory, slot * CHUNK, length);
+    for (;;) {
+      const chunk = this.#memory.take(length);
+      if (chunk) return chunk;
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
   }
 
   add(chunk: Uint8Array, cuts: readonly Cut[]): Promise<void> | undefined {
-    if (chunk.buffer !== this.#memory) return this.#copy(chunk, cuts);
-    this.#send({ kind: 'add', slot: chunk.byteOffset / CHUNK, length: chunk.length, cuts });
+    if (chunk.buffer !== this.#memory.buffer) return this.#copy(chunk, cuts);
+    this.#send({ kind: 'add', at: chunk.byteOffset, length: chunk.length, cuts });
     return undefined;
   }
 
@@ -91,9 +88,8 @@ class SharedHasher implements BlobHasher {
       this.#digests?.(message.digests);
       return;
     }
-    const next = this.#waiting.shift();
-    if (next) next(message.slot);
-    else this.#free.push(message.slot);
+    this.#memory.give(message.at);
+    this.#waiting.shift()?.();
   }
 
   /** A chunk that its source had in memory of its own. */
@@ -103,7 +99,7 @@ class SharedHasher implements BlobHasher {
       const part = chunk.subarray(at, at + CHUNK);
       const slot = await this.allocate(part.length);
       slot.set(part);
-      this.#send({ kind: 'add', slot: slot.byteOffset / CHUNK, length: slot.length, cuts: rest });
+      this.#send({ kind: 'add', at: slot.byteOffset, length: slot.length, cuts: rest });
       rest = [];
     }
   }
@@ -112,8 +108,8 @@ class SharedHasher implements BlobHasher {
 /** The thread's side. */
 export function serveHashing(port: MessagePort): void {
   let blob = 0;
-  let memory = new SharedArrayBuffer(0);
-  let hasher = new InlineHasher();
+  let memory: SharedArrayBuffer;
+  let hasher: InlineHasher;
   const send = (message: FromHasher): void => {
     port.postMessage(message);
   };
@@ -122,18 +118,20 @@ export function serveHashing(port: MessagePort): void {
       case 'start': {
         const number = ++blob;
         ({ memory } = message);
-        hasher = new InlineHasher((chunk) => {
-          if (chunk.buffer === memory) send({ blob: number, kind: 'free', slot: chunk.byteOffset / CHUNK });
-        });
+        const give = (at: number): void => {
+          send({ blob: number, kind: 'free', at });
+        };
+        // Slots are taken on the other side.
+        hasher = new InlineHasher({ buffer: memory, take: () => undefined, give });
         break;
       }
       case 'add': {
-        const { slot, length, cuts } = message;
-        const chunk = new Uint8Array(memory, slot * CHUNK, length);
+        const { at, length, cuts } = message;
+        const chunk = new Uint8Array(memory, at, length);
         // Chunks wait for the cuts in them until so many bytes have followed: short ones would come to hold every slot.
         const isShort = length < LAG;
         hasher.add(isShort ? chunk.slice() : chunk, cuts);
-        if (isShort) send({ blob, kind: 'free', slot });
+        if (isShort) send({ blob, kind: 'free', at });
         break;
       }
       case 'finish':

@@ -3,6 +3,7 @@
 
 import { LensError } from '../errors';
 import { fileBytes, type Bytes } from './bytes';
+import type { ChunkMemory } from './chunk-memory';
 import type { BlobHasher } from './hasher';
 import { arraysOf, packScan } from './packed';
 import { inflateSpan } from './pako-span';
@@ -50,9 +51,9 @@ function streamedBytes(size: number | undefined): Bytes {
 let hashThread: HashThread | undefined;
 
 /** A hasher in a second thread, which is started for the first layer that asks for it. */
-function threadedHasher(): BlobHasher {
+function threadedHasher(chunks: ChunkMemory): BlobHasher {
   hashThread ??= new HashThread(__filename, HASHING);
-  return hashThread.start();
+  return hashThread.start(chunks);
 }
 
 async function scan(job: Extract<ToWorker, { kind: 'scan' }>): Promise<void> {
@@ -64,7 +65,7 @@ async function scan(job: Extract<ToWorker, { kind: 'scan' }>): Promise<void> {
     send({ kind: 'progress', bytes });
   };
   const blob = job.file === undefined ? streamedBytes(job.size) : await fileBytes(job.file, job.size);
-  const hasher = job.isHashedApart ? threadedHasher() : undefined;
+  const hasher = job.isHashedApart ? threadedHasher : undefined;
   const packed = packScan(await scanLayer(blob, job.compression, { ...job.options, onProgress }, hasher));
   send({ kind: 'done', scan: packed }, [
     ...new Set(arraysOf(packed).map((array) => array.buffer as ArrayBuffer)),

@@ -14,18 +14,29 @@ import { createHash } from 'node:crypto';
 
 export { Random };
 
-/** Bytes that come in chunks cut at random places. */
+/**
+ * Bytes that come in chunks cut at random places; where the reader gives memory, some of them come there, one read ahead as from a file.
+ */
 export function chunked(random: Random, data: Uint8Array): Bytes {
   const longest = random.pick([1, 7, 64, 513, 5000, 1 << 20]);
   return {
     size: data.length,
     ranged: false,
-    // eslint-disable-next-line @typescript-eslint/require-await -- the interface is asynchronous, this source is not
-    async *read(range = { start: 0, end: data.length }) {
-      for (let at = range.start; at < range.end;) {
-        const end = Math.min(range.end, at + random.int(1, longest));
-        yield data.slice(at, end);
-        at = end;
+    async *read(range = { start: 0, end: data.length }, _signal, allocate) {
+      let at = range.start;
+      const cut = async (): Promise<Uint8Array | undefined> => {
+        const part = data.slice(at, Math.min(range.end, at + random.int(1, longest)));
+        at += part.length;
+        if (part.length === 0) return undefined;
+        if (!allocate || random.next() < 0.5) return part;
+        const chunk = await allocate(part.length);
+        chunk.set(part);
+        return chunk;
+      };
+      for (let next = await cut(); next;) {
+        const chunk = next;
+        next = await cut();
+        yield chunk;
       }
     },
   };

@@ -1,3 +1,5 @@
+import { CHUNK } from '../bytes';
+import { ChunkMemory, SLOTS } from '../chunk-memory';
 import wasm from './inflate.wasm';
 import { Event, type Fault } from './assembly/codes';
 import * as zlib from 'node:zlib';
@@ -6,12 +8,12 @@ export { Event, Fault } from './assembly/codes';
 
 /** What the engine exports; `assembly/inflate.ts` explains each. */
 interface Engine {
-  readonly memory: WebAssembly.Memory;
   start(): void;
   resume(input: number, output: number, bits: number, byte: number): void;
   inputAddress(): number;
   inputCapacity(): number;
   inputShift(): number;
+  inputAt(address: number, length: number): void;
   inputAdded(length: number): void;
   inputEnded(): void;
   inputTotal(): number;
@@ -31,27 +33,41 @@ interface Engine {
 /** RFC 1951 §2: how far a match reaches back, and so how much a checkpoint has to remember. */
 export const WINDOW_SIZE = 32768;
 
+const PAGE = 65536;
+/** What the engine has for itself (scripts/wasm-plugin.mjs). */
+const ENGINE_PAGES = 16;
+/** Room before each slot for what the engine has not used of the chunk before: less than 67 kB (`inputAt`). */
+const HEADROOM = 2 * PAGE;
+
 let compiled: WebAssembly.Module | undefined;
 
 /**
- * One decoder of gzip streams: the WebAssembly engine and the views of its memory. Its memory is 1 MiB. Output is read
- * in place: it stays valid until the next `run` that follows a `slide`.
+ * One decoder of gzip streams: the WebAssembly engine and the views of its memory, which is 1 MiB for itself, and `chunks`. A chunk that
+ * stands there is decoded where it is, any other one is copied. Output is read in place too: it stays valid until the next `run` that
+ * follows a `slide`.
  */
 export class Inflater {
   readonly engine: Engine;
   /** All of the engine's memory. It never grows. */
-  readonly memory: Uint8Array;
+  readonly memory: Uint8Array<SharedArrayBuffer>;
+  readonly chunks: ChunkMemory;
   readonly #input: number;
   readonly #capacity: number;
   readonly #history: number;
   /** Where the output begins that was not taken yet, in `memory`. */
   #outputTaken = 0;
 
-  constructor() {
+  /** @param slots for chunks; memory that is never touched takes none */
+  constructor(slots = SLOTS) {
     compiled ??= new WebAssembly.Module(wasm);
+    const stride = HEADROOM + CHUNK;
+    // One page behind the last slot, for the zeros that the engine puts behind the input.
+    const pages = ENGINE_PAGES + (slots * stride) / PAGE + 1;
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     // The exports are those of our own module, which is compiled into the bundle.
-    this.engine = new WebAssembly.Instance(compiled, {}).exports as unknown as Engine;
-    this.memory = new Uint8Array(this.engine.memory.buffer);
+    this.engine = new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as Engine;
+    this.memory = new Uint8Array(memory.buffer);
+    this.chunks = new ChunkMemory(memory.buffer, ENGINE_PAGES * PAGE + HEADROOM, stride, slots);
     this.#input = this.engine.inputAddress();
     this.#capacity = this.engine.inputCapacity();
     this.#history = this.engine.outputAddress();
@@ -88,6 +104,13 @@ export class Inflater {
    * `Fault` are the last ones. The caller acts on an event before it goes on.
    */
   *decode(chunk: Uint8Array): Generator<Event, void, void> {
+    if (chunk.buffer === this.memory.buffer) {
+      this.engine.inputAt(chunk.byteOffset, chunk.length);
+      yield* this.#events(Event.Input);
+      // The chunk may be overwritten from now on.
+      this.engine.inputShift();
+      return;
+    }
     for (let at = 0; at < chunk.length;) {
       at += this.#feed(chunk, at);
       yield* this.#events(Event.Input);

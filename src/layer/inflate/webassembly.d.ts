@@ -6,8 +6,10 @@ declare namespace WebAssembly {
   interface Instance {
     readonly exports: Record<string, unknown>;
   }
-  const Instance: new (module: Module, imports: Record<string, never>) => Instance;
+  const Instance: new (module: Module, imports: { readonly env: { readonly memory: Memory } }) => Instance;
   interface Memory {
-    readonly buffer: ArrayBuffer;
+    readonly buffer: SharedArrayBuffer;
   }
+  /** Sizes in pages of 64 KiB. */
+  const Memory: new (descriptor: { initial: number; maximum: number; shared: true }) => Memory;
 }

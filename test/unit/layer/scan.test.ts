@@ -2,6 +2,7 @@ import { LensError } from '../../../src/errors';
 import { fileBytes, memoryBytes, readAll, readRange, type Bytes } from '../../../src/layer/bytes';
 import { packScan } from '../../../src/layer/packed';
 import { GzipPass } from '../../../src/layer/gzip-pass';
+import { InlineHasher } from '../../../src/layer/hasher';
 import { Inflater } from '../../../src/layer/inflate/inflater';
 import { scanLayer } from '../../../src/layer/scan';
 import { spanDigests } from '../../../src/layer/spans';
@@ -42,6 +43,35 @@ describe('a scan', () => {
         });
         assert.deepEqual(packScan(cut), whole);
       }
+    }
+  });
+
+  it('leaves a chunk alone once it is decoded, however long a header lies across it', async () => {
+    // RFC 1952 §2.3.1: all optional fields, as long as they may be.
+    const tar = Buffer.concat([file('a', Buffer.from(new Random(1).bytes(100_000))), END]);
+    const fields = Buffer.from([0x1f, 0x8b, 8, 4 + 8 + 16 + 2, 0, 0, 0, 0, 0, 255, 0xff, 0xff]);
+    const text = Buffer.concat([Buffer.alloc(511, 'n'), Buffer.alloc(1)]);
+    const start = Buffer.concat([fields, Buffer.alloc(65535, 'x'), text, text]);
+    const check = Buffer.alloc(2);
+    check.writeUInt16LE(crc32(start) & 0xffff);
+    const data = new Uint8Array(Buffer.concat([start, check, gzipSync(tar).subarray(10)]));
+    const options = { spanSize: 30_000, diffId: true };
+    const whole = packScan(await scanLayer(memoryBytes(data), 'gzip', options));
+    for (let seed = 1; seed <= 20; seed++) {
+      const cut = await scanLayer(chunked(new Random(seed), data), 'gzip', options, (memory) => {
+        const hasher = new InlineHasher(memory);
+        return {
+          allocate: (length) => hasher.allocate(length),
+          add: (chunk, cuts) => {
+            hasher.add(chunk.slice(), cuts);
+            chunk.fill(0xff);
+            if (chunk.buffer === memory.buffer) memory.give(chunk.byteOffset);
+            return undefined;
+          },
+          finish: (cuts) => hasher.finish(cuts),
+        };
+      });
+      assert.deepEqual(packScan(cut), whole, `seed ${seed}`);
     }
   });
 

@@ -7,11 +7,13 @@
 // `load`/`store` on linear memory. Each step names the section of the RFC that it follows. Where zlib and Go's
 // compress/gzip are stricter than the text, so are we, because the `soci` CLI runs a layer through both.
 //
-// The host (../inflater.ts) fills the input buffer, calls `run` until it asks for something (`Event`), and takes the
-// output from memory in place:
+// The host (../inflater.ts) gives input, calls `run` until it asks for something (`Event`), and takes the output from memory
+// in place:
 //
-//   INPUT   [ consumed | unread … inputEnd | slack ]
+//   input   [ consumed | unread … inputEnd | slack ]
 //   OUTPUT  [ 32 KiB of history | new output … outputEnd | slack ]
+//
+// Input is copied to INPUT, or decoded where it stands in the host's part of memory, behind what the engine has for itself.
 //
 // The slack lets the inner loop read and write a little too far without asking: it never checks each symbol.
 // Memory is fixed and small (under 1 MiB), whatever the layer's size; positions over all are 64-bit.
@@ -73,10 +75,11 @@ const enum State {
 let state: State = State.MemberHeader;
 let failed: Fault = Fault.None;
 
-let inputPos: u32 = 0; // next unread byte of INPUT
-let inputLen: u32 = 0; // bytes in INPUT
-let inputBase: u64 = 0; // bytes of the blob before INPUT
-let inputIsLast: bool = false; // nothing follows what is in INPUT
+let input: usize = INPUT; // where the input stands
+let inputPos: u32 = 0; // its next unread byte
+let inputLen: u32 = 0; // its bytes
+let inputBase: u64 = 0; // bytes of the blob before it
+let inputIsLast: bool = false; // nothing follows it
 
 let outputPos: u32 = WINDOW; // end of the output in OUTPUT
 let outputBase: u64 = 0; // bytes of output before OUTPUT + WINDOW
@@ -143,19 +146,20 @@ export function start(): void {
 
 /**
  * Begins inside a blob, at a checkpoint (soci-format §2.4): the host has put the window into the first 32 KiB of
- * OUTPUT; `byte` is the blob's byte before `input`, and its `bits` high bits are still to be used.
+ * OUTPUT; `byte` is the blob's byte before `inputBefore`, and its `bits` high bits are still to be used.
  */
-export function resume(input: f64, output: f64, bits: u32, byte: u32): void {
-  begin(<u64>input, <u64>output);
+export function resume(inputBefore: f64, outputBefore: f64, bits: u32, byte: u32): void {
+  begin(<u64>inputBefore, <u64>outputBefore);
   state = State.BlockHeader;
   memberStart = 0;
   bitCount = bits;
   bitBuffer = (<u64>byte) >> (8 - <u64>bits);
 }
 
-function begin(input: u64, output: u64): void {
-  inputBase = input;
-  outputBase = output;
+function begin(inputBefore: u64, outputBefore: u64): void {
+  input = INPUT;
+  inputBase = inputBefore;
+  outputBase = outputBefore;
   inputPos = 0;
   inputLen = 0;
   inputIsLast = false;
@@ -165,17 +169,29 @@ function begin(input: u64, output: u64): void {
   isFinalBlock = false;
   storedLeft = 0;
   failed = Fault.None;
-  lastBoundary = output;
+  lastBoundary = outputBefore;
 }
 
 /** Moves the unread rest to the front of INPUT and tells its length; the host may write behind it. */
 export function inputShift(): u32 {
   const rest = inputLen - inputPos;
-  memory.copy(INPUT, INPUT + inputPos, rest);
+  moveRest(INPUT);
+  return rest;
+}
+/**
+ * Goes on with `length` bytes that stand at `address`. The unread rest is put before them: it is shorter than the longest header of a
+ * gzip member, 67 kB.
+ */
+export function inputAt(address: usize, length: u32): void {
+  moveRest(address - (inputLen - inputPos));
+  inputLen += length;
+}
+function moveRest(to: usize): void {
+  inputLen -= inputPos;
+  memory.copy(to, input + inputPos, inputLen);
   inputBase += inputPos;
   inputPos = 0;
-  inputLen = rest;
-  return rest;
+  input = to;
 }
 export function inputCapacity(): u32 {
   return INPUT_CAPACITY;
@@ -187,7 +203,7 @@ export function inputAdded(length: u32): void {
 /** Nothing follows. Zeros after the end keep the look-ahead of a damaged stream harmless. */
 export function inputEnded(): void {
   inputIsLast = true;
-  memory.fill(INPUT + inputLen, 0, 2 * INPUT_SLACK);
+  memory.fill(input + inputLen, 0, 2 * INPUT_SLACK);
 }
 
 /** Makes room in OUTPUT: the newest 32 KiB become the history. */
@@ -284,8 +300,8 @@ function memberHeader(): Event {
     state = State.End;
     return Event.Done;
   }
-  const begin = INPUT + inputPos;
-  const end = INPUT + inputLen;
+  const begin = input + inputPos;
+  const end = input + inputLen;
   let at = begin + 10;
   // Say what is wrong with the first bytes before asking for more, so that a blob of another kind is named as such.
   if (begin + 2 <= end && load<u16>(begin) != 0x8b1f) return fail(Fault.Magic); // §2.3.1 ID1, ID2
@@ -314,7 +330,7 @@ function memberHeader(): Event {
     if (load<u16>(at) != <u16>crc32(0, begin, at - begin)) return fail(Fault.HeaderCrc);
     at += 2;
   }
-  inputPos = <u32>(at - INPUT);
+  inputPos = <u32>(at - input);
   bitBuffer = 0;
   bitCount = 0;
   // A match may not reach into the member before: to zlib each member is a stream of its own.
@@ -328,8 +344,8 @@ function trailer(): Event {
   bitBuffer = 0; // the rest of the last byte is padding
   bitCount = 0;
   if (inputLen - inputPos < 8) return starved();
-  crcPromised = load<u32>(INPUT + inputPos);
-  sizePromised = load<u32>(INPUT + inputPos, 4);
+  crcPromised = load<u32>(input + inputPos);
+  sizePromised = load<u32>(input + inputPos, 4);
   inputPos += 8;
   return CONTINUE;
 }
@@ -340,7 +356,7 @@ function blockHeader(): Event {
   if (!inputIsLast && inputLen - inputPos < BLOCK_HEADER) return Event.Input;
   // Refill: whole bytes are added above the `count` bits at hand; then 56 to 63 are there. `count` keeps its low
   // three bits, since a byte that did not fit entirely is read again next time.
-  let at: usize = INPUT + inputPos;
+  let at: usize = input + inputPos;
   let bits = bitBuffer | (load<u64>(at) << (<u64>bitCount));
   let count = bitCount | 56;
   at += (count - bitCount) >> 3;
@@ -353,7 +369,7 @@ function blockHeader(): Event {
   if (type == 0) {
     // §3.2.4: the rest of the byte is skipped, then LEN and its complement.
     at -= count >> 3;
-    inputPos = <u32>(at - INPUT) + 4;
+    inputPos = <u32>(at - input) + 4;
     bitBuffer = 0;
     bitCount = 0;
     if (inputPos > inputLen) return fail(Fault.Truncated);
@@ -367,13 +383,13 @@ function blockHeader(): Event {
     return beginSymbols(at, bits, count);
   }
   if (type == 2) return dynamicTables(at, bits, count);
-  inputPos = <u32>(at - INPUT) - (count >> 3);
+  inputPos = <u32>(at - input) - (count >> 3);
   return fail(Fault.BlockType);
 }
 
 /** Gives the whole bytes in the bit buffer back to the input; what is left of the last one stays. */
 function putBack(at: usize, bits: u64, count: u32): void {
-  inputPos = <u32>(at - INPUT) - (count >> 3);
+  inputPos = <u32>(at - input) - (count >> 3);
   bitCount = count & 7;
   bitBuffer = bits & (((<u64>1) << (<u64>bitCount)) - 1);
 }
@@ -394,7 +410,7 @@ function stored(): Event {
     const length = min(storedLeft, min(available, room));
     if (room == 0) return Event.Output;
     if (length == 0) return starved();
-    memory.copy(OUTPUT + outputPos, INPUT + inputPos, length);
+    memory.copy(OUTPUT + outputPos, input + inputPos, length);
     outputPos += length;
     inputPos += length;
     storedLeft -= length;
@@ -586,7 +602,7 @@ function dynamicTables(at: usize, bits: u64, count: u32): Event {
   for (let i: u32 = 0; i < all && !rule;) {
     if (count < 14) {
       // The header's end is never this far ahead of the input's, except where the input is cut.
-      if (at > INPUT + inputLen + INPUT_SLACK) break;
+      if (at > input + inputLen + INPUT_SLACK) break;
       bits |= load<u64>(at) << (<u64>count);
       at += 7 - (count >> 3);
       count |= 56;
@@ -639,10 +655,10 @@ function dynamicTables(at: usize, bits: u64, count: u32): Event {
 // ------------------------------------------------------------ RFC 1951 §3.2.3, §3.2.5: the symbols of a block
 
 function symbols(): Event {
-  let at: usize = INPUT + inputPos;
+  let at: usize = input + inputPos;
   let out: usize = OUTPUT + outputPos;
   // With the last input at hand the loop may run into the zeros behind it; what it read too much is seen at its end.
-  const atEnd: usize = inputIsLast ? INPUT + inputLen + INPUT_SLACK - 8 : INPUT + inputLen - INPUT_SLACK;
+  const atEnd: usize = inputIsLast ? input + inputLen + INPUT_SLACK - 8 : input + inputLen - INPUT_SLACK;
   const outEnd: usize = OUTPUT + WINDOW + OUTPUT_CAPACITY - OUTPUT_SLACK;
   const member: usize = OUTPUT + memberStart;
   if (!inputIsLast && inputLen < INPUT_SLACK) return Event.Input;
