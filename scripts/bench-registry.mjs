@@ -74,7 +74,14 @@ function timed(command, args) {
 }
 
 const results = {};
+const memory = {};
 const note = (name, seconds) => (results[name] ??= []).push(seconds);
+/** Our own side, which also tells how much memory it took. */
+function own(name, ...args) {
+  const { seconds, stdout } = timed(process.execPath, [path.join(out, 'registry.js'), name, ...args]);
+  note(name, seconds);
+  memory[name] = Math.max(memory[name] ?? 0, JSON.parse(stdout).rss);
+}
 
 try {
   const layout = values.layout ?? (values.image ? layoutOf(values.image) : await ownLayout());
@@ -93,14 +100,13 @@ try {
     try {
       while (!(await fetch(`http://${host}/v2/`).catch(() => undefined)))
         await new Promise((resolve) => setTimeout(resolve, 50));
-      const bench = path.join(out, 'registry.js');
-      note('push', timed(process.execPath, [bench, 'push', layout, host]).seconds);
+      own('push', layout, host);
       const insecure = ['copy', '-q', '--dest-tls-verify=false', '--src-tls-verify=false'];
       note(
         'skopeo push',
         timed('skopeo', [...insecure, `oci:${layout}`, `docker://${host}/bench/skopeo:latest`]).seconds,
       );
-      note('pull', timed(process.execPath, [bench, 'pull', path.join(data, 'own'), host]).seconds);
+      own('pull', path.join(data, 'own'), host);
       note(
         'skopeo pull',
         timed('skopeo', [...insecure, `docker://${host}/bench/skopeo:latest`, `dir:${data}/pulled`]).seconds,
@@ -115,7 +121,7 @@ try {
   for (const what of ['push', 'pull']) {
     const ratio = of(`skopeo ${what}`) / of(what);
     console.log(
-      `${what}: ${of(what).toFixed(2)} s, skopeo ${of(`skopeo ${what}`).toFixed(2)} s: ${ratio.toFixed(2)} × its throughput`,
+      `${what}: ${of(what).toFixed(2)} s, skopeo ${of(`skopeo ${what}`).toFixed(2)} s: ${ratio.toFixed(2)} × its throughput, in a process of ${(memory[what] / 1e6).toFixed(0)} MB at most`,
     );
   }
   const listed = JSON.parse(timed(process.execPath, [path.join(out, 'registry.js'), 'list']).stdout);
