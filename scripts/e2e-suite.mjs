@@ -53,6 +53,9 @@ async function startVscode(dockerHost) {
     'window.dialogStyle': 'custom',
     // A panel that has just come up takes the focus; what a test is typing into shall stay open.
     'workbench.quickOpen.closeOnFocusLost': false,
+    // Its lenses come when VS Code has long been there, and VS Code forgets then what was just chosen of ours.
+    'merge-conflict.codeLens.enabled': false,
+    'sociLens.decorations.enabled': true,
     'security.workspace.trust.startupPrompt': 'never',
   };
   const options = { workspace, extensionsDir, settings };

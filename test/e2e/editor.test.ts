@@ -77,6 +77,9 @@ describe('the way from the lens to the registry', () => {
     await bench.toast('Profiling').waitFor({ state: 'detached' });
     await bench.openFile('Dockerfile');
     await bench.lens(/MB · \d+ % read at start · \d+ of \d+ spans$/).waitFor();
+    // The marks of what each instruction costs, which the settings of this window switch on, stand behind the text of its line.
+    await bench.page.waitForFunction(`[...document.querySelectorAll('.view-line span')]
+      .some((part) => /^"\\d+ % of the start"$/.test(getComputedStyle(part, '::after').content))`);
     await bench.screenshot('lens-dark');
   });
 

@@ -6,7 +6,7 @@ import { describeFacts } from '../../src/editor/describe';
 import { AnalysisStore } from '../../src/editor/store';
 import { StartCosts } from '../../src/editor/decorations';
 import { DockerfileLenses, type StageArgument } from '../../src/editor/lens';
-import { busy, measured, memento, until, workspace } from './support';
+import { busy, extension, measured, memento, until, workspace } from './support';
 
 const file = (name: string) => vscode.Uri.file(path.join(workspace, name));
 
@@ -23,6 +23,10 @@ function changedCopy(document: vscode.TextDocument, text: string): vscode.TextDo
 const titles = (found: readonly vscode.CodeLens[]) => found.map(({ command }) => command?.title);
 
 suite('code lenses', () => {
+  suiteSetup(async () => {
+    await extension().activate();
+  });
+
   test('stand on the FROM of each stage, and before the first analysis there is one verb', async () => {
     const found = await lenses(file('Dockerfile'));
     assert.deepEqual(titles(found), ['Build and inspect', 'Build and inspect']);

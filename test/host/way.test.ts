@@ -22,6 +22,7 @@ import {
   until,
   type Asked,
   type TestServices,
+  workspace,
 } from './support';
 
 suite('commands, one after another', () => {
@@ -301,6 +302,23 @@ suite('commands, one after another', () => {
         ['layer', 3],
       ],
     );
+  });
+
+  test('chooseImage says which of several images of a Dockerfile its lenses are about', async () => {
+    const { store } = services;
+    const uri = vscode.Uri.file(path.join(workspace, 'Dockerfile'));
+    const [one, two] = ['docker-daemon:shop:one', 'docker-daemon:shop:two'] as const;
+    const first = () => store.ofDockerfile(uri, undefined)[0]?.reference;
+    for (const key of [one, two]) store.update(key, { dockerfile: { uri: uri.toString(), text: '' } });
+    try {
+      await run('chooseImage', {}, { dockerfile: uri });
+      assert.equal(first(), two, 'who leaves the list changes nothing');
+      await run('chooseImage', { createQuickPick: 'shop:one' }, { dockerfile: uri });
+      assert.equal(first(), one);
+    } finally {
+      store.forget(one);
+      store.forget(two);
+    }
   });
 
   test('copyDigest puts the digest of the image on the clipboard', async () => {
