@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { TaskKind } from '../../src/editor/tasks';
+import { traceFile } from '../../src/editor/work/inspect';
 import { LiveRecording } from '../../src/editor/work/live';
 import { registerCommands } from '../../src/editor/commands/table';
 import { LensError } from '../../src/errors';
@@ -67,6 +70,32 @@ suite('commands without an engine', () => {
     assert.match(JSON.stringify(asked[0]?.items), /Command: \/usr\/bin\/storefront/);
     assert.equal(asked[0]?.items.at(-1), 'Guess Instead');
     assert.deepEqual(asked[1]?.items.slice(-2), ['Guess the Start', 'Show Log']);
+  });
+
+  test('“Guess the Start” of that error works it out from the image, and offers to go on', async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'soci-lens-guess-'));
+    const copy = `oci:${path.join(folder, 'copy')}`;
+    try {
+      await cp(path.join(workspace, 'sample'), path.join(folder, 'copy'), { recursive: true });
+      const answers = { showWarningMessage: 'Run', showErrorMessage: 'Guess the Start' };
+      const asked = await answering(answers, async (soFar) => {
+        await run('profileStartup', copy);
+        await until('the guess', () => soFar.some(({ kind }) => kind === 'showInformationMessage'));
+      });
+      assert.deepEqual(
+        asked.map(({ kind }) => kind),
+        ['showWarningMessage', 'showErrorMessage', 'showInformationMessage'],
+      );
+      assert.match(
+        asked[2]?.message ?? '',
+        /^A guess of [1-9]\d* files?, each taken whole; nothing was run\./,
+      );
+      assert.equal(asked[2]?.items[1], 'Create Index');
+    } finally {
+      await run('forgetImage', copy);
+      await rm(traceFile({ folders: { traces: folder } }, copy), { force: true });
+      await rm(folder, { recursive: true, force: true });
+    }
   });
 
   test('a start that is being recorded can be ended and kept from the status bar', async () => {

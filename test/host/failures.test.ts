@@ -11,7 +11,15 @@ import type { ImagesTree } from '../../src/editor/tree';
 import { traceFile } from '../../src/editor/work/inspect';
 import { readTrace } from '../../src/trace/file';
 import { EngineProxy } from '../support/engine-proxy';
-import { answering, extension, sample, testServices, testTree, type TestServices } from './support';
+import {
+  answering,
+  extension,
+  sample,
+  testServices,
+  testTree,
+  watchNotifications,
+  type TestServices,
+} from './support';
 
 /** Every file below a folder; none where there is no folder. */
 async function filesIn(folder: string): Promise<string[]> {
@@ -128,11 +136,41 @@ suite('an engine that dies in the middle', () => {
     assert.equal(services.store.get(reference)?.traces?.length ?? 0, 0);
 
     await proxy.revive();
-    assert.match((await actions.profile(reference)) ?? '', /^The start reads \d+ files/);
+    assert.match((await actions.profile(reference)) ?? '', /^The start reads \d+ files\.$/);
     const line = await services.line();
     const engine = await line.connectEngine({ host: proxy.host });
     assert.deepEqual(await line.findLeftovers(engine, { own: true }), { containers: [], volumes: [] });
     await rm(trace);
+  });
+
+  test('several fresh runs: each a trace of its own, all of them in one picture', async () => {
+    const section = vscode.workspace.getConfiguration('sociLens');
+    await section.update('trace.runs', 2, vscode.ConfigurationTarget.Global);
+    const notifications = watchNotifications();
+    try {
+      const said = (await actions.profile(reference)) ?? '';
+      const [, any, each] =
+        /^The start reads (\d+) files, (\d+) of them in each of 2 runs\.$/.exec(said) ?? [];
+      assert.ok(Number(each) > 0 && Number(each) <= Number(any), said);
+      const messages = notifications.messages('Profiling the start of service:soci-lens');
+      for (const run of ['run 1 of 2', 'run 2 of 2'])
+        assert.ok(
+          messages.some((message) => message.includes(run)),
+          messages.join(),
+        );
+      const traces = services.store.get(reference)?.traces ?? [];
+      const first = traceFile(services, reference);
+      assert.deepEqual(traces, [first, first.replace('.soci-trace', '.2.soci-trace')]);
+      const started = await Promise.all(
+        traces.map(async (file) => (await readTrace(file)).header.t0_unix_ns),
+      );
+      assert.equal(new Set(started).size, 2, 'two containers');
+      assert.equal(services.store.get(reference)?.opened?.input.runs?.length, 2);
+      await Promise.all(traces.map((file) => rm(file)));
+    } finally {
+      notifications.dispose();
+      await section.update('trace.runs', undefined, vscode.ConfigurationTarget.Global);
+    }
   });
 });
 
