@@ -3,7 +3,7 @@ import { LensError } from '../errors';
 import type { ImageRoot } from '../image/layout';
 import type { LayoutWriter } from '../image/layout-writer';
 import { INDEX_TYPES } from '../oci/media-types';
-import { parseManifest } from '../oci/parse';
+import { parseIndex, parseManifest } from '../oci/parse';
 import type { Digest, Index } from '../oci/types';
 import { mapConcurrently } from './concurrent';
 import type { IndexedImage } from './layers';
@@ -53,17 +53,21 @@ export async function copyImage(
   );
 }
 
-/** Copies the manifests that are here, and gives the blobs that they name. */
+/** Copies the documents that are here, also those of an index within the index, and gives the blobs that they name. */
 async function copyDocuments(
   source: BlobStore,
   output: LayoutWriter,
   index: Index,
+  needed = new Map<Digest, Blob>(),
 ): Promise<Map<Digest, Blob>> {
-  const needed = new Map<Digest, Blob>();
   for (const entry of index.manifests) {
-    if (INDEX_TYPES.has(entry.mediaType) || !(await source.has(entry))) continue;
+    if (!(await source.has(entry))) continue;
     const bytes = await source.document(entry.digest);
     await output.addBlob(bytes);
+    if (INDEX_TYPES.has(entry.mediaType)) {
+      await copyDocuments(source, output, parseIndex(bytes), needed);
+      continue;
+    }
     const { config, layers } = parseManifest(bytes);
     for (const { digest, size } of [config, ...layers]) needed.set(digest, { digest, size });
   }

@@ -7,6 +7,8 @@ import { LensError } from '../../../src/errors';
 import { openLayout } from '../../../src/image/layout';
 import { createLayout } from '../../../src/image/layout-writer';
 import type { LayerScan } from '../../../src/layer/types';
+import { encodeIndex, encodeManifest } from '../../../src/oci/json';
+import { OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST } from '../../../src/oci/media-types';
 import { parseIndex, parseManifest } from '../../../src/oci/parse';
 import { formatPlatform, parsePlatform } from '../../../src/oci/platform';
 import { type ConvertOptions, convertLayout } from '../../../src/soci/convert';
@@ -113,6 +115,42 @@ describe('what the golden images leave open', () => {
       },
     );
     assert.equal(again.index.digest, first.index.digest);
+  });
+
+  test('an index within the index is kept with all that it names', async (t) => {
+    const dir = await temporaryFolder(t);
+    const image = await (await writeGoldenLayout(path.join(dir, 'in'), goldenImage('one-layer'))).root();
+    const writer = await createLayout(path.join(dir, 'in'));
+    const inner = await writer.addBlob(
+      encodeManifest({
+        schemaVersion: 2,
+        mediaType: OCI_MANIFEST,
+        config: { mediaType: OCI_CONFIG, ...(await writer.addBlob(Buffer.from('{"os":"wasi"}'))) },
+        layers: [{ mediaType: OCI_LAYER_GZIP, ...(await writer.addBlob(Buffer.from('a layer'))) }],
+      }),
+    );
+    const within = (platform: string, mediaType: string, blob: { digest: string; size: number }) =>
+      encodeIndex({
+        schemaVersion: 2,
+        mediaType: OCI_INDEX,
+        manifests: [
+          { mediaType, ...blob, platform: parsePlatform(platform) },
+          { ...image.descriptor, platform: parsePlatform('linux/amd64') },
+        ],
+      });
+    const nested = await writer.addBlob(within('wasi/wasm', OCI_MANIFEST, inner));
+    const outer = await writer.addBlob(within('wasi/wasm', OCI_INDEX, nested));
+    const annotations = { 'org.opencontainers.image.ref.name': 'outer' };
+    await writer.finish([{ mediaType: OCI_INDEX, ...outer, annotations }]);
+
+    const output = await createLayout(path.join(dir, 'out'));
+    const platforms = [parsePlatform('linux/amd64')];
+    // Of a layout with a tag, as of a registry, only what the image needs is taken.
+    await convertLayout(await openLayout(writer.dir), output, { ...defaults, platforms, tag: 'outer' });
+    const result = await openLayout(output.dir);
+    const { config, layers } = parseManifest(await result.readBlob({ mediaType: OCI_MANIFEST, ...inner }));
+    assert.equal(parseIndex(await result.readBlob({ mediaType: OCI_INDEX, ...nested })).manifests.length, 2);
+    for (const blob of [config, ...layers]) assert.ok((await result.readBlob(blob)).length > 0);
   });
 
   test('each layer can have a span size of its own', async (t) => {
