@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { LensError } from '../../../src/errors';
 import { type Bytes, memoryBytes } from '../../../src/layer/bytes';
 import { EntryTable, EntryWriter, type Slice } from '../../../src/layer/entries';
@@ -241,4 +242,17 @@ describe('span sizes', () => {
     );
     await buildZtoc({ scan: await scanOf(gzip), spanSize: 0, blob: blobOf(gzip.layer) });
   });
+});
+
+test('a ztoc that its format has no room for is refused before its windows are made', async () => {
+  const scan = await scanLayer(memoryBytes(gzipSync(new Uint8Array(1024))), 'gzip');
+  const length = 66_000;
+  const positions = Float64Array.from({ length }, (_, index) => index + 1);
+  const boundaries = { length, in: positions, out: positions, bits: new Uint8Array(length) };
+  // No byte of the blob is there to make a window of.
+  const blob = memoryBytes(new Uint8Array());
+  await assert.rejects(
+    buildZtoc({ scan: { ...scan, boundaries }, spanSize: 0, blob }),
+    (error) => error instanceof LensError && error.code === 'soci/ztoc-too-large',
+  );
 });
