@@ -9,12 +9,9 @@ import tar from 'tar-stream';
 import { LensError } from '../errors';
 import type { Engine } from '../image/engine';
 import { asReadable, call, engineGone, failed, frames, nanoseconds, statusOf } from './engine-calls';
-import { ownLabels, removeMade } from './leftovers';
+import { ended, FOLDER, OUTPUT, ownLabels, removeMade, TRACER } from './leftovers';
 import { createOptions, type ContainerSettings } from './settings';
 
-const FOLDER = '/.trc';
-const TRACER = `${FOLDER}/tracer`;
-const OUTPUT = `${FOLDER}/out/trace.jsonl`;
 /** Seconds that a container gets to end by itself. Its start has been recorded by then. */
 const STOP_TIMEOUT = 2;
 
@@ -184,13 +181,16 @@ export class TracedContainer {
     for await (const { channel, data } of frames(this.engine, stream, signal)) if (channel === 1) yield data;
   }
 
-  /** Records which pages are touched by now. False when the container has ended or the tracer does not answer. */
+  /**
+   * Records which pages are touched by now. False when the container has ended or the tracer does not answer until `signal`
+   * is aborted.
+   */
   async snapshot(signal: AbortSignal): Promise<boolean> {
     try {
       return (await this.#run(['-S', OUTPUT], signal)).code === 0;
     } catch (error) {
       // The engine runs nothing in a container that ended a moment ago, or that has no room for one more process.
-      if (error instanceof LensError && error.code === 'trace/cannot-run') return false;
+      if (signal.aborted || (error instanceof LensError && error.code === 'trace/cannot-run')) return false;
       throw error;
     }
   }
@@ -227,7 +227,9 @@ export class TracedContainer {
 
   /** Ends the container politely, and removes it with everything that was made for it. Never fails. */
   async remove(polite: boolean): Promise<void> {
-    if (polite) await this.#container.stop({ t: STOP_TIMEOUT }).catch(() => undefined);
+    if (polite) {
+      await ended(this.#container, STOP_TIMEOUT * 1000, () => this.#container.stop({ t: STOP_TIMEOUT }));
+    }
     await removeMade(this.engine, this.#container, this.#volume);
   }
 

@@ -11,6 +11,11 @@ import { call } from './engine-calls';
 
 const LABEL = 'soci-lens.trace';
 
+/** Where everything of ours is in a container. */
+export const FOLDER = '/.trc';
+export const TRACER = `${FOLDER}/tracer`;
+export const OUTPUT = `${FOLDER}/out/trace.jsonl`;
+
 /** @param until milliseconds since 1970 at which the recording is over, whatever happens */
 export function ownLabels(until: number): Record<string, string> {
   return { [LABEL]: `${hostname()} ${process.pid} ${Math.ceil(until)}` };
@@ -93,12 +98,34 @@ export async function removeMade(
   container: Docker.Container | undefined,
   volume: string | undefined,
 ): Promise<void> {
-  await container?.remove({ force: true, v: true }).catch(() => undefined);
+  if (container) await ended(container, 0, () => container.remove({ force: true, v: true }));
   if (volume !== undefined)
     await engine.docker
       .getVolume(volume)
       .remove()
       .catch(() => undefined);
+}
+
+/** How long after its kill the end of a container is waited for, in milliseconds. */
+const END_LIMIT = 1000;
+
+/**
+ * Does what makes the engine kill a container `after` so many milliseconds. A killed program waits for its tracer once more
+ * (PTRACE_EVENT_EXIT in ptrace(2)); one that has stopped its tracer would stay for ever, so then the tracer is made to go on,
+ * which asking it for a look does. Never fails.
+ */
+export async function ended(
+  container: Docker.Container,
+  after: number,
+  action: () => Promise<unknown>,
+): Promise<void> {
+  const wake = async () => {
+    const exec = await container.exec({ Cmd: [TRACER, '-S', OUTPUT] });
+    await exec.start({ Detach: true });
+  };
+  const timer = setTimeout(() => void wake().catch(() => undefined), after + END_LIMIT);
+  await action().catch(() => undefined);
+  clearTimeout(timer);
 }
 
 /** What a label says of who made something. Of a process on another host nobody here knows whether it is alive. */

@@ -19,6 +19,8 @@ const LAST_LINES = 20;
 const WARM_UP_LIMIT = 10_000;
 /** What making, asking and removing a container may take beside, in milliseconds. */
 const AROUND = 120_000;
+/** How long the last look at the pages is waited for, in milliseconds; the tracer itself gives up sooner. */
+const LOOK_LIMIT = 40_000;
 /** How long the rest of an ended container's log is waited for, in milliseconds. */
 const LOG_LIMIT = 5000;
 /** Under emulation everything takes longer. */
@@ -77,14 +79,20 @@ export class Recording {
         await Promise.race([sleep(graceMs, watching), this.container.ended(watching)]);
       }
       signal?.throwIfAborted();
-      if ((await this.container.state()).running && !(await this.container.snapshot(watching))) {
-        this.options.onLog?.(
-          'The tracer gave no last look at the mapped files; pages of them may be missing.',
-        );
-      }
+      await this.#lastLook(watching);
       signal?.throwIfAborted();
       return await this.#bringHome(sign, watching);
     });
+  }
+
+  /** Has the pages looked at that are touched by now. A container that ends meanwhile has had it done at its end. */
+  async #lastLook(watching: AbortSignal): Promise<void> {
+    if (!(await this.container.state()).running) return;
+    const looking = AbortSignal.any([watching, AbortSignal.timeout(LOOK_LIMIT)]);
+    const ended = this.container.ended(watching).then(() => true);
+    // An engine may leave a program without an end that it ran in a container while that ended.
+    if (await Promise.race([this.container.snapshot(looking), ended])) return;
+    this.options.onLog?.('The tracer gave no last look at the mapped files; pages of them may be missing.');
   }
 
   /** Microseconds from the start to being ready, for a container whose tracer only notes the time; else `undefined`. */

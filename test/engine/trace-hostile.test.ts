@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { ensureImage, testEngine } from '../support/engine';
 import { isLens, lensError } from '../support/errors';
-import { buildFrom, events, filesOf, record, runUntraced } from '../support/tracing';
+import { buildFrom, events, filesOf, madeHere, record, runUntraced } from '../support/tracing';
 
 const PYTHON = 'fx-python-plain';
 
@@ -108,6 +108,60 @@ except PermissionError:
   }).catch((error: unknown) => error);
   // Lines of a program in the trace are found out: they are no events.
   assert.ok(isLens(appended, 'trace/bad-file') || !(appended instanceof Error), String(appended));
+});
+
+test('a program that cuts the trace under the tracer goes on as without one', async () => {
+  const output: string[] = [];
+  const script = `
+before = len(open('/etc/passwd').read())
+open('/.trc/out/trace.jsonl', 'w').close()
+# More than the tracer writes at once into one piece of the file.
+for i in range(4000): open('/etc/passwd').read(1)
+print(before == len(open('/etc/passwd').read()), flush=True)
+raise SystemExit(5)
+`;
+  const outcome = await record(PYTHON, {
+    command: [script],
+    onLog: (line) => output.push(line),
+  }).catch((error: unknown) => error);
+  assert.deepEqual(output, ['True']);
+  assert.ok(isLens(outcome, 'trace/bad-file') || !(outcome instanceof Error), String(outcome));
+});
+
+test('a program that stops the tracer is recorded to its end, and leaves nothing when it is cancelled', async () => {
+  const script = `
+import os, signal, time
+tracer = next(int(p) for p in os.listdir('/proc') if p.isdigit() and open(f'/proc/{p}/comm').read() == 'soci-tracer\\n')
+open('/etc/issue').read()
+print('stopping', flush=True)
+os.kill(tracer, signal.SIGSTOP)
+time.sleep(600)
+`;
+  const stop = new AbortController();
+  const kept = await record(PYTHON, {
+    command: [script],
+    ready: 'listen',
+    stop: stop.signal,
+    onLog: () => {
+      stop.abort();
+    },
+  });
+  assert.equal(kept.trace.footer?.reason, 'stopped');
+  assert.ok(filesOf(kept).has('/etc/issue'));
+  assert.ok(kept.trace.events.some(({ op }) => op === 'pages'));
+
+  const cancel = new AbortController();
+  await assert.rejects(
+    record(PYTHON, {
+      command: [script],
+      ready: 'listen',
+      signal: cancel.signal,
+      onLog: () => {
+        cancel.abort();
+      },
+    }),
+  );
+  assert.deepEqual(await madeHere(), { containers: 0, volumes: 0 });
 });
 
 test('an image that writes over the tracer, and links in /.trc that lead away', async () => {

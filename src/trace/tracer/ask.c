@@ -25,11 +25,18 @@ static int find_tracer(const char *file) {
   const char *field = strstr(text, "\"tracer\":");
   int pid = field ? atoi(field + 9) : 0;
   if (pid <= 0) return 0;
-  snprintf(name, sizeof name, "/proc/%d/comm", pid);
+  snprintf(name, sizeof name, "/proc/%d/stat", pid);
   fd = open(name, O_RDONLY | O_CLOEXEC);
-  n = fd < 0 ? -1 : read(fd, text, sizeof text);
+  n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
   if (fd >= 0) close(fd);
-  return n == 12 && memcmp(text, "soci-tracer\n", 12) == 0 ? pid : 0;
+  text[n > 0 ? n : 0] = 0;
+  return strstr(text, " (soci-tracer) ") && !strstr(text, " (soci-tracer) Z") ? pid : 0;
+}
+
+static double seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 int ask_for_snapshot(const char *file) {
@@ -37,7 +44,8 @@ int ask_for_snapshot(const char *file) {
   struct stat st;
   snprintf(done, sizeof done, "%s.done", file);
   unlink(done);
-  for (int tick = 0; tick < 6000; tick++) {
+  const double last = seconds() + 30;
+  for (int tick = 0; seconds() < last; tick++) {
     // Once more from time to time: a signal that arrives just before the tracer waits is only seen after an event.
     if (tick % 100 == 0) {
       int tracer = find_tracer(file);
@@ -45,7 +53,8 @@ int ask_for_snapshot(const char *file) {
         dprintf(2, "soci-lens tracer: it is not running\n");
         return 1;
       }
-      if (kill(tracer, SIGUSR1)) return complain("signal"), 1;
+      // A program may have stopped it, and then not even end: a killed process waits for its tracer once more.
+      if (kill(tracer, SIGCONT) || kill(tracer, SIGUSR1)) return complain("signal"), 1;
     }
     if (lstat(done, &st) == 0) return 0;
     usleep(5000);

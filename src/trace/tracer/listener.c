@@ -58,6 +58,12 @@ void listener_wake(void) {
   if (waiting) siglongjmp(before_wait, 1);
 }
 
+static void let_signals_in(void) {
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, 0);
+}
+
 static void on_child(int signal) {
   (void)signal;
   stopped = true;
@@ -75,9 +81,11 @@ int listener_receive(int link) {
   memcpy(&listener, CMSG_DATA(header), sizeof listener);
   // Linux 6.6; before, a wake-up may end on another processor here too.
   ioctl(listener, NOTIF_SET_FLAGS, (uint64_t)SYNC_WAKE_UP);
-  // It does not return where it jumps, and so must not be blocked while it runs.
-  struct sigaction action = {.sa_handler = on_child, .sa_flags = SA_RESTART | SA_NODEFER};
+  // One handler at a time: another that had not begun yet would be lost where this one jumps.
+  struct sigaction action = {.sa_handler = on_child, .sa_flags = SA_RESTART};
+  sigaddset(&action.sa_mask, SIGUSR1);
   sigaction(SIGCHLD, &action, 0);
+  let_signals_in();
   return listener;
 }
 
@@ -95,7 +103,7 @@ static void serve(int listener) {
   if (t->rule && t->rule->kind == OPEN && !record_foreseen(t))
     t->result_wanted = ptrace_raw(PTRACE_INTERRUPT, t->tid, 0, 0) == 0;
   struct answer answer = {.id = call.id, .flags = CONTINUE};
-  ioctl(listener, NOTIF_SEND, &answer);
+  while (ioctl(listener, NOTIF_SEND, &answer) && errno == EINTR) continue;
 }
 
 // Whether there is a call to look at. Without one a signal came first, or its thread has been killed meanwhile, or
@@ -105,8 +113,11 @@ static bool next_call(int listener) {
   if (sigsetjmp(before_wait, 0) == 0) {
     waiting = true;
     if (!stopped && !snapshot_wanted) ioctl(listener, NOTIF_RECV, &call);
+    waiting = false;
+  } else {
+    waiting = false;
+    let_signals_in();  // the handler did not return, which would have done it
   }
-  waiting = false;
   return call.id != 0;
 }
 

@@ -44,7 +44,8 @@ static void on_signal(int signal) {
 // The tracer's side of the start: 'g' (go) when the program is seized, then 'f' or 'n' comes back: with or without a
 // filter; and behind it the filter's listener.
 static int tracer_process(int app, int link) {
-  struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_NODEFER};
+  struct sigaction action = {.sa_handler = on_signal};
+  sigaddset(&action.sa_mask, SIGCHLD);
   sigaction(SIGUSR1, &action, 0);
   const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT, SIGXFSZ, SIGTSTP, SIGTTOU};
   for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], SIG_IGN);

@@ -3,6 +3,7 @@
 #include "tracer.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -26,9 +27,19 @@ static uint64_t now_ns(clockid_t clock) {
   return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+// Somebody has cut the file, so that the pages of the window are gone. What is being stored goes to memory instead, and
+// the recording stops: the program must not lose its tracer.
+static void on_bus_error(int signal) {
+  (void)signal;
+  mmap(window, WINDOW, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  fd = -1;
+}
+
 // O_EXCL and O_NOFOLLOW: an image cannot place a link or a file where the trace is going to be.
 bool output_open(const char *file) {
   fd = open(file, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+  struct sigaction action = {.sa_handler = on_bus_error};
+  sigaction(SIGBUS, &action, 0);
   return fd >= 0;
 }
 
