@@ -121,7 +121,8 @@ export async function ended(
 ): Promise<void> {
   const wake = async () => {
     const exec = await container.exec({ Cmd: [TRACER, '-S', OUTPUT] });
-    await exec.start({ Detach: true });
+    // The answer's connection would stay open.
+    (await exec.start({ Detach: true })).destroy();
   };
   const timer = setTimeout(() => void wake().catch(() => undefined), after + END_LIMIT);
   await action().catch(() => undefined);
