@@ -1,4 +1,4 @@
-import { formatBytes, formatCount } from '../plan/format';
+import { formatBytes, formatCount, formatMany } from '../plan/format';
 import { COSTS } from '../plan/costs';
 import { DEFAULT_NETWORK, parseNetwork } from '../plan/network';
 import { parseNode } from '../plan/node';
@@ -61,7 +61,7 @@ export const calibrateCommand = defineCommand({
           ? 'the largest layer is too small to tell the rate'
           : `${formatBytes(measured.bytesPerSecond)}/s`;
       session.terminal.result(
-        `${registry.host} from this machine: an answer after ${formatCount(rounded(pace.answerMs))} ms, ${rate} (${formatCount(requests)} requests, ${formatBytes(bytes)}).\nPlans of its images take these figures where no --network is given. A node may be nearer: there, run this on the node.`,
+        `${registry.host} from this machine: an answer after ${formatCount(rounded(pace.answerMs))} ms, ${rate} (${formatMany(requests, 'request')}, ${formatBytes(bytes)}).\nPlans of its images take these figures where no --network is given. A node may be nearer: there, run this on the node.`,
       );
     }
     return EXIT.done;

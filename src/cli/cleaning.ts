@@ -1,7 +1,7 @@
 /** What `clean` and `cluster clean` have in common: one list of everything that was made, with sizes, of which single things can go. */
 import type { MadeItem } from '../cleanup/types';
 import { isAbort, LensError } from '../errors';
-import { formatBytes, formatCount } from '../plan/format';
+import { formatBytes, formatCount, formatMany } from '../plan/format';
 import type { KeptBlob } from '../soci/clean';
 import { EXIT, type ExitCode, type Flag, type FlagValues, UsageError } from './command';
 import type { Session } from './session';
@@ -152,7 +152,7 @@ function describeKept(kept: readonly KeptBlob[]): string[] {
     unnamed.length === 0
       ? []
       : [
-          `${formatCount(unnamed.length)} blobs of ${formatBytes(bytes)} that no tag needs: the registry's garbage collection frees them, as only it knows what else names them`,
+          `${formatMany(unnamed.length, 'blob')} of ${formatBytes(bytes)} that no tag needs: the registry's garbage collection frees them, as only it knows what else names them`,
         ];
   const lines = [...stays, ...left];
   return lines.length === 0 ? [] : ['Stays:', ...lines.map((line) => `  ${line}`)];

@@ -1,5 +1,5 @@
 import { coverageLines, reportCoverage } from '../plan/coverage';
-import { formatCount } from '../plan/format';
+import { formatCount, formatMany } from '../plan/format';
 import { writeTrace } from '../trace/file';
 import { importTrace, IMPORT_FORMATS } from '../trace/import';
 import { mapTrace } from '../trace/map';
@@ -51,7 +51,7 @@ export const importTraceCommand = defineCommand({
     if (flags.json) session.terminal.json(document);
     else {
       const left = Object.values(dropped).reduce((sum, count) => sum + count, 0);
-      const counts = `${output}: ${formatCount(trace.events.length)} events from ${formatCount(used)} lines, of which ${formatCount(ambiguous)} are ambiguous; ${formatCount(left)} lines left out (${formatCount(dropped.failed)} failed calls, ${formatCount(dropped['no-content'])} that read no content, ${formatCount(dropped.relative)} relative paths, ${formatCount(dropped['not-understood'])} not understood).`;
+      const counts = `${output}: ${formatMany(trace.events.length, 'event')} from ${formatMany(used, 'line')}, of which ${formatCount(ambiguous)} are ambiguous; ${formatMany(left, 'line')} left out (${formatCount(dropped.failed)} failed calls, ${formatCount(dropped['no-content'])} that read no content, ${formatCount(dropped.relative)} relative paths, ${formatCount(dropped['not-understood'])} not understood).`;
       session.terminal.result([counts, ...(coverage ? coverageLines(coverage) : [])].join('\n'));
     }
     return EXIT.done;

@@ -3,7 +3,7 @@ import type { LayerResult } from '../image/scan';
 import { findWaste } from '../plan/blame/waste';
 import type { LayerScan } from '../layer/types';
 import { formatPlatform } from '../oci/platform';
-import { formatBytes, formatCount, formatShare } from '../plan/format';
+import { formatBytes, formatCount, formatMany, formatShare } from '../plan/format';
 import { defineCommand, EXIT, PLATFORM_FLAG } from './command';
 import { DOCKERFILE_FLAG, readSteps } from './instruction';
 import { REGISTRY_FLAGS } from './registry-flags';
@@ -106,7 +106,7 @@ export const inspectCommand = defineCommand({
         ),
       );
       terminal.result(
-        `\n${formatCount(layers.length)} layers, ${formatBytes(size)} packed. Hidden by later layers: ${formatBytes(wasted)} of ${formatBytes(waste.fileBytes)} (${formatShare(wasted / Math.max(1, waste.fileBytes))}), ${formatBytes(waste.removedBytes)} removed and ${formatBytes(waste.replacedBytes)} replaced.`,
+        `\n${formatMany(layers.length, 'layer')}, ${formatBytes(size)} packed. Hidden by later layers: ${formatBytes(wasted)} of ${formatBytes(waste.fileBytes)} (${formatShare(wasted / Math.max(1, waste.fileBytes))}), ${formatBytes(waste.removedBytes)} removed and ${formatBytes(waste.replacedBytes)} replaced.`,
       );
       for (const file of waste.files.slice(0, 5)) {
         terminal.result(`  ${formatBytes(file.bytes)} in layer ${file.layer}, ${file.reason}: ${file.path}`);

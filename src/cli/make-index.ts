@@ -3,7 +3,7 @@ import { messageOf } from '../errors';
 import { parseDestination } from '../image/reference';
 import { formatPlatform, parsePlatform } from '../oci/platform';
 import type { Descriptor } from '../oci/types';
-import { formatBytes, formatCount, formatSize } from '../plan/format';
+import { formatBytes, formatMany, formatSize } from '../plan/format';
 import { orderOf } from '../plan/order';
 import type { Best } from '../plan/types';
 import type { ConvertResult } from '../soci/convert';
@@ -223,8 +223,8 @@ function describe(output: string, { index, perPlatform }: ConvertResult): string
   const lines = perPlatform.map(({ platform, sociIndex, ztocs, skipped }) => {
     const bytes = ztocs.reduce((sum, { ztoc }) => sum + ztoc.size, 0);
     const sizes = [...new Set(ztocs.map(({ spanSize }) => formatSize(spanSize)))].join(', ');
-    const rest = skipped.length > 0 ? `, ${formatCount(skipped.length)} layers left out` : '';
-    return `${formatPlatform(platform)}: ${formatCount(ztocs.length)} layers indexed at ${sizes} (${formatBytes(bytes)} of ztocs${rest}), SOCI index ${sociIndex.digest}`;
+    const rest = skipped.length > 0 ? `, ${formatMany(skipped.length, 'layer')} left out` : '';
+    return `${formatPlatform(platform)}: ${formatMany(ztocs.length, 'layer')} indexed at ${sizes} (${formatBytes(bytes)} of ztocs${rest}), SOCI index ${sociIndex.digest}`;
   });
   return [...lines, `${output}: ${index.digest}`].join('\n');
 }

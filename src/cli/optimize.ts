@@ -7,7 +7,7 @@ import { forecastWays, type Candidate, type WayForecast, type Ways } from '../op
 import { withOptimized } from '../optimize/indexed';
 import type { MadeImage } from '../optimize/make';
 import { OPTIMIZE_WAYS, type OptimizeWay } from '../optimize/types';
-import { formatBytes, formatCount, formatSeconds } from '../plan/format';
+import { formatBytes, formatMany, formatSeconds } from '../plan/format';
 import { DEFAULT_NETWORK, parseNetwork } from '../plan/network';
 import { DEFAULT_NODE } from '../plan/node';
 import type { BuildAdvice } from '../plan/types';
@@ -213,7 +213,7 @@ function describeMade(
 ): string {
   return [
     '',
-    `The file system is the same: ${formatCount(comparison.paths)} paths compared, ${formatCount(comparison.compared)} contents by digest.`,
+    `The file system is the same: ${formatMany(comparison.paths, 'path')} compared, ${formatMany(comparison.compared, 'content')} by digest.`,
     `Ready after about ${formatSeconds(forecast.totalSeconds)} with what was written (${WAY_NAMES[best.way]}, image manifest ${image.descriptor.digest}).`,
     `${output}: ${digest}`,
   ].join('\n');

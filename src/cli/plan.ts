@@ -1,6 +1,6 @@
 import { adviseBuild } from '../optimize/advice';
 import { coverageLines } from '../plan/coverage';
-import { formatBytes, formatCount, formatSeconds, formatShare, formatSize } from '../plan/format';
+import { formatBytes, formatCount, formatMany, formatSeconds, formatShare, formatSize } from '../plan/format';
 import { findOwners } from '../plan/blame/packages';
 import { createPicture } from '../plan/picture';
 import { renderReport } from '../plan/report';
@@ -75,7 +75,7 @@ function describePlan(plan: Plan): string {
   return [
     `${plan.image.reference}  ${plan.image.platform}`,
     trace &&
-      `The start reads ${formatBytes(touched)} of ${formatCount(trace.files)} files${trace.readyMs === null ? '' : ` and was ready after ${formatSeconds(trace.readyMs / 1000)}`}.`,
+      `The start reads ${formatBytes(touched)} of ${formatMany(trace.files, 'file')}${trace.readyMs === null ? '' : ` and was ready after ${formatSeconds(trace.readyMs / 1000)}`}.`,
     ...(trace ? coverageLines(trace) : []),
     '',
     formatTable(

@@ -2,7 +2,7 @@ import { writeArchive } from '../image/archive';
 import { openLayout, type OciLayout } from '../image/layout';
 import { createLayout } from '../image/layout-writer';
 import { formatRegistryName, parseDestination, parseReference, type RegistryName } from '../image/reference';
-import { formatBytes, formatCount } from '../plan/format';
+import { formatBytes, formatCount, formatMany } from '../plan/format';
 import type { OnProgress } from '../progress';
 import { connectRegistry, type RegistryClient } from '../registry/client';
 import { SOCI_INDEX_V1 } from '../soci/index';
@@ -128,7 +128,7 @@ export const pushCommand = defineCommand({
     if (flags.json) session.terminal.json(document);
     else {
       session.terminal.result(
-        `${destination}: ${result.digest}\n${formatCount(result.uploaded)} blobs uploaded (${formatBytes(result.bytes)}), ${formatCount(result.skipped)} were there already.`,
+        `${destination}: ${result.digest}\n${formatMany(result.uploaded, 'blob')} uploaded (${formatBytes(result.bytes)}), ${formatCount(result.skipped)} were there already.`,
       );
     }
     return EXIT.done;

@@ -2,7 +2,7 @@ import { LensError } from '../errors';
 import { isDigest } from '../oci/digest';
 import { formatPlatform, parsePlatform } from '../oci/platform';
 import type { Digest } from '../oci/types';
-import { formatBytes, formatCount, formatSize } from '../plan/format';
+import { formatBytes, formatCount, formatMany, formatSize } from '../plan/format';
 import {
   checkIsIndex,
   indexDetails,
@@ -101,7 +101,7 @@ async function showZtoc(
     return;
   }
   terminal.result(
-    `${digest}\nof layer ${found.layer}\n${formatBytes(summary.size)}, made by ${summary.buildTool}: ${formatCount(files.length)} files, ${formatCount(summary.spans)} spans of ${formatSize(summary.spanSize)}\n`,
+    `${digest}\nof layer ${found.layer}\n${formatBytes(summary.size)}, made by ${summary.buildTool}: ${formatMany(files.length, 'file')}, ${formatMany(summary.spans, 'span')} of ${formatSize(summary.spanSize)}\n`,
   );
   terminal.result(
     formatTable(

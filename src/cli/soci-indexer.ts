@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { openLayout } from '../image/layout';
 import { parseDestination, parseReference } from '../image/reference';
-import { formatCount } from '../plan/format';
+import { formatCount, formatMany } from '../plan/format';
 import {
   findSociCli,
   pushBySociCli,
@@ -88,5 +88,5 @@ async function createAndPush(
 }
 
 function describe({ ztocs, skipped }: SociOutput): string {
-  return `${formatCount(ztocs.length)} layers indexed${skipped.length > 0 ? `, ${formatCount(skipped.length)} left out` : ''}`;
+  return `${formatMany(ztocs.length, 'layer')} indexed${skipped.length > 0 ? `, ${formatCount(skipped.length)} left out` : ''}`;
 }

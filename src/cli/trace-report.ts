@@ -1,6 +1,6 @@
 /** What is told of recorded starts. */
 import { coverageLines, reportCoverage } from '../plan/coverage';
-import { formatBytes, formatCount, formatSeconds } from '../plan/format';
+import { formatBytes, formatCount, formatMany, formatSeconds } from '../plan/format';
 import { timelineOf } from '../trace/processes';
 import type { EndReason, StartupTrace, TraceMapping } from '../trace/types';
 import { EXIT, type ExitCode } from './command';
@@ -73,7 +73,7 @@ function describe({ file, trace: { header, events, footer }, mapping: { coverage
 
 function sentence({ file, mode, reason, files, readBytes, readyMs, untracedReadyMs }: Document): string {
   if (mode === 'guess') {
-    return `${file}: a guess of ${formatCount(files)} files, each taken whole; nothing was run. Configuration, data and plug-ins are missing from it.`;
+    return `${file}: a guess of ${formatMany(files, 'file')}, each taken whole; nothing was run. Configuration, data and plug-ins are missing from it.`;
   }
   const ready =
     readyMs === null

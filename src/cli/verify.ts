@@ -1,6 +1,6 @@
 import { formatPlatform, parsePlatform } from '../oci/platform';
 import { checkOrigin, type OriginReport } from '../optimize/stale';
-import { formatCount } from '../plan/format';
+import { formatCount, formatMany } from '../plan/format';
 import { verifyLayout, type VerifyReport } from '../soci/verify';
 import { defineCommand, EXIT, parseCount, typed } from './command';
 import { withStore } from './push';
@@ -63,7 +63,7 @@ function describe(reference: string, report: VerifyReport, origins: readonly Ori
     return [
       platform.sociIndex === undefined
         ? `${name}: no SOCI index`
-        : `${name}: ${formatCount(platform.layers.length)} layers, ${formatCount(checked)} of ${formatCount(spans)} spans read back, SOCI index ${platform.sociIndex}`,
+        : `${name}: ${formatMany(platform.layers.length, 'layer')}, ${formatCount(checked)} of ${formatCount(spans)} spans read back, SOCI index ${platform.sociIndex}`,
       ...platform.problems.map((problem) => `  wrong: ${problem}`),
       ...platform.layers.flatMap((layer) => [
         ...layer.problems.map((problem) => `  wrong in layer ${layer.layer}: ${problem}`),

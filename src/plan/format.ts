@@ -55,6 +55,11 @@ export function formatsOf(language: string): Formats {
 
 export const { formatSize, formatBytes, formatSeconds, formatCount, formatShare } = formatsOf('en');
 
+/** So many of a thing, in English: `1 layer`, `2,048 layers`. */
+export function formatMany(count: number, one: string, several = `${one}s`): string {
+  return `${formatCount(count)} ${count === 1 ? one : several}`;
+}
+
 /** A number of bytes as people write it, with `k`, `M` or `G` for powers of 1024: `65536`, `64k`, `4M`; else `undefined`. */
 export function parseSize(text: string): number | undefined {
   const [, digits, unit = ''] = /^(\d{1,12})([kMG]?)(?:iB)?$/.exec(text) ?? [];

@@ -65,7 +65,7 @@ test('a guess runs nothing, and says that it is one', async (t) => {
     ...['trace', 'docker-daemon:fx-scratch', '--guess', '--output', output],
   ]);
   assert.equal(code, 0, stderr);
-  assert.match(stdout, /a guess of 1 files.*nothing was run/);
+  assert.match(stdout, /a guess of 1 file,.*nothing was run/);
   assert.match(stdout, /Of the 1 paths of the trace 1 lead into the image/);
   const { header, events, footer } = await readTrace(output);
   assert.deepEqual([header.mode, footer?.reason], ['guess', 'guessed']);

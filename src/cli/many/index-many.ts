@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isAbort, LensError, messageOf } from '../../errors';
 import { formatRegistryName, type RegistryName } from '../../image/reference';
 import { formatPlatform } from '../../oci/platform';
-import { formatCount, formatSeconds } from '../../plan/format';
+import { formatCount, formatMany, formatSeconds } from '../../plan/format';
 import type { RegistryClient } from '../../registry/client';
 import { rateLimit } from '../../registry/rate';
 import { mapConcurrently } from '../../soci/concurrent';
@@ -268,6 +268,6 @@ function describe({ listed, images, indexed, skipped, failed, seconds }: Summary
   const share = images === listed ? '' : ` of ${formatCount(listed)} in the list`;
   return [
     ...failed.map(({ image, message }) => `failed  ${image}: ${message}`),
-    `${formatCount(images)} images${share} in ${formatSeconds(seconds)}: ${formatCount(indexed)} indexed, ${formatCount(skipped)} were already, ${formatCount(failed.length)} failed.`,
+    `${formatMany(images, 'image')}${share} in ${formatSeconds(seconds)}: ${formatCount(indexed)} indexed, ${formatCount(skipped)} were already, ${formatCount(failed.length)} failed.`,
   ].join('\n');
 }

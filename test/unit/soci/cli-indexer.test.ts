@@ -209,7 +209,7 @@ describe('a program on the PATH', () => {
     const flags = ['--span-size', '64k', '--min-layer-size', '0', '--indexer', 'soci', '--force'];
     const run = await runInProcess(['index', `oci:${input}`, '--output', `oci:${out}`, ...flags]);
     assert.equal(run.code, 0, run.stderr);
-    assert.match(run.stdout, /^1 layers indexed by soci 0\.15\.0$/m);
+    assert.match(run.stdout, /^1 layer indexed by soci 0\.15\.0$/m);
     assert.deepEqual(JSON.parse(await readFile(path.join(out, 'index.json'), 'utf8')), image.out);
     const [call] = await fake.calls();
     assert.deepEqual(call?.slice(0, -1), [
