@@ -242,6 +242,22 @@ describe('the way from the lens to the registry', () => {
     await bench.command('Notifications: Clear All Notifications');
   });
 
+  test('a recorded start is dragged onto an image that has none', async () => {
+    // So that both rows are in sight.
+    await bench.item('made').first().locator('.monaco-tl-twistie').click();
+    await bench.showTree();
+    const image = bench.item(/team\/shop:1\.0/).first();
+    assert.doesNotMatch(await image.innerText(), /% read/);
+    await bench
+      .item(/ready by its/)
+      .first()
+      .dragTo(image);
+    await bench
+      .item(/team\/shop:1\.0.*% read/)
+      .first()
+      .waitFor();
+  });
+
   test('two windows of one folder look at the same image at once, and neither disturbs the other', async () => {
     const second = await bench.secondWindow();
     const both = [bench, second];
