@@ -4,6 +4,8 @@ import zlib from 'node:zlib';
 
 /** Uncompressed bytes of one piece. */
 const PIECE = 1 << 20;
+/** Room for what most pieces come to, so that zlib does a piece at one go; else its thread waits for this one at each 16 KiB. */
+const PACKED_PIECE = PIECE / 2;
 /** How far back DEFLATE may refer (RFC 1951 §2). */
 const WINDOW = 32768;
 /** libuv's pool has four threads unless told otherwise; more pieces under way only take memory. */
@@ -32,6 +34,7 @@ export async function* gzip(source: AsyncIterable<Uint8Array>, level = 6): Async
     size += piece.length;
     const packed = deflateRaw(piece, {
       level,
+      chunkSize: PACKED_PIECE,
       finishFlush: isLast ? zlib.constants.Z_FINISH : zlib.constants.Z_SYNC_FLUSH,
       ...(dictionary.length > 0 && { dictionary }),
     });
