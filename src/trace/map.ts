@@ -115,7 +115,7 @@ export class TraceMapper {
   };
   #asked: LogFile = 0;
   #asking: Toucher = { t: 0, pid: 0 };
-  readonly #pace = new Pace();
+  readonly #pace: Pace;
   /** How the tracer's first versions told readiness: they wrote no last line. */
   #markedReady: number | undefined;
   #lastPath: string | undefined;
@@ -125,6 +125,7 @@ export class TraceMapper {
   constructor(header: TraceHeader, { layers, config }: TraceTarget) {
     this.#tree = new ImageTree(layers);
     this.#untracedReadyAt = header.untraced_ready;
+    this.#pace = new Pace(header.mode);
     this.#wholeFiles = header.level < 2 && header.mode.startsWith('import:');
     this.#files = layers.map(() => new Map<number, FileUse>());
     const volumes = Object.keys(config.config?.Volumes ?? {});

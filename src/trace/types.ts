@@ -7,7 +7,7 @@ export interface TraceHeader {
   readonly t0_unix_ns: string;
   readonly clock: 'monotonic';
   readonly unit: 'us';
-  /** How it was recorded: `ptrace-seccomp`, `ptrace`, `compat`, `import:strace` …; `guess` where it was not. */
+  /** How it was recorded: `seccomp-notify`, `ptrace-seccomp`, `ptrace`, `compat`, `import:strace` …; `guess` where it was not. */
   readonly mode: string;
   /** 1: opens and execs, 2: reads and mappings too, 3: metadata too. */
   readonly level: number;

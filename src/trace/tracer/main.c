@@ -58,7 +58,8 @@ static int tracer_process(int app, int link) {
   settings.filter = answer == 'f';
   const int listener = settings.filter ? listener_receive(link) : -1;
   close(link);
-  const char *mode = !settings.filter ? "ptrace" : settings.keep_setuid ? "compat" : "ptrace-seccomp";
+  const char *how = listener >= 0 ? "seccomp-notify" : "ptrace-seccomp";
+  const char *mode = !settings.filter ? "ptrace" : settings.keep_setuid ? "compat" : how;
   header_write(app, getpid(), settings.time_only ? "untraced" : mode);
   // Its standard streams must not keep the container's log open.
   int null = open("/dev/null", O_RDWR);
