@@ -76,9 +76,10 @@ test('the keyboard alone: a start is recorded, and the arrows lead through the t
   await bench.toast('The start reads').waitFor();
   await keys.inPanel();
   await bench.item(/^shop:soci-lens.*\d % read/).waitFor();
-  await keys.command('SOCI: Show in Tree');
-  await keys.row(IMAGE).waitFor();
-  for (const folder of ['COPY app /app', /^app/, /^src/]) {
+  await keys.command('SOCI Lens: Focus on Images View');
+  await bench.page.locator('.sidebar .monaco-list:focus').waitFor();
+  await keys.press('Home', keys.row('Docker Engine'));
+  for (const folder of [IMAGE, 'COPY app /app', /^app/, /^src/]) {
     await keys.goDown(folder);
     await keys.press('ArrowRight', keys.row(folder).and(bench.page.locator('[aria-expanded="true"]')));
   }
