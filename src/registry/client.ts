@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { LensError } from '../errors';
 import { isDigest, sha256 } from '../oci/digest';
 import { INDEX_TYPES, MANIFEST_TYPES, OCI_INDEX } from '../oci/media-types';
@@ -26,6 +27,8 @@ const MANIFEST_LIMIT = 4 * 1024 * 1024;
 const ACCEPT = [...MANIFEST_TYPES, ...INDEX_TYPES].join(', ');
 /** More pages of a list than this are a registry that turns in a circle. */
 const MAX_PAGES = 1000;
+/** What storing a manifest may take a registry, in milliseconds. */
+const STORING = 250;
 
 /**
  * A client for one repository of a registry (OCI distribution-spec 1.1). Nothing is sent before the first call. Transient
@@ -127,8 +130,8 @@ export class RegistryClient {
       signal,
     });
     const digest = sha256(bytes);
-    // distribution 2.8 refuses a manifest that another writer is storing at this moment: then it is there right after.
-    if (response.status === 400 && reference === digest && (await this.headManifest(digest, signal))) {
+    // distribution 2.8 refuses a manifest that another writer is storing at this moment: then it is there soon.
+    if (response.status === 400 && reference === digest && (await this.isThereSoon(digest, signal))) {
       await response.discard();
       return { digest, subject: undefined };
     }
@@ -137,6 +140,12 @@ export class RegistryClient {
     const told = response.header('docker-content-digest');
     if (told !== undefined && told !== digest) throw wrongDigest(this.host, digest, told);
     return { digest, subject: response.header('oci-subject') };
+  }
+
+  private async isThereSoon(digest: Digest, signal?: AbortSignal): Promise<boolean> {
+    if (await this.headManifest(digest, signal)) return true;
+    await sleep(STORING, undefined, { signal });
+    return (await this.headManifest(digest, signal)) !== undefined;
   }
 
   /** Removes a manifest by its digest. One that is not there is no error. */

@@ -446,6 +446,25 @@ export function describeFaults(
       assert.equal(await direct().hasBlob(blob.descriptor.digest), false);
     });
 
+    test('a manifest that is refused while another writer stores it is taken once it is there', async () => {
+      const manifest = Buffer.from(MANIFEST.toString().replace('"a"', '"another writer"'));
+      const digest = sha256(manifest);
+      let looks = 0;
+      proxy.judge = ({ method, url }) => {
+        if (!url.includes('/manifests/')) return {};
+        if (method === 'HEAD') return ++looks === 1 ? { status: 404 } : {};
+        return method === 'PUT' ? { status: 400 } : {};
+      };
+      const put = (reference: string) => connect().putManifest(reference, OCI_MANIFEST, manifest);
+      await assert.rejects(put(digest), lensError('registry/refused'));
+      assert.equal(looks, 2);
+      await direct().putManifest(digest, OCI_MANIFEST, manifest);
+      looks = 0;
+      assert.equal((await put(digest)).digest, digest);
+      assert.equal(looks, 2);
+      await assert.rejects(put('by-a-tag'), lensError('registry/refused'));
+    });
+
     test('referrers: without the API, refused, empty, and a fallback tag', async () => {
       const subject = { mediaType: OCI_MANIFEST, digest: sha256(MANIFEST), size: MANIFEST.length };
       proxy.judge = ({ url }) => (url.includes('/referrers/') ? { status: 404, body: 'page not found' } : {});
