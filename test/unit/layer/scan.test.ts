@@ -3,6 +3,7 @@ import { fileBytes, memoryBytes, readAll, readRange, type Bytes } from '../../..
 import { packScan } from '../../../src/layer/packed';
 import { GzipPass } from '../../../src/layer/gzip-pass';
 import { InlineHasher } from '../../../src/layer/hasher';
+import wasm from '../../../src/layer/inflate/inflate.wasm';
 import { Inflater } from '../../../src/layer/inflate/inflater';
 import { scanLayer } from '../../../src/layer/scan';
 import { spanDigests } from '../../../src/layer/spans';
@@ -240,6 +241,12 @@ describe('a scan', () => {
       0,
     );
     assert.ok(bytes / count < 120, `${bytes / count} bytes for each entry`);
+  });
+});
+
+describe('the engine', () => {
+  it('is its code and its tables, without the memory that it begins with: each bundle holds it', () => {
+    assert.ok(wasm.length < 16_384, `${wasm.length} bytes`);
   });
 });
 
