@@ -57,7 +57,8 @@ export function parseDockerfile(
     if (isFrom) {
       const base = expand(parsed.getImage() ?? '', variables);
       const parent = stages.findLast(
-        (stage) => stage.name?.toLowerCase() === base?.toLowerCase() || String(stage.index) === base,
+        ({ name, index }) =>
+          base !== undefined && (name?.toLowerCase() === base.toLowerCase() || String(index) === base),
       );
       const name = parsed.getBuildStage() ?? undefined;
       stages.push({ index: stages.length, name, from: instruction, base, parent, instructions: [] });

@@ -8,6 +8,7 @@ import { LensError, messageOf } from '../errors';
 import { cachedLayout } from './cached-layout';
 import { DEFAULT_LEVEL, type ExportOptions } from './export';
 import { LayerCache } from './layer-cache';
+import { isNamed } from './reference';
 import { type SavedImage, storeClassicSave, storeLayoutSave, surveySave } from './saved';
 
 /** An archive's image in an OCI layout. */
@@ -77,16 +78,19 @@ function isLayerFile(name: string): boolean {
 }
 
 function chooseImage(file: string, images: readonly SavedImage[], tag: string | undefined): SavedImage {
-  const [first] = images;
-  const chosen =
-    tag === undefined
-      ? images.length === 1 && first
-      : images.find(({ tags }) => tags.some((name) => name === tag || name.endsWith(`:${tag}`)));
+  const named =
+    tag === undefined ? images : images.filter(({ tags }) => tags.some((name) => isNamed(name, tag)));
+  const exact = named.find(({ tags }) => tags.some((name) => name === tag));
+  const chosen = exact ?? (named.length === 1 ? named[0] : undefined);
   if (chosen) return chosen;
   const known = images.flatMap(({ tags }) => tags);
   throw new LensError(
     'image/no-tag',
-    tag === undefined ? `${file} holds ${images.length} images.` : `${file} holds no image named "${tag}".`,
+    tag === undefined
+      ? `${file} holds ${images.length} images.`
+      : named.length > 0
+        ? `${file} holds ${named.length} images named "${tag}".`
+        : `${file} holds no image named "${tag}".`,
     known.length > 0
       ? `Add the tag of one of them: ${known.join(', ')}.`
       : 'Save it again with a single image.',
@@ -96,7 +100,9 @@ function chooseImage(file: string, images: readonly SavedImage[], tag: string | 
 /** Which file it is, as long as nobody writes to it. */
 async function identify(file: string): Promise<{ key: string; size: number }> {
   try {
-    const [real, { size, mtimeMs }] = await Promise.all([realpath(file), stat(file)]);
+    const [real, stats] = await Promise.all([realpath(file), stat(file)]);
+    if (!stats.isFile()) throw new Error('it is not a file');
+    const { size, mtimeMs } = stats;
     return { key: createHash('sha256').update(`${real}\n${size}\n${mtimeMs}`).digest('hex'), size };
   } catch (error) {
     throw noArchive(file, error);

@@ -8,6 +8,7 @@ import { INDEX_TYPES, OCI_INDEX } from '../oci/media-types';
 import { parseIndex, parseManifest, parseObject } from '../oci/parse';
 import type { Descriptor, Digest, Index, Manifest } from '../oci/types';
 import { isSystemError } from './disk';
+import { isNamed } from './reference';
 
 /** An image's topmost document: one manifest, or the index that lists several. */
 export type ImageRoot = { readonly descriptor: Descriptor; readonly bytes: Uint8Array } & (
@@ -133,7 +134,9 @@ async function resolveRoot(
   const images = top.manifests.filter(
     ({ artifactType, platform }) => artifactType === undefined || platform !== undefined,
   );
-  const entries = tag === undefined ? images : images.filter((entry) => hasTag(entry, tag));
+  // skopeo writes the bare tag, containerd the whole name.
+  const entries =
+    tag === undefined ? images : images.filter((entry) => isNamed(entry.annotations?.[REF_NAME], tag));
   if (entries.length === 0) {
     if (tag === undefined) throw badLayout(dir, 'its index.json lists no image');
     const known = top.manifests.flatMap((entry) => entry.annotations?.[REF_NAME] ?? []);
@@ -182,12 +185,6 @@ async function findReferrers(
     if (subject?.digest === digest) found.push(entry);
   }
   return found;
-}
-
-/** skopeo writes the bare tag, containerd the whole name. */
-function hasTag(entry: Descriptor, tag: string): boolean {
-  const name = entry.annotations?.[REF_NAME];
-  return name === tag || name?.endsWith(`:${tag}`) === true;
 }
 
 /** Throws `image/no-layout` or `image/bad-layout` unless the folder says that it is a layout of our version. */

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { type Stats, statSync } from 'node:fs';
 import { LensError } from '../errors';
 
 /** A name in a registry, completed as Docker completes it (distribution/reference: `ParseDockerRef`). */
@@ -98,7 +98,7 @@ export function formatRegistryName(name: RegistryName): string {
 }
 
 function parseBare(text: string): Reference {
-  const found = statSync(text, { throwIfNoEntry: false });
+  const found = statOf(text);
   if (found?.isDirectory()) return { transport: 'oci', path: text, tag: undefined };
   if (found?.isFile() && text.endsWith('.tar')) return { transport: 'archive', path: text, tag: undefined };
   if (IMAGE_ID.test(text)) return { transport: 'docker-daemon', name: text };
@@ -139,13 +139,35 @@ function parseRegistryName(text: string, whole: string): RegistryName {
   return { host, repository, tag: tag ?? (digest === undefined ? 'latest' : undefined), digest };
 }
 
-/** `PATH[:TAG]`; the colon of a Windows drive is part of the path. */
+/**
+ * `PATH[:TAG]`, where TAG may also be a whole name (`reg.example/a:1`): the longest path that is there. Where none is, the last
+ * colon separates, unless a path goes on behind it. The colon of a Windows drive is part of the path.
+ */
 function splitPath(text: string, whole: string): { path: string; tag: string | undefined } {
-  const colon = text.lastIndexOf(':');
-  const isTag = colon > 0 && !/[/\\]/.test(text.slice(colon)) && !(colon === 1 && /^[a-zA-Z]/.test(text));
-  const path = isTag ? text.slice(0, colon) : text;
+  const colons = [...text.matchAll(/(?<!^[a-zA-Z]):/g)]
+    .map(({ index }) => index)
+    .filter((index) => index > 0);
+  const last = colons.at(-1);
+  const end =
+    [text.length, ...colons.toReversed()].find((index) => statOf(text.slice(0, index))) ??
+    (last === undefined || /[/\\]/.test(text.slice(last)) ? text.length : last);
+  const path = text.slice(0, end);
   if (path === '') throw bad(whole, 'the path is missing');
-  return { path, tag: isTag ? text.slice(colon + 1) : undefined };
+  return { path, tag: end < text.length ? text.slice(end + 1) : undefined };
+}
+
+/** What lies at a path; a name that no path can have leads nowhere. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** True when `tag` is a whole name or the end of one, as people write it: `reg.example/a:1`, `a:1`, `1`. */
+export function isNamed(name: string | undefined, tag: string): boolean {
+  return name === tag || name?.endsWith(`:${tag}`) === true || name?.endsWith(`/${tag}`) === true;
 }
 
 function bad(

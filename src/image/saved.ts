@@ -48,8 +48,7 @@ export interface SavedImage {
 export async function surveySave(save: Readable, options: SaveOptions): Promise<SaveSurvey> {
   const documents = new Map<string, Uint8Array>();
   await eachFile(save, options, async (name, size, data) => {
-    if (size <= CONFIG_LIMIT && !LAYER.test(name))
-      documents.set(name, await collect(name, size, data, CONFIG_LIMIT));
+    if (!LAYER.test(name)) await keepDocument(documents, name, size, data);
   });
   const isLayout = documents.has('index.json') && documents.has('oci-layout');
   if (isLayout && !documents.has('manifest.json')) return { kind: 'layout', images: [] };

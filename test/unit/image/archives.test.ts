@@ -229,8 +229,43 @@ test('several images in a save: one is chosen by its tag', async (t) => {
     lensError('image/no-tag', /2 images/),
   );
   await assert.rejects(openImage(`docker-archive:${file}:3`, { cacheDir }), lensError('image/no-tag', /"3"/));
+  assert.equal((await openImage(`docker-archive:${file}:b:2`, { cacheDir })).layers.length, 1);
   assert.equal((await openImage(`docker-archive:${file}:2`, { cacheDir })).layers.length, 1);
   assert.equal((await openImage(`docker-archive:${file}:1`, { cacheDir })).layers.length, 3);
+});
+
+test('several images of one tag are not guessed at; the whole name, or its end, chooses', async (t) => {
+  const made = await sample();
+  const single = json({
+    ...(JSON.parse(made.config.toString()) as object),
+    rootfs: { type: 'layers', diff_ids: [sha256(made.first)] },
+    history: [],
+  });
+  const list = [
+    {
+      Config: 'a.json',
+      RepoTags: ['reg.example/a:latest'],
+      Layers: [1, 2, 1].map((n) => `${other(n)}/layer.tar`),
+    },
+    { Config: 'b.json', RepoTags: ['b:latest'], Layers: [`${other(1)}/layer.tar`] },
+  ];
+  const { file, cacheDir } = await archive(t, [
+    ['a.json', made.config],
+    ['b.json', single],
+    [`${other(1)}/layer.tar`, made.first],
+    [`${other(2)}/layer.tar`, made.second],
+    ['manifest.json', json(list)],
+  ]);
+  await assert.rejects(
+    openImage(`docker-archive:${file}:latest`, { cacheDir }),
+    lensError('image/no-tag', /2 images named "latest"/),
+  );
+  const layersOf = async (name: string) =>
+    (await openImage(`docker-archive:${file}:${name}`, { cacheDir })).layers.length;
+  assert.deepEqual(
+    [await layersOf('b:latest'), await layersOf('a:latest'), await layersOf('reg.example/a:latest')],
+    [1, 3, 3],
+  );
 });
 
 test('what is damaged is refused with a reason, and leaves nothing', async (t) => {
@@ -270,4 +305,8 @@ test('what is damaged is refused with a reason, and leaves nothing', async (t) =
   await writeFile(file, Buffer.alloc(5000, 'x'));
   await assert.rejects(openImage(file, { cacheDir }), lensError('image/bad-save'));
   await assert.rejects(openImage(`docker-archive:${file}x`, { cacheDir }), lensError('image/no-archive'));
+  await assert.rejects(
+    openImage(`oci-archive:${path.dirname(file)}`, { cacheDir }),
+    lensError('image/no-archive', /not a file/),
+  );
 });

@@ -69,6 +69,12 @@ test('stages, variables in FROM, ranges', () => {
   assert.equal(parseDockerfile(file, { VERSION: '2' }).stages[0]?.base, 'debian:2-slim');
 });
 
+test('a stage on an unknown base is not one on the stage above it', () => {
+  const text = 'FROM debian\nRUN one\nFROM $BASE\nRUN two\n';
+  assert.equal(parseDockerfile(text).stages[1]?.parent, undefined);
+  assert.deepEqual(lines(text, [{ created_by: '/bin/sh -c one' }, { created_by: '/bin/sh -c two' }]), [2, 3]);
+});
+
 test('variables without a value leave the base unknown; defaults and replacements are used', () => {
   const base = (text: string) => parseDockerfile(text).stages[0]?.base;
   assert.equal(base('ARG V\nFROM x:$V\n'), undefined);

@@ -69,6 +69,21 @@ test('transports', async (t) => {
   const archive = path.join(dir, 'a.tar');
   await writeFile(archive, '');
   assert.deepEqual(parseReference(archive), { transport: 'archive', path: archive, tag: undefined });
+  // As skopeo and podman write it: the whole name behind the file.
+  for (const tag of ['a:1', 'localhost/team/a:1', 'reg.example:5000/a:1'])
+    assert.deepEqual(parseReference(`docker-archive:${archive}:${tag}`), {
+      transport: 'docker-archive',
+      path: archive,
+      tag,
+    });
+  assert.deepEqual(parseReference(`oci:${layout}:reg.example/a:1`), {
+    transport: 'oci',
+    path: layout,
+    tag: 'reg.example/a:1',
+  });
+  const withColon = path.join(dir, 'of:today');
+  await mkdir(withColon);
+  assert.deepEqual(parseReference(`oci:${withColon}`), { transport: 'oci', path: withColon, tag: undefined });
 });
 
 test('what is no reference says why', () => {
@@ -83,6 +98,8 @@ test('what is no reference says why', () => {
     ['./missing', /no such folder/],
     ['missing.tar', /no such folder/],
     ['docker-daemon:A', /lower case/],
+    // Longer than a file's name can be.
+    ['a'.repeat(300), /repository name/],
   ];
   for (const [text, why] of cases) {
     assert.throws(() => parseReference(text), lensError('image/bad-reference', why), text);
