@@ -32,6 +32,14 @@ export class GuessedFiles {
     return this.tree.resolve(folder).found === 'folder';
   }
 
+  /** What is in a folder, by path and in alphabetical order. */
+  list(folder: string): string[] {
+    const real = this.real(folder).slice(1);
+    return [...this.tree.all()]
+      .flatMap((one) => (path.posix.dirname(one.path) === real ? [`/${one.path}`] : []))
+      .sort();
+  }
+
   real(file: string): string {
     return this.tree.real(file) ?? file;
   }

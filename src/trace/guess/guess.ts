@@ -93,6 +93,12 @@ function variable(text: string): [name: string, value: string] {
   return [text.slice(0, at), text.slice(at + 1)];
 }
 
+/** env(1): `#!/usr/bin/env -S node --flag` hands over one word, which `-S` takes apart. */
+function splitFirst([first = '', ...rest]: readonly string[]): readonly string[] {
+  const [, words] = /^(?:-[a-z]*S|--split-string=)(.+)$/s.exec(first) ?? [];
+  return words === undefined ? [first, ...rest] : [...words.trim().split(/\s+/), ...rest];
+}
+
 class Guess {
   readonly #loader: Loader;
 
@@ -111,7 +117,7 @@ class Guess {
   /** What running these words reads. */
   async command(words: readonly string[], depth = 0): Promise<void> {
     const [name = '', ...args] = words;
-    const program = this.files.find(name, this.env.get('PATH') ?? DEFAULT_PATH, this.cwd);
+    const program = this.#program(name);
     if (program === undefined || depth > MAX_DEPTH) return;
     const real = this.files.use(program);
     const [, line] = /^#! *(.*)/.exec((await this.files.read(program)).toString('latin1', 0, 256)) ?? [];
@@ -123,6 +129,10 @@ class Guess {
     }
     if (real !== undefined) await this.#loader.load(real);
     await this.#interpret(program, args, depth);
+  }
+
+  #program(name: string): string | undefined {
+    return this.files.find(name, this.env.get('PATH') ?? DEFAULT_PATH, this.cwd);
   }
 
   async #interpret(program: string, args: readonly string[], depth: number): Promise<void> {
@@ -138,9 +148,11 @@ class Guess {
     } else if (SHELLS.test(called)) {
       await this.#shell(args, depth);
     } else if (STARTERS.test(called) || USER_STARTERS.test(called)) {
-      const own = args.findIndex((word) => word !== '--' && !word.startsWith('-') && !word.includes('='));
-      const from = own + (USER_STARTERS.test(called) ? 1 : 0);
-      if (own >= 0) await this.command(args.slice(from), depth + 1);
+      const words = called === 'env' ? splitFirst(args) : args;
+      const user = USER_STARTERS.test(called) ? words.findIndex((word) => !word.startsWith('-')) : -1;
+      // An option may have a value: the first word that is a program is the one.
+      const own = words.findIndex((word, at) => at > user && this.#program(word) !== undefined);
+      if (own >= 0) await this.command(words.slice(own), depth + 1);
     }
   }
 

@@ -31,26 +31,53 @@ export async function guessJava(
     const real = files.use(`${home}/${name}`);
     if (real?.endsWith('.so')) await loader.load(real);
   }
-  const { path: given, main } = readArguments(args);
-  const places = (given ?? classPath).map((place) => path.posix.resolve(cwd, place));
+  const { path: given, modules = [], main } = readArguments(await withFiles(files, args, cwd));
+  const archives = (folder: string) => files.list(folder).filter((file) => /\.jar$/i.test(file));
+  const places = (given ?? classPath).flatMap((place) => {
+    const whole = path.posix.resolve(cwd, place);
+    // java(1): all archives of a folder, and no classes.
+    return path.posix.basename(whole) === '*' ? archives(path.posix.dirname(whole)) : [whole];
+  });
   for (const place of places) await useArchive(files, place);
+  for (const place of modules.map((module) => path.posix.resolve(cwd, module)))
+    for (const archive of files.isFolder(place) ? archives(place) : [place]) files.use(archive);
   // A class of a folder is a file of its own name.
   const own = main && `${main.replaceAll('.', '/')}.class`;
   if (own !== undefined) for (const place of places) files.use(`${place}/${own}`);
 }
 
-/** java(1): `-jar FILE`, or `-cp PATH … CLASS`. */
-function readArguments(args: readonly string[]): { path?: string[]; main?: string } {
-  let classPath: string[] | undefined;
-  for (let at = 0; at < args.length; at++) {
-    const word = args[at] ?? '';
-    if (word === '-jar') return { path: [args[at + 1] ?? ''] };
-    if (['-cp', '-classpath', '--class-path'].includes(word)) classPath = (args[++at] ?? '').split(':');
-    else if (['-p', '--module-path', '--add-modules', '-m', '--module'].includes(word)) at++;
-    else if (!word.startsWith('-') && !word.startsWith('@'))
-      return { ...(classPath && { path: classPath }), main: word };
+/** java(1), "@argfiles": words that stand in a file, up to the main class. */
+async function withFiles(files: GuessedFiles, args: readonly string[], cwd: string): Promise<string[]> {
+  const words: string[] = [];
+  for (const word of args) {
+    const file = path.posix.resolve(cwd, word.slice(1));
+    if (!word.startsWith('@') || !files.isFile(file)) {
+      words.push(word);
+      continue;
+    }
+    files.use(file);
+    for (const [, quoted, plain = ''] of (await files.text(file)).matchAll(/"([^"]*)"|(\S+)/g))
+      words.push(quoted ?? plain);
   }
-  return classPath ? { path: classPath } : {};
+  return words;
+}
+
+/** java(1): `-jar FILE`, or `-cp PATH … CLASS`, or `-p PATH … -m MODULE`. */
+function readArguments(args: readonly string[]): { path?: string[]; modules?: string[]; main?: string } {
+  let classPath: string[] | undefined;
+  let modules: string[] | undefined;
+  for (let at = 0; at < args.length; at++) {
+    const [option = '', value] = /^(--[a-z-]+)=(.*)$/s.exec(args[at] ?? '')?.slice(1) ?? [args[at]];
+    const next = () => value ?? args[++at] ?? '';
+    const found = { ...(classPath && { path: classPath }), ...(modules && { modules }) };
+    if (option === '-jar') return { ...found, path: [next()] };
+    if (['-cp', '-classpath', '--class-path'].includes(option)) classPath = next().split(':');
+    else if (['-p', '--module-path'].includes(option)) modules = next().split(':');
+    else if (['-m', '--module'].includes(option)) return found;
+    else if (option === '--add-modules') next();
+    else if (!option.startsWith('-') && !option.startsWith('@')) return { ...found, main: option };
+  }
+  return { ...(classPath && { path: classPath }), ...(modules && { modules }) };
 }
 
 /** A jar and those that its manifest names (JAR specification, `Class-Path`). */

@@ -145,6 +145,48 @@ test('ELF: the loader and the closure of NEEDED by RUNPATH, RPATH, the cache and
   ]);
 });
 
+test('ELF: the folders of Debian without a cache, as in an image without a distribution', async () => {
+  const content: Content = {
+    app: elf({ loader: '/lib64/ld.so.2', needed: ['libssl.so.3', 'libc.so.6'] }),
+    'lib64/ld.so.2': elf({}),
+    'lib/x86_64-linux-gnu/libc.so.6': elf({}),
+    'usr/lib/x86_64-linux-gnu/libssl.so.3': elf({}),
+    'usr/lib/aarch64-linux-gnu/libc.so.6': 'of another machine',
+  };
+  assert.deepEqual(await guess(content, { Entrypoint: ['/app'] }), [
+    '/app',
+    '/lib64/ld.so.2',
+    '/usr/lib/x86_64-linux-gnu/libssl.so.3',
+    '/lib/x86_64-linux-gnu/libc.so.6',
+  ]);
+});
+
+test('ELF: musl has folders of its own, a list of them, and a RUNPATH that holds for libraries too', async () => {
+  const content: Content = {
+    app: elf({
+      loader: '/lib/ld-musl-x86_64.so.1',
+      needed: ['libc.musl-x86_64.so.1', 'liba.so'],
+      runpath: '/own',
+    }),
+    'lib/ld-musl-x86_64.so.1': elf({}),
+    'lib/libc.musl-x86_64.so.1': { link: 'ld-musl-x86_64.so.1' },
+    'own/liba.so': elf({ needed: ['libb.so', 'libx.so'] }),
+    'own/libb.so': elf({}),
+    'usr/local/lib/libx.so': elf({}),
+    'usr/lib/libx.so': 'comes later',
+    'etc/ld.so.cache': loaderCache([['libx.so', '/usr/lib/libx.so', 0x0303]]),
+  };
+  const found = ['/app', '/lib/ld-musl-x86_64.so.1', '/own/liba.so', '/own/libb.so'];
+  assert.deepEqual(await guess(content, { Entrypoint: ['/app'] }), [...found, '/usr/local/lib/libx.so']);
+  const list = { ...content, 'etc/ld-musl-x86_64.path': '/lib:/opt\n/usr/lib\n' };
+  const [app, loader, ...rest] = found;
+  assert.deepEqual(await guess(list, { Entrypoint: ['/app'] }), [
+    ...[app, loader, '/etc/ld-musl-x86_64.path'],
+    ...rest,
+    '/usr/lib/libx.so',
+  ]);
+});
+
 test('what is no ELF file, or a broken one, needs nothing', () => {
   assert.equal(readElf(Buffer.from('#!/bin/sh')), undefined);
   const whole = elf({ loader: '/l', needed: ['a', 'b'] });
@@ -191,6 +233,14 @@ test('scripts: the interpreter of #!, what a shell script runs, and programs tha
   assert.deepEqual(await guess(shell, { Entrypoint: ['/bin/a'], Cmd: ['x'] }, ['y']), ['/bin/a']);
   await assert.rejects(guess(shell, { Cmd: ['/bin/c'] }), lensError('trace/command-not-found', /\/bin\/c/));
   await assert.rejects(guess(shell, {}), lensError('trace/no-command', /ENTRYPOINT/));
+  const split = { ...shell, 'usr/bin/env': elf({}), 'bin/one': '#!/usr/bin/env -S A=1 a --flag\n' };
+  assert.deepEqual(await guess(split, { Cmd: ['one'] }), ['/bin/one', '/usr/bin/env', '/bin/a']);
+  const valued = { ...shell, 'usr/bin/nice': elf({}), 'sbin/tini': elf({}) };
+  assert.deepEqual(await guess(valued, { Cmd: ['tini', '-e', '143', '--', 'nice', '-n', '5', 'a', '-b'] }), [
+    '/sbin/tini',
+    '/usr/bin/nice',
+    '/bin/a',
+  ]);
   const loop = { 'bin/x': '#!/bin/x\n' };
   assert.deepEqual(await guess(loop, { Cmd: ['x'] }), ['/bin/x']);
 });
@@ -327,6 +377,22 @@ test('Java: the machine, the class path, and the archives that a manifest names'
     ...machine,
     '/srv/lib/one.jar',
     '/srv/classes/com/Main.class',
+  ]);
+  // All archives of a folder, as build tools write it, and words from a file (java(1), "@argfiles").
+  const args = { ...content, 'srv/classpath': '"/srv/classes:/srv/lib/*"\n', 'srv/lib/note.txt': '' };
+  assert.deepEqual(await guess(args, { Entrypoint: ['java', '-cp', '@/srv/classpath', 'com.Main', '@no'] }), [
+    ...machine,
+    '/srv/classpath',
+    '/srv/lib/one.jar',
+    '/srv/lib/two.jar',
+    '/srv/classes/com/Main.class',
+  ]);
+  const modules = ['java', '--module-path=/srv/lib:/srv/app.jar', '-m', 'a.b/a.b.Main'];
+  assert.deepEqual(await guess({ ...content, 'srv/app.jar': 'j' }, { Entrypoint: modules }), [
+    ...machine,
+    '/srv/lib/one.jar',
+    '/srv/lib/two.jar',
+    '/srv/app.jar',
   ]);
   for (let length = 0; length < jar.length; length++) manifestOf(jar.subarray(0, length));
 });
