@@ -2,6 +2,7 @@
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { LensError, messageOf } from '../errors';
+import { writeAll } from '../image/disk';
 import { textLines } from './lines';
 import { checkEvent, checkFooter, checkHeader, Malformed } from './schema';
 import type { StartupTrace, TraceEvent, TraceFooter, TraceHeader } from './types';
@@ -96,11 +97,11 @@ export async function writeTrace(
         text += JSON.stringify(event) + '\n';
         if (text.length < 1 << 20) continue;
         signal?.throwIfAborted();
-        await handle.write(text);
+        await writeAll(handle, Buffer.from(text));
         text = '';
       }
       if (trace.footer) text += JSON.stringify(trace.footer) + '\n';
-      await handle.write(text);
+      await writeAll(handle, Buffer.from(text));
       await handle.sync();
     } finally {
       await handle.close();
