@@ -147,6 +147,20 @@ function replay(call: Call, process: Process, fork: (child: number, sharesFiles:
       const [, offset] = /^\[(\d+)/.exec(args[2] ?? '') ?? [];
       return read(file(1), offset === undefined ? undefined : Number(offset));
     }
+    case 'copy_file_range':
+    case 'splice': {
+      const [, offset] = /^\[(\d+)/.exec(args[1] ?? '') ?? [];
+      return read(file(0), offset === undefined ? undefined : Number(offset));
+    }
+    case 'readahead':
+    case 'fadvise64':
+    case 'fadvise64_64': {
+      const open = file(0);
+      const brings = name === 'readahead' || args[3] === 'POSIX_FADV_WILLNEED';
+      if (!open?.path.path.startsWith('/') || !brings) return 'no-content';
+      // posix_fadvise(2): a length of 0 is to the end.
+      return [{ op: 'read', ...open.path, off: Number(args[1]), len: Number(args[2]) || -1 }];
+    }
     case 'mmap':
     case 'mmap2': {
       const open = file(4);
@@ -260,5 +274,5 @@ function unescape(text: string): Buffer {
 }
 
 function flags(words: string, known: Record<string, number>): number {
-  return words.split('|').reduce((sum, word) => sum | (known[word] ?? 0), 0);
+  return (words.match(/\b[A-Z_]+\b/g) ?? []).reduce((sum, word) => sum | (known[word] ?? 0), 0);
 }

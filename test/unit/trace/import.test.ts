@@ -119,6 +119,27 @@ test('strace: positions, duplicates, children, threads and calls in two pieces',
   assert.equal(ambiguous, 1, 'the child reads on where nobody saw its parent open');
 });
 
+test('strace: what the kernel copies or fetches by itself is read, and each flag of openat2 counts', async () => {
+  const { trace, dropped } = await from(
+    'strace',
+    '10 1.000000 openat2(AT_FDCWD</>, "/app/x", {flags=O_RDWR|O_CLOEXEC, resolve=0}, 24) = 3</app/x>',
+    '10 1.000001 copy_file_range(3</app/x>, NULL, 4</out>, NULL, 100, 0) = 60',
+    '10 1.000002 splice(3</app/x>, NULL, 5<pipe:[9]>, NULL, 100, SPLICE_F_MORE) = 40',
+    '10 1.000003 copy_file_range(3</app/x>, [500], 4</out>, [0], 7, 0) = 7',
+    '10 1.000004 sendfile(4</out>, 3</app/x>, NULL, 8) = 8',
+    '10 1.000005 sendfile(4</out>, 3</app/x>, [10] => [12], 2) = 2',
+    '10 1.000006 splice(5<pipe:[9]>, NULL, 4</out>, NULL, 100, 0) = 40',
+    '10 1.000007 fadvise64(3</app/x>, 4096, 0, POSIX_FADV_WILLNEED) = 0',
+    '10 1.000008 fadvise64(3</app/x>, 0, 0, POSIX_FADV_SEQUENTIAL) = 0',
+    '10 1.000009 readahead(3</app/x>, 0, 8192) = 0',
+  );
+  assert.deepEqual(
+    trace.events.map((event) => (event.op === 'read' ? [event.off, event.len] : 'fl' in event && event.fl)),
+    [2, [0, 60], [60, 40], [500, 7], [100, 8], [10, 2], [4096, -1], [0, 8192]],
+  );
+  assert.equal(dropped['no-content'], 2);
+});
+
 test('lines that can be read in more ways than one are counted', async () => {
   const strace = await from(
     'strace',
