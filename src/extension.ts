@@ -62,7 +62,8 @@ export function activate(context: vscode.ExtensionContext): SociLensApi {
   });
   const reveal: RevealEntry = async (key, entry) => {
     const node = images.find(key, entry);
-    if (!node) return null;
+    if (!node)
+      return images.filter === '' ? null : vscode.l10n.t('The filter of the tree of images hides it.');
     await imagesView.reveal(node, { select: true, focus: true });
     return vscode.l10n.t('Shown in the tree of images.');
   };

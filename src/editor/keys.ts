@@ -1,13 +1,13 @@
 /**
  * An image is known by its reference. Where the reference names several images, each for a platform of its own, the one for
- * this machine has the bare reference and the others are known by `REFERENCE#OS/ARCH`; no reference has a `#`.
+ * this machine has the bare reference and the others are known by `REFERENCE#OS/ARCH`, as `formatPlatform` writes it.
  */
 export function keyOf(reference: string, platform: string | undefined): string {
   return platform === undefined ? reference : `${reference}#${platform}`;
 }
 
 export function parseKey(key: string): { readonly reference: string; readonly platform: string | undefined } {
-  const [, reference, platform] = /^(.*)#(\w+\/[\w/]+)$/s.exec(key) ?? [];
+  const [, reference, platform] = /^(.*)#(\w+(?:\([\w.]+\))?\/[\w/]+)$/s.exec(key) ?? [];
   return reference === undefined ? { reference: key, platform: undefined } : { reference, platform };
 }
 

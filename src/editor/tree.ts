@@ -2,7 +2,8 @@ import * as vscode from 'vscode';
 import type { LayerScan } from '../layer/types';
 import type { Opened } from './store';
 import type { EngineWatch } from './engine-watch';
-import { homeOf, keyOf, type Home } from './keys';
+import { formatPlatform } from '../oci/platform';
+import { homeOf, keyOf, parseKey, type Home } from './keys';
 import { layerTree, pathParts, type Folder } from '../plan/layer-tree';
 import type { EntryRef } from '../plan/picture/types';
 import type { AnalysisStore } from './store';
@@ -38,22 +39,24 @@ export interface IndexNode {
   readonly parent: ImageNode;
   readonly digest: string;
 }
+/** What files and folders stand in: the rest of a long folder, too. */
+type Place = LayerNode | FolderNode | MoreNode;
 export interface FolderNode {
   readonly kind: 'folder';
-  readonly parent: LayerNode | FolderNode;
+  readonly parent: Place;
   readonly layer: LayerNode;
   readonly folder: Folder;
 }
 export interface FileNode {
   readonly kind: 'file';
-  readonly parent: LayerNode | FolderNode;
+  readonly parent: Place;
   readonly layer: LayerNode;
   readonly entry: number;
 }
 /** The rest of a long folder. */
 export interface MoreNode {
   readonly kind: 'more';
-  readonly parent: LayerNode | FolderNode;
+  readonly parent: Place;
   readonly layer: LayerNode;
   readonly folder: Folder;
   readonly from: number;
@@ -154,7 +157,7 @@ export class ImagesTree implements vscode.TreeDataProvider<Node>, vscode.Disposa
       case 'folder':
         return this.#page(node, node.layer, node.folder, 0);
       case 'more':
-        return this.#page(node.parent, node.layer, node.folder, node.from);
+        return this.#page(node, node.layer, node.folder, node.from);
       case 'index':
       case 'file':
         return [];
@@ -165,21 +168,28 @@ export class ImagesTree implements vscode.TreeDataProvider<Node>, vscode.Disposa
     return node.kind === 'home' ? undefined : node.parent;
   }
 
-  /** The item of one entry, for the view to reveal; undefined where there is none. */
+  /** The item of one entry, for the view to reveal; undefined where there is none, or where the filter hides it. */
   find(reference: string, { layer: index, entry }: EntryRef): Node | undefined {
     const layer = this.nodeOf(reference, index);
     if (layer.kind !== 'layer') return undefined;
-    const entries = this.#layer(layer)?.entries;
+    const ordered = this.#layer(layer);
     const root = this.#root(layer);
-    if (!root || !entries || entry >= entries.length) return undefined;
-    let [parent, folder]: [LayerNode | FolderNode, Folder] = [layer, root];
-    for (const part of pathParts(entries.name(entry)).slice(0, -1)) {
-      const next = folder.folders.find(({ name }) => name === part);
+    if (!root || !ordered || entry >= ordered.entries.length) return undefined;
+    let [parent, folder]: [Place, Folder] = [layer, root];
+    for (const part of pathParts(ordered.entries.name(entry)).slice(0, -1)) {
+      const contents = this.#contents(folder, ordered);
+      const at = contents.folders.findIndex(({ name }) => name === part);
+      const next = contents.folders[at];
       if (!next) return undefined;
+      const place = placeAt(at, contents, { parent, layer, folder });
+      parent = { kind: 'folder', parent: place, layer, folder: next };
       folder = next;
-      parent = { kind: 'folder', parent, layer, folder };
     }
-    return folder.files.includes(entry) ? { kind: 'file', parent, layer, entry } : undefined;
+    const contents = this.#contents(folder, ordered);
+    const at = contents.files.indexOf(entry);
+    if (at < 0) return undefined;
+    const place = placeAt(contents.folders.length + at, contents, { parent, layer, folder });
+    return { kind: 'file', parent: place, layer, entry };
   }
 
   getTreeItem(node: Node): vscode.TreeItem {
@@ -193,17 +203,20 @@ export class ImagesTree implements vscode.TreeDataProvider<Node>, vscode.Disposa
     return item;
   }
 
-  /** The node of an image or of one of its layers, for `reveal`. */
+  /** The node of an image or of one of its layers, for `reveal`: below its platform where it has several. */
   nodeOf(key: string, layer?: number): Node {
-    const image: ImageNode = { kind: 'image', parent: { kind: 'home', home: homeOf(key) }, reference: key };
-    return layer === undefined ? image : { kind: 'layer', parent: image, index: layer };
+    const { reference, platform } = parseKey(key);
+    const image: ImageNode = { kind: 'image', parent: { kind: 'home', home: homeOf(reference) }, reference };
+    const parent = this.#platforms(image).find((one) => one.reference === key) ?? image;
+    if (layer !== undefined) return { kind: 'layer', parent, index: layer };
+    return platform === undefined ? image : parent;
   }
 
   /** The images of this workspace, the last one first, then what the engine has besides. */
   #imagesAt(home: Home): string[] {
     const known = this.#sources.store.all
       .map(({ reference }) => reference)
-      .filter((key) => homeOf(key) === home && !key.includes('#'))
+      .filter((key) => homeOf(key) === home && parseKey(key).platform === undefined)
       .reverse();
     // In a folder that is not trusted, images are only looked at by name.
     if (home !== 'engine' || !vscode.workspace.isTrusted) return known;
@@ -219,16 +232,21 @@ export class ImagesTree implements vscode.TreeDataProvider<Node>, vscode.Disposa
 
   async #insideImage(node: ImageNode): Promise<Node[]> {
     const opened = await this.#opened(node.reference);
-    const { platforms = [], indexes = [] } = this.#sources.store.get(node.reference)?.survey ?? {};
-    const own = opened && `${opened.image.platform.os}/${opened.image.platform.architecture}`;
+    const { indexes = [] } = this.#sources.store.get(node.reference)?.survey ?? {};
     const found = indexes.map(({ digest }): IndexNode => ({ kind: 'index', parent: node, digest }));
-    if (platforms.length < 2) return [...this.#layers(node, opened), ...found];
-    const others = platforms.map((platform): PlatformNode => {
-      const isOwn = own !== undefined && platform.startsWith(own);
-      const reference = isOwn ? node.reference : keyOf(node.reference, platform);
-      return { kind: 'platform', parent: node, reference, platform };
+    const platforms = this.#platforms(node);
+    return [...(platforms.length > 0 ? platforms : this.#layers(node, opened)), ...found];
+  }
+
+  /** The platforms of an image that has several; none for other images. */
+  #platforms(image: ImageNode): PlatformNode[] {
+    const { survey, opened } = this.#sources.store.get(image.reference) ?? {};
+    if (!survey || survey.platforms.length < 2) return [];
+    const own = opened && formatPlatform(opened.image.platform);
+    return survey.platforms.map((platform) => {
+      const reference = keyOf(image.reference, platform === own ? undefined : platform);
+      return { kind: 'platform', parent: image, reference, platform };
     });
-    return [...others, ...found];
   }
 
   #layers(parent: ImageNode | PlatformNode, opened: Opened | undefined): Node[] {
@@ -251,10 +269,10 @@ export class ImagesTree implements vscode.TreeDataProvider<Node>, vscode.Disposa
   }
 
   /** The children of a folder from the `from`-th on: folders, then files, at most `PAGE` of them and an item for the rest. */
-  #page(parent: LayerNode | FolderNode, layer: LayerNode, folder: Folder, from: number): Node[] {
+  #page(parent: Place, layer: LayerNode, folder: Folder, from: number): Node[] {
     const ordered = this.#layer(layer);
     if (!ordered) return [];
-    const { folders, files }: Contents = contentsOf(folder, ordered, this.order, this.#filter);
+    const { folders, files } = this.#contents(folder, ordered);
     const to = from + PAGE;
     const count = folders.length;
     const nodes: Node[] = [
@@ -267,4 +285,21 @@ export class ImagesTree implements vscode.TreeDataProvider<Node>, vscode.Disposa
     if (left > 0) nodes.push({ kind: 'more', parent, layer, folder, from: to, left });
     return nodes;
   }
+
+  #contents(folder: Folder, layer: OrderedLayer): Contents {
+    return contentsOf(folder, layer, this.order, this.#filter);
+  }
+}
+
+/** What the child at a position of a folder stands in: the folder itself, or one of the items for its rest. */
+function placeAt(
+  position: number,
+  { folders, files }: Contents,
+  { parent, layer, folder }: Pick<MoreNode, 'parent' | 'layer' | 'folder'>,
+): Place {
+  const all = folders.length + files.length;
+  let place = parent;
+  for (let from = PAGE; from <= position; from += PAGE)
+    place = { kind: 'more', parent: place, layer, folder, from, left: all - from };
+  return place;
 }

@@ -65,6 +65,14 @@ suite('the tree of images', () => {
     return found;
   };
 
+  /** Whether VS Code would come to a node: each of its parents, from the root on, has to show the next. */
+  const isReached = async (node: Node): Promise<boolean> => {
+    const parent = tree.getParent(node);
+    if (parent && !(await isReached(parent))) return false;
+    const { id } = tree.getTreeItem(node);
+    return (await tree.getChildren(parent)).some((child) => tree.getTreeItem(child).id === id);
+  };
+
   test('groups images by where they are, the ones looked at first, and what the engine has besides', async () => {
     services.store.update('docker://registry.example/team/service:1.0', {});
     services.store.update('docker-daemon:shop:soci-lens', {});
@@ -152,20 +160,69 @@ suite('the tree of images', () => {
     await cp(small.slice(4), multi, { recursive: true });
     const file = path.join(multi, 'index.json');
     const index = JSON.parse(await readFile(file, 'utf8')) as { manifests: object[] };
-    const other = { ...index.manifests[0], platform: { os: 'linux', architecture: 'arm64' } };
-    await writeFile(file, JSON.stringify({ ...index, manifests: [...index.manifests, other] }));
+    const others = [
+      { os: 'linux', architecture: 'arm64' },
+      { os: 'linux', architecture: 'amd64', variant: 'v3' },
+      { os: 'windows', architecture: 'amd64', 'os.version': '10.0.17763.6414' },
+      { os: 'windows', architecture: 'amd64', 'os.version': '10.0.20348.2762' },
+    ].map((platform) => ({ ...index.manifests[0], platform }));
+    await writeFile(file, JSON.stringify({ ...index, manifests: [...index.manifests, ...others] }));
     await actions.inspect(`oci:${multi}`);
     const home = await find('Layouts and Archives');
     const image = (await tree.getChildren(home)).find(
       (node) => node.kind === 'image' && node.reference === `oci:${multi}`,
     );
-    assert.deepEqual(await labels(image), ['linux/amd64', 'linux/arm64']);
+    assert.deepEqual(await labels(image), [
+      'linux/amd64',
+      'linux/arm64',
+      'linux/amd64/v3',
+      'windows(10.0.17763.6414)/amd64',
+      'windows(10.0.20348.2762)/amd64',
+    ]);
     const arm = await find('linux/arm64', image);
     assert.equal(arm.kind === 'platform' && arm.reference, `oci:${multi}#linux/arm64`);
     assert.equal((await tree.getChildren(arm)).length, 5);
     assert.equal(services.store.get(`oci:${multi}#linux/arm64`)?.opened?.plan.image.platform, 'linux/arm64');
-    const ids = [await find('linux/amd64', image), arm].map((node) => tree.getTreeItem(node).id);
-    assert.equal(new Set(ids).size, 2);
+    assert.equal((await tree.getChildren(await find('windows(10.0.20348.2762)/amd64', image))).length, 5);
+    const ids = (await tree.getChildren(image)).map((node) => tree.getTreeItem(node).id);
+    assert.equal(new Set(ids).size, 5);
+    for (const key of [`oci:${multi}`, `oci:${multi}#linux/arm64`]) {
+      assert.ok(await isReached(tree.nodeOf(key)), key);
+      assert.ok(await isReached(tree.nodeOf(key, 2)), `a layer of ${key}`);
+      const result = services.store.get(key)?.opened?.layers[2];
+      assert.ok(result && 'scan' in result);
+      const { entries } = result.scan;
+      const entry = Array.from({ length: entries.length }, (_, at) => at).find(
+        (at) => entries.type(at) === 'reg',
+      )!;
+      assert.ok(await isReached(tree.find(key, { layer: 2, entry })!), `a file of ${key}`);
+    }
+  });
+
+  test('shows a layout in a folder whose name has a #', async () => {
+    const sharp = `oci:${path.join(scratch, 'C#', 'image')}`;
+    services.store.update(sharp, {});
+    assert.ok(await isReached(tree.nodeOf(sharp)));
+    services.store.forget(sharp);
+  });
+
+  test('comes to each file of a long folder, for reveal, and to none that the filter hides', async () => {
+    const { opened } = services.store.get(small) ?? {};
+    const layer = opened?.layers.findIndex((one) => 'scan' in one && one.scan.entries.length > 1200) ?? -1;
+    const result = opened?.layers[layer];
+    assert.ok(result && 'scan' in result);
+    const { entries } = result.scan;
+    const places = [0, 1199].map((module) => {
+      const name = `module-${String(module).padStart(4, '0')}.js`;
+      return Array.from({ length: entries.length }, (_, entry) => entry).find((entry) =>
+        entries.name(entry).endsWith(name),
+      )!;
+    });
+    for (const entry of places) assert.ok(await isReached(tree.find(small, { layer, entry })!), `${entry}`);
+    tree.filterBy('module-0000');
+    const found = places.map((entry) => tree.find(small, { layer, entry })?.kind);
+    tree.filterBy('');
+    assert.deepEqual(found, ['file', undefined]);
   });
 
   test('knows the node of an image and of a layer, with all parents, for reveal', () => {
