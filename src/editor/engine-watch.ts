@@ -18,7 +18,7 @@ export type Watched = Pick<Services, 'line' | 'log' | 'engineReached'>;
  */
 export class EngineWatch implements vscode.Disposable {
   readonly #services: Watched;
-  readonly #reached: vscode.Disposable;
+  readonly #subscriptions: vscode.Disposable;
   readonly #changed = new vscode.EventEmitter<void>();
   /** Somebody looks, whether there is an engine or not. */
   #wanted = false;
@@ -29,9 +29,15 @@ export class EngineWatch implements vscode.Disposable {
 
   constructor(services: Watched) {
     this.#services = services;
-    this.#reached = services.engineReached.event(() => {
-      if (this.#wanted && this.#watching === undefined) this.start();
-    });
+    this.#subscriptions = vscode.Disposable.from(
+      services.engineReached.event(() => {
+        if (this.#wanted && this.#watching === undefined) this.start();
+      }),
+      vscode.workspace.onDidChangeConfiguration((event) => {
+        // Another engine is meant now, and its images are others.
+        if (this.#wanted && event.affectsConfiguration('sociLens.engine')) this.start();
+      }),
+    );
   }
 
   /** Newest first; undefined as long as no engine has answered. */
@@ -66,7 +72,7 @@ export class EngineWatch implements vscode.Disposable {
 
   dispose(): void {
     this.stop();
-    this.#reached.dispose();
+    this.#subscriptions.dispose();
     this.#changed.dispose();
   }
 

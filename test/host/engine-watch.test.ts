@@ -70,6 +70,17 @@ suite('the watch over the engine', () => {
     await listening();
   });
 
+  test('asks the engine that the settings name, once they name another', async () => {
+    const settings = vscode.workspace.getConfiguration('sociLens');
+    tag = 'other:1.0';
+    try {
+      await settings.update('engine.host', 'unix:///other.sock', vscode.ConfigurationTarget.Global);
+      await until('the images of the other', () => watch.images?.[0]?.tags[0] === 'other:1.0');
+    } finally {
+      await settings.update('engine.host', undefined, vscode.ConfigurationTarget.Global);
+    }
+  });
+
   test('asks nothing more of an engine that it has, whoever reaches it', async () => {
     await command();
     await command();
