@@ -30,15 +30,34 @@ function actionFor(code: string): Action | undefined {
       return { title: vscode.l10n.t('Manage Workspace Trust'), command: 'workbench.trust.manage' };
     case 'editor/not-in-engine':
       return { title: vscode.l10n.t('Use a Recorded Start'), command: 'sociLens.importTrace' };
+    case 'registry/unauthorized':
+    case 'registry/denied':
+      return { title: vscode.l10n.t('Sign In'), command: 'sociLens.signIn' };
     case 'trace/bad-rule':
       return {
         title: vscode.l10n.t('Change the Rule'),
         command: 'workbench.action.openSettings',
         argument: 'sociLens.trace',
       };
+    case 'plan/bad-network':
+    case 'plan/bad-node':
+      return changeSetting('sociLens.plan');
+    case 'registry/tls':
+      return changeSetting('sociLens.registry');
+    case 'registry/proxy':
+      return changeSetting('http.proxy');
+    case 'editor/soci-cannot':
+      return changeSetting('sociLens.indexer');
+    case 'soci/no-cli':
+    case 'soci/cli-too-old':
+      return changeSetting('sociLens.soci.path');
     default:
       return undefined;
   }
+}
+
+function changeSetting(argument: string): Action {
+  return { title: vscode.l10n.t('Change the Setting'), command: 'workbench.action.openSettings', argument };
 }
 
 /**

@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import { messageOf } from '../errors';
 import { formatCount, formatSeconds } from './language';
 import type { EndReason } from '../trace/types';
+import { translated } from './room-texts';
 import type { Services } from './services';
 import { readRecorded, type Recorded } from './work/record';
 
@@ -83,7 +84,7 @@ export class TracesTree
     } catch (error) {
       item.iconPath = new vscode.ThemeIcon('warning');
       item.contextValue = 'trace.unread';
-      item.description = messageOf(error);
+      item.description = translated(messageOf(error));
     }
     const users = this.#services.store.all
       .filter(({ traces = [] }) => traces.includes(uri.fsPath))

@@ -164,6 +164,13 @@ suite('errors and cancel', () => {
     assert.deepEqual(asked[0]?.items, ['Away. Start it.', 'Choose the Engine', 'Show Log']);
   });
 
+  test('a registry that wants a sign-in, and a setting that is wrong, lead there', async () => {
+    const offered = async (code: LensError['code']) =>
+      (await attempt(new LensError(code, 'No.', 'Do it.')))[0]?.items.slice(1);
+    assert.deepEqual(await offered('registry/unauthorized'), ['Sign In', 'Show Log']);
+    assert.deepEqual(await offered('plan/bad-network'), ['Change the Setting', 'Show Log']);
+  });
+
   test('a defect says so, without its stack', async () => {
     const asked = await attempt(new TypeError('x is undefined'));
     assert.match(
