@@ -1,6 +1,9 @@
 import * as vscode from 'vscode';
 
-/** The extension's settings, typed. Their defaults, ranges and descriptions stand in package.json. */
+/**
+ * The extension's settings, typed. Their defaults, ranges and descriptions stand in package.json; VS Code underlines what does not
+ * fit there, and hands it out all the same.
+ */
 export interface Settings {
   readonly engineHost: string | undefined;
   readonly engineContext: string | undefined;
@@ -41,26 +44,35 @@ export interface Settings {
 export function readSettings(scope?: vscode.Uri): Settings {
   const section = vscode.workspace.getConfiguration('sociLens', scope);
   const text = (key: string) => {
-    const value = section.get<string>(key, '').trim();
-    return value === '' ? undefined : value;
+    const value: unknown = section.get(key);
+    // `index.spanSize` may well be written as the number that it is.
+    return typeof value === 'string' || typeof value === 'number'
+      ? String(value).trim() || undefined
+      : undefined;
+  };
+  const number = (key: string, usual: number, least: number, most: number) => {
+    const value: unknown = section.get(key);
+    return isWhole(value) ? Math.min(most, Math.max(least, value)) : usual;
   };
   const http = vscode.workspace.getConfiguration('http');
   const noProxy = http.get<readonly string[]>('noProxy', []);
   const spanSize = Number(text('index.spanSize'));
-  const smallest = section.inspect<number>('index.minLayerSize');
+  const spanSizes: unknown = section.get('plan.spanSizes');
+  const smallest = section.inspect<unknown>('index.minLayerSize');
+  const ownSmallest = smallest?.workspaceFolderValue ?? smallest?.workspaceValue ?? smallest?.globalValue;
   return {
     engineHost: text('engine.host'),
     engineContext: text('engine.context'),
     ready: text('trace.ready') ?? 'auto',
-    traceTimeout: section.get('trace.timeout', 120) * 1000,
-    traceRuns: section.get('trace.runs', 1),
+    traceTimeout: number('trace.timeout', 120, 1, 3600) * 1000,
+    traceRuns: number('trace.runs', 1, 1, 20),
     indexer: section.get<string>('indexer') === 'soci' ? 'soci' : 'built-in',
     sociPath: text('soci.path'),
     format: section.get<string>('index.format') === 'v1' ? 'v1' : 'v2',
     spanSize: isBytes(spanSize) ? spanSize : 'auto',
-    minLayerSize: section.get('index.minLayerSize', 10_485_760),
-    ownMinLayerSize: smallest?.workspaceFolderValue ?? smallest?.workspaceValue ?? smallest?.globalValue,
-    spanSizes: section.get<unknown[]>('plan.spanSizes', []).filter(isBytes),
+    minLayerSize: number('index.minLayerSize', 10_485_760, 0, Number.MAX_SAFE_INTEGER),
+    ownMinLayerSize: isWhole(ownSmallest) ? Math.max(0, ownSmallest) : undefined,
+    spanSizes: Array.isArray(spanSizes) ? spanSizes.filter(isBytes) : [],
     network: text('plan.network'),
     node: text('plan.node'),
     plainHttp: section.get('registry.plainHttp', false),
@@ -69,10 +81,14 @@ export function readSettings(scope?: vscode.Uri): Settings {
     noProxy: noProxy.length > 0 ? noProxy : undefined,
     lenses: section.get('codeLens.enabled', true),
     costs: section.get('decorations.enabled', false),
-    cacheSize: section.get('cache.maxSize', 2 ** 31),
+    cacheSize: number('cache.maxSize', 2 ** 31, 0, Number.MAX_SAFE_INTEGER),
   };
 }
 
+function isWhole(value: unknown): value is number {
+  return Number.isSafeInteger(value);
+}
+
 function isBytes(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0;
+  return isWhole(value) && value > 0;
 }

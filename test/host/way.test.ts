@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
@@ -11,6 +11,7 @@ import { commandTable, type Bench, type CommandTable } from '../../src/editor/co
 import { EngineWatch } from '../../src/editor/engine-watch';
 import { isLensError } from '../../src/editor/errors';
 import { sampleKey } from '../../src/editor/keys';
+import { readSettings } from '../../src/editor/settings';
 import { TracesTree } from '../../src/editor/traces-tree';
 import type { ImagesTree, Node } from '../../src/editor/tree';
 import { startRegistry, type TestRegistry } from '../support/registry';
@@ -99,6 +100,71 @@ suite('commands, one after another', () => {
         .getConfiguration('sociLens')
         .update('index.spanSize', undefined, vscode.ConfigurationTarget.Workspace);
     }
+  });
+
+  test('a setting that does not fit is as good as none, and a span size may be a number', async () => {
+    const section = vscode.workspace.getConfiguration('sociLens');
+    const odd = { 'index.spanSize': 65536, 'plan.spanSizes': 'all of them', 'trace.runs': 0 };
+    try {
+      for (const [name, value] of Object.entries(odd))
+        await section.update(name, value, vscode.ConfigurationTarget.Workspace);
+      const { spanSize, spanSizes, traceRuns } = readSettings();
+      assert.deepEqual({ spanSize, spanSizes, traceRuns }, { spanSize: 65536, spanSizes: [], traceRuns: 1 });
+    } finally {
+      for (const name of Object.keys(odd))
+        await section.update(name, undefined, vscode.ConfigurationTarget.Workspace);
+    }
+  });
+
+  test('compare and chooseImage say that there is too little to choose from', async () => {
+    const one = await run('compare', {}, key());
+    assert.match(one[0]?.message ?? '', /it takes two to compare/);
+    const { store } = services;
+    const analysis = store.get(key());
+    assert.ok(analysis);
+    const { reference, ...rest } = analysis;
+    store.forget(reference);
+    try {
+      const dockerfile = vscode.Uri.file(path.join(workspace, 'Dockerfile'));
+      const none = await run('chooseImage', {}, { dockerfile });
+      assert.deepEqual(
+        [kinds(none), none[0]?.message],
+        [['showInformationMessage'], 'No image has been looked at yet.'],
+      );
+    } finally {
+      store.update(reference, rest);
+    }
+  });
+
+  test('compare asks for both images in steps with a way back', async () => {
+    services.store.update('oci:/other', {});
+    try {
+      const asked = await run('compare', { createQuickPick: ['sample', { back: true }] });
+      assert.deepEqual(
+        asked.map(({ message }) => message),
+        ['Image', 'Compare sample with', 'Image'],
+      );
+      assert.deepEqual(
+        (asked[1]?.items as vscode.QuickPickItem[]).map(({ label }) => label),
+        ['other'],
+      );
+    } finally {
+      services.store.forget('oci:/other');
+    }
+  });
+
+  test('deleteTrace asks first, deletes also where there is no trash, and images let go of the start', async () => {
+    const file = path.join(scratch, 'gone.soci-trace.jsonl');
+    await cp(services.folders.sampleTrace, file);
+    const { traces = [] } = services.store.get(key()) ?? {};
+    services.store.update(key(), { traces: [...traces, file] });
+    const remove = vscode.env.remoteName === undefined ? 'Move to Trash' : 'Delete Permanently';
+    await run('deleteTrace', {}, vscode.Uri.file(file));
+    assert.ok(existsSync(file), 'who leaves the question deletes nothing');
+    const asked = await run('deleteTrace', { showWarningMessage: remove }, vscode.Uri.file(file));
+    assert.equal(asked[0]?.items.at(-1), remove);
+    assert.ok(!existsSync(file));
+    assert.deepEqual(services.store.get(key())?.traces, traces);
   });
 
   test('createIndex takes a folder only, has a way back, and offers to push', async () => {

@@ -6,12 +6,18 @@ import { fingerprint } from '../dockerfiles';
 import { showError } from '../errors';
 import { sampleKey, shortName } from '../keys';
 import { imageChoice, pickDockerfile, pickImage, pickKnownImage } from '../questions';
-import { BACK, pick } from '../steps';
+import { askInSteps, BACK, pick, type Place } from '../steps';
 import { summaryUri } from '../summaries';
 import { cannotRun } from '../work/record';
 import { askedKey, keyOfArgument, stageOf, uriOf } from './arguments';
 import { nextCommand, sayDone } from './next';
 import type { Bench, CommandTable } from './table';
+
+/** Two images to compare, as far as they are known. */
+interface Pair {
+  readonly first?: string;
+  readonly second?: string;
+}
 
 export function imageCommands(bench: Bench): CommandTable {
   const { services, actions, maps } = bench;
@@ -114,15 +120,27 @@ export function imageCommands(bench: Bench): CommandTable {
     },
     async compare(argument) {
       const title = vscode.l10n.t('Compare Two Images');
-      const first = keyOfArgument(argument) ?? (await pickKnownImage(services, title));
-      if (first === undefined) return;
-      const others = store.all.filter(({ reference }) => reference !== first);
-      const second = await pick(
-        { title, step: 2, of: 2 },
-        vscode.l10n.t('Compare {0} with', shortName(first)),
-        others.map(imageChoice),
-      );
-      if (second === undefined || second === BACK) return;
+      if (store.all.length < 2) {
+        const none = vscode.l10n.t('Look at another image first: it takes two to compare.');
+        void vscode.window.showInformationMessage(none);
+        return;
+      }
+      const askFirst = async (known: Pair, place: Place) => {
+        const first = await pick(place, vscode.l10n.t('Image'), store.all.map(imageChoice), known.first);
+        return typeof first === 'string' ? { first } : first;
+      };
+      const askSecond = async ({ first = '' }: Pair, place: Place) => {
+        const others = store.all.filter(({ reference }) => reference !== first);
+        const prompt = vscode.l10n.t('Compare {0} with', shortName(first));
+        const second = await pick(place, prompt, others.map(imageChoice));
+        return typeof second === 'string' ? { first, second } : second;
+      };
+      const given = keyOfArgument(argument);
+      const { first, second } =
+        (given === undefined
+          ? await askInSteps<Pair>(title, {}, [askFirst, askSecond])
+          : await askInSteps<Pair>(title, { first: given }, [askSecond])) ?? {};
+      if (first === undefined || second === undefined) return;
       await Promise.all([actions.open(first), actions.open(second)]);
       const name = `${shortName(first)} ↔ ${shortName(second)}`;
       await vscode.commands.executeCommand('vscode.diff', summaryUri(first), summaryUri(second), name);
@@ -134,6 +152,10 @@ export function imageCommands(bench: Bench): CommandTable {
       const target = stageOf(argument)?.target;
       const ofFile = store.ofDockerfile(dockerfile, target);
       const known = [...ofFile, ...store.all.filter((one) => !ofFile.includes(one))];
+      if (known.length === 0) {
+        void vscode.window.showInformationMessage(vscode.l10n.t('No image has been looked at yet.'));
+        return;
+      }
       const chosen = await pick(
         { title, step: 1, of: 1 },
         vscode.workspace.asRelativePath(dockerfile),

@@ -24,10 +24,12 @@ export function viewCommands(bench: Bench): CommandTable {
     async deleteTrace(argument) {
       const trace = uriOf(argument);
       if (!trace) return;
-      const remove = vscode.l10n.t('Move to Trash');
+      // The file systems of remote windows have no trash.
+      const useTrash = vscode.env.remoteName === undefined;
+      const remove = useTrash ? vscode.l10n.t('Move to Trash') : vscode.l10n.t('Delete Permanently');
       const question = vscode.l10n.t('Delete the recorded start {0}?', path.basename(trace.fsPath));
       if ((await vscode.window.showWarningMessage(question, { modal: true }, remove)) !== remove) return;
-      await vscode.workspace.fs.delete(trace, { useTrash: true });
+      await vscode.workspace.fs.delete(trace, { useTrash });
       for (const { reference, traces: used = [] } of store.all) {
         if (used.includes(trace.fsPath))
           store.update(reference, { traces: used.filter((file) => file !== trace.fsPath) });
