@@ -4,9 +4,13 @@ import { Duplex, Readable, Writable } from 'node:stream';
 
 /**
  * An HTTP agent whose every connection is `ssh HOST docker system dial-stdio`, as the Docker CLI itself connects to
- * `ssh://` hosts. The system's `ssh` is used, so the person's keys, config and known hosts hold.
+ * `ssh://` hosts; a path in the address is that of the engine's socket over there. The system's `ssh` is used, so the
+ * person's keys, config and known hosts hold.
  */
 export function sshAgent(url: URL, program = 'ssh'): http.Agent {
+  const socket = decodeURIComponent(url.pathname).replace(/^\/$/, '');
+  // The far shell reads the command again, so what comes from the address is quoted.
+  const engine = socket === '' ? [] : ['--host', `'unix://${socket.replaceAll("'", "'\\''")}'`];
   const args = [
     ...(url.username ? ['-l', decodeURIComponent(url.username)] : []),
     ...(url.port ? ['-p', url.port] : []),
@@ -17,7 +21,7 @@ export function sshAgent(url: URL, program = 'ssh'): http.Agent {
     '-T',
     '--',
     url.hostname,
-    'docker system dial-stdio',
+    ['docker', ...engine, 'system dial-stdio'].join(' '),
   ];
   return new (class extends http.Agent {
     override createConnection(): Duplex {

@@ -143,12 +143,23 @@ test(
       `#!/bin/sh\nprintf '%s\\n' "$@" > ${dir}/args\nexec ${process.execPath} ${dir}/bridge.js\n`,
     );
     await chmod(program, 0o755);
-    const agent = sshAgent(new URL('ssh://me@far.example:2222'), program);
-    const docker = new Docker({ protocol: 'http', host: 'docker', port: 80, ...{ agent } });
+    const connect = (url: string) => {
+      const agent = sshAgent(new URL(url), program);
+      return new Docker({ protocol: 'http', host: 'docker', port: 80, ...{ agent } });
+    };
+    const argsOf = async () => (await readFile(path.join(dir, 'args'), 'utf8')).trim().split('\n');
+    const docker = connect('ssh://me@far.example:2222');
     assert.equal(String(await docker.ping()), 'OK');
-    const args = (await readFile(path.join(dir, 'args'), 'utf8')).trim().split('\n');
+    const args = await argsOf();
     assert.deepEqual(args.slice(0, 4), ['-l', 'me', '-p', '2222']);
     assert.deepEqual(args.slice(-3), ['--', 'far.example', 'docker system dial-stdio']);
+
+    // As the contexts of Podman's machines have it; the far shell must not read the path as more than a path.
+    await connect(`ssh://far.example/run/user/1000/a'b;c/podman.sock`).ping();
+    assert.deepEqual((await argsOf()).slice(-2), [
+      'far.example',
+      `docker --host 'unix:///run/user/1000/a'\\''b;c/podman.sock' system dial-stdio`,
+    ]);
 
     await writeFile(
       program,
