@@ -303,14 +303,25 @@ export class RegistryClient {
     signal: AbortSignal | undefined,
     scope?: string,
   ): AsyncGenerator<{ response: HttpResponse; bytes: Uint8Array }> {
-    let url: URL | undefined = new URL(first, this.channel.base);
-    for (let page = 0; url && page < MAX_PAGES; page++) {
+    const seen = new Set<string>();
+    let url = new URL(first, this.channel.base);
+    for (;;) {
+      seen.add(url.href);
       const request: Call = { method: 'GET', url, signal, ...(scope !== undefined && { scope }) };
       const { response, bytes } = await this.channel.read(request, MANIFEST_LIMIT, 'list what it has');
-      const next = /<([^>]*)>\s*;[^,]*rel="?next"?/.exec(response.header('link') ?? '')?.[1];
-      url = next === undefined ? undefined : new URL(next, response.url);
-      if (url && url.origin !== response.url.origin) url = undefined;
       yield { response, bytes };
+      const next = /<([^>]*)>\s*;[^,]*rel="?next"?/.exec(response.header('link') ?? '')?.[1];
+      if (next === undefined) return;
+      const goesOn = URL.canParse(next, response.url.href) ? new URL(next, response.url) : undefined;
+      // Half a list is none: what it leaves out would count as not there.
+      if (goesOn?.origin !== response.url.origin || seen.has(goesOn.href) || seen.size === MAX_PAGES) {
+        throw new LensError(
+          'registry/refused',
+          `${this.host} gives only a part of a list: where the rest is cannot be followed.`,
+          'Ask who runs the registry: it may not know by which address it is reached through its proxy.',
+        );
+      }
+      url = goesOn;
     }
   }
 }

@@ -4,7 +4,7 @@ import tls from 'node:tls';
 import type { Dispatcher } from 'undici';
 import { isAbort, LensError, messageOf } from '../errors';
 import { notTooSlow, watched } from './pace';
-import { type ProxyChoice, proxyFor } from './proxy';
+import { isProxyAddress, type ProxyChoice, proxyFor } from './proxy';
 import type { Limit } from './rate';
 import { proxyError, tunnelThrough } from './tunnel';
 
@@ -173,7 +173,7 @@ export class Transport {
     const { Agent, buildConnector, ProxyAgent } = await import('undici');
     const connect = { timeout: CONNECT_TIMEOUT, ...(ca && { ca }) };
     if (proxy === undefined) return new Agent({ connect });
-    if (!URL.canParse(proxy)) throw proxyError('of the settings has no valid address');
+    if (!isProxyAddress(proxy)) throw proxyError('that is set has no valid http:// or https:// address');
     if (isSecure)
       return new Agent({ connect: tunnelThrough(new URL(proxy), buildConnector(connect), CONNECT_TIMEOUT) });
     // Without TLS a proxy gets the request itself, as from curl: many open tunnels to port 443 alone.
@@ -252,9 +252,10 @@ class Answer implements HttpResponse {
 
 function redirectTarget(method: string, answer: Answer): URL | undefined {
   const location = answer.header('location');
-  return location !== undefined && (method === 'GET' || method === 'HEAD')
-    ? new URL(location, answer.url)
-    : undefined;
+  if (location === undefined || (method !== 'GET' && method !== 'HEAD')) return undefined;
+  if (!URL.canParse(location, answer.url.href))
+    throw unreachable(answer.url, 'it redirects to what is no address');
+  return new URL(location, answer.url);
 }
 
 /** RFC 9110 §10.2.3: seconds or a date. In milliseconds. */

@@ -85,7 +85,7 @@ const REQUESTS = 6;
  * under `TAG-soci`; with them go the marks by which `index --from-list` knows that they were made. An image that carries its
  * index under a name of its own stays.
  *
- * @throws LensError `registry/…`
+ * @throws LensError `registry/…`, `soci/unlisted-tag` where the registry does not tell what is shared
  */
 export async function planClean(
   client: RegistryClient,
@@ -241,10 +241,15 @@ async function readTags(
   own: string,
   { signal, onProgress }: CleanOptions,
 ): Promise<Tagged[]> {
-  const listed = (await client.tags(signal)).filter(
-    (tag) => !/^sha256-[0-9a-f]{64}$/.test(tag) && !isMarkTag(tag),
-  );
-  const tags = [...new Set([own, ...listed])];
+  const listed = await client.tags(signal);
+  if (!listed.includes(own)) {
+    throw new LensError(
+      'soci/unlisted-tag',
+      `${client.host}/${client.repository} does not list its tag ${own}, so nobody can know what its other tags need.`,
+      'Have its tags listed by someone who may see them, or remove the index in the console of the registry.',
+    );
+  }
+  const tags = listed.filter((tag) => !/^sha256-[0-9a-f]{64}$/.test(tag) && !isMarkTag(tag));
   const known = new Map<Digest, Promise<Node | undefined>>();
   const read = (descriptor: Descriptor, each: AbortSignal) => {
     const node = known.get(descriptor.digest) ?? readNode(client, descriptor, each);

@@ -328,6 +328,25 @@ describe('another host', () => {
     const chunks = connect(undefined).getBlob(blob);
     await assert.rejects(chunks.next(), lensError('registry/unreachable', /without end/));
   });
+
+  test('a redirect to what is no address', async () => {
+    proxy.judge = () => ({ status: 307, headers: { location: 'https://[' } });
+    await assert.rejects(
+      connect(undefined).getBlob(blob).next(),
+      lensError('registry/unreachable', /no address/),
+    );
+  });
+
+  test('a list of which only a part can be had is no list', async () => {
+    for (const next of ['https://elsewhere.test/v2/next', 'https://[', '/v2/again']) {
+      proxy.judge = () => ({
+        status: 200,
+        headers: { link: `<${next}>; rel="next"` },
+        body: '{"tags":["a"]}',
+      });
+      await assert.rejects(connect(undefined).tags(), lensError('registry/refused', /only a part of a list/));
+    }
+  });
 });
 
 test('where nobody ever answered, nobody is waited for', async () => {

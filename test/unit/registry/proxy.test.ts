@@ -86,6 +86,18 @@ describe('through a proxy', () => {
     );
   });
 
+  test('that cannot be one', async () => {
+    for (const wrong of ['socks5://127.0.0.1:1080', 'http://some%one:se-cret@127.0.0.1:1', 'http://'])
+      for (const plainHttp of [true, false])
+        await assert.rejects(
+          connect({ plainHttp, env: { ALL_PROXY: wrong } }).hasBlob(blob.digest),
+          lensError(
+            'registry/proxy',
+            /^The proxy that is set has no valid http:\/\/ or https:\/\/ address\.$/,
+          ),
+        );
+  });
+
   test('TLS is tunnelled, and never falls back to plain HTTP', async () => {
     await assert.rejects(
       connect({ plainHttp: false, proxy: `http://${proxy.host}` }).hasBlob(blob.digest),
@@ -131,6 +143,26 @@ test('which proxy is chosen', () => {
   for (const no of ['', 'xample', 'registry.example:443', 'other.registry.example', ','])
     assert.equal(choose({ HTTPS_PROXY: 'http://p:1', NO_PROXY: no }), 'http://p:1', no);
   assert.equal(choose({ HTTPS_PROXY: 'http://p:1', NO_PROXY: '*' }, { noProxy: [] }), 'http://p:1');
+  const isDirect = (address: string, no: string) =>
+    proxyFor(new URL(address), { env: { ALL_PROXY: 'p:1', NO_PROXY: no } }) === undefined;
+  for (const [address, no] of [
+    ['https://10.1.2.3:5000', '10.0.0.0/8'],
+    ['https://10.1.2.3:5000', '10.1.2.3'],
+    ['https://[fd00::5]:5000', 'fd00::/8'],
+    ['https://[fd00::5]:5000', 'fd00::5'],
+    ['https://[fd00::5]:5000', '[fd00::5]:5000'],
+    ['https://registry.example', 'registry.example:443'],
+  ] as const)
+    assert.ok(isDirect(address, no), `${address} ${no}`);
+  for (const [address, no] of [
+    ['https://11.1.2.3:5000', '10.0.0.0/8'],
+    ['https://registry.example', '0.0.0.0/0'],
+    ['https://10.1.2.3', '10.0.0.0/33'],
+    ['https://10.1.2.3', 'fd00::/8'],
+    ['https://[fe80::5]', 'fd00::/8'],
+    ['https://[fd00::5]:5000', '[fd00::5]:5001'],
+  ] as const)
+    assert.ok(!isDirect(address, no), `${address} ${no}`);
   for (const own of ['http://localhost', 'https://127.0.0.2:5000', 'https://[::1]'])
     assert.equal(proxyFor(new URL(own), { proxy: 'http://p:1' }), undefined, own);
 });

@@ -199,6 +199,15 @@ test('what other tags need stays, and the plan says which', async (t) => {
   assert.ok(images.every(({ indexes }) => indexes.length === 1));
 });
 
+test('where the tags are not listed, nothing is planned', async (t) => {
+  const { client, proxy } = await pushed(t, true, 'one-layer');
+  const lists = [{ status: 404 }, { status: 200, body: '{"tags":["other"]}' }];
+  for (const list of lists) {
+    proxy.judge = ({ url }) => (url.includes('/tags/list') ? list : {});
+    await assert.rejects(planClean(client, '1.0'), lensError('soci/unlisted-tag', /its tag 1\.0/));
+  }
+});
+
 test('an image that carries its index under its own name is not deleted', async (t) => {
   const { client, v2 } = await pushed(t, true, 'one-layer');
   const { bytes } = await client.getManifest('1.0-soci');
