@@ -67,14 +67,33 @@ export async function scanTrace(
   return { header, footer };
 }
 
-/** The whole trace in memory: some 200 bytes for an event. See `scanTrace` for long ones, and for the errors. */
+/** The whole trace in memory: some 100 bytes for an event. See `scanTrace` for long ones, and for the errors. */
 export async function readTrace(
   source: string | AsyncIterable<Uint8Array>,
   options: TraceReadOptions = {},
 ): Promise<StartupTrace> {
   const events: TraceEvent[] = [];
-  const frame = await scanTrace(source, (event) => void events.push(event), options);
+  const paths = new Map<string, string>();
+  const share = (path: string): string => {
+    const known = paths.get(path);
+    if (known === undefined) paths.set(path, path);
+    return known ?? path;
+  };
+  const keep = (event: TraceEvent): void => {
+    if ('path' in event) sharePaths(event, share);
+    events.push(event);
+  };
+  const frame = await scanTrace(source, keep, options);
   return { ...frame, events };
+}
+
+/**
+ * Each path once in memory, however many events name it: they take half of the room, and who looks a path up need neither hash it again
+ * nor compare its letters.
+ */
+function sharePaths(event: { path: string; real?: string }, share: (path: string) => string): void {
+  event.path = share(event.path);
+  if (event.real !== undefined) event.real = share(event.real);
 }
 
 /**

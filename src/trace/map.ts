@@ -83,11 +83,8 @@ interface Toucher {
   readonly programEnd?: number | undefined;
 }
 
-/** Where a path leads. */
-interface PathUse {
-  readonly state: 'mapped' | 'excluded' | Unmapped['reason'];
-  readonly file: FileUse | undefined;
-}
+/** Where a path leads: to a file's bytes, or to what has none or is not the image's. */
+type Goal = FileUse | 'folder or link' | 'excluded' | Unmapped['reason'];
 
 /**
  * Takes the events of a start in their order and gives the touched bytes of the image at the end.
@@ -99,11 +96,13 @@ interface PathUse {
 export class TraceMapper {
   readonly #tree: ImageTree;
   readonly #outside: readonly string[];
-  readonly #paths = new Map<string, PathUse>();
+  readonly #paths = new Map<string, Goal>();
   /** Paths whose last step was meant as it is, even where it is a link. */
-  readonly #unfollowed = new Map<string, PathUse>();
+  readonly #unfollowed = new Map<string, Goal>();
   /** By layer, then by entry. */
   readonly #files: Map<number, FileUse>[];
+  /** In the order in which the start came to them, so that what it did is nearly in order already. */
+  readonly #inOrder: FileUse[] = [];
   readonly #log = new TouchLog();
   readonly #untracedReadyAt: number | undefined;
   readonly #wholeFiles: boolean;
@@ -204,17 +203,15 @@ export class TraceMapper {
     const touches: NewTouch[] = [];
     const requests: NewTouch[] = [];
     let files = 0;
-    for (const entries of this.#files) {
-      for (const file of entries.values()) {
-        if (!file.hasPages && file.mappings) {
-          for (const one of file.mappings) {
-            if (one.len <= SMALL_MAPPING) this.#touch(file, one.way, one.off, one.len, one);
-          }
+    for (const file of this.#inOrder) {
+      if (!file.hasPages && file.mappings) {
+        for (const one of file.mappings) {
+          if (one.len <= SMALL_MAPPING) this.#touch(file, one.way, one.off, one.len, one);
         }
-        if (file.touched || file.mappings) files++;
-        this.#log.giveTouches(touches, file.log, file.layer, file.entry);
-        if (file.cache) this.#log.giveTouches(requests, file.asked, file.layer, file.entry);
       }
+      if (file.touched || file.mappings) files++;
+      this.#log.giveTouches(touches, file.log, file.layer, file.entry);
+      if (file.cache) this.#log.giveTouches(requests, file.asked, file.layer, file.entry);
     }
     const readyAt = footer?.t_ready ?? this.#markedReady;
     return {
@@ -235,10 +232,10 @@ export class TraceMapper {
     let excluded = 0;
     const unmapped: Unmapped[] = [];
     for (const paths of [this.#paths, this.#unfollowed]) {
-      for (const [path, { state }] of paths) {
-        if (state === 'mapped') mapped++;
-        else if (state === 'excluded') excluded++;
-        else unmapped.push({ path, reason: state });
+      for (const [path, goal] of paths) {
+        if (typeof goal !== 'string' || goal === 'folder or link') mapped++;
+        else if (goal === 'excluded') excluded++;
+        else unmapped.push({ path, reason: goal });
       }
     }
     return { mapped, excluded, unmapped };
@@ -302,18 +299,17 @@ export class TraceMapper {
     const path = base64 === undefined ? lossy : decodePath(Buffer.from(base64, 'base64'));
     // Events of one file come in a row: this spares most of the hashing.
     if (path === this.#lastPath && known === this.#paths) return this.#lastFile;
-    let use = known.get(path);
-    if (!use) {
-      use = this.#isOutside(path)
-        ? { state: 'excluded', file: undefined }
-        : this.#find(path, known !== this.#unfollowed);
-      known.set(path, use);
+    let goal = known.get(path);
+    if (goal === undefined) {
+      goal = this.#isOutside(path) ? 'excluded' : this.#find(path, known !== this.#unfollowed);
+      known.set(path, goal);
     }
+    const file = typeof goal === 'string' ? undefined : goal;
     if (known === this.#paths) {
       this.#lastPath = path;
-      this.#lastFile = use.file;
+      this.#lastFile = file;
     }
-    return use.file;
+    return file;
   }
 
   #isOutside(path: string): boolean {
@@ -327,41 +323,43 @@ export class TraceMapper {
     );
   }
 
-  #find(path: string, follow: boolean): PathUse {
+  #find(path: string, follow: boolean): Goal {
     const found = this.#tree.resolve(path, follow);
     switch (found.found) {
-      case 'file': {
-        const { layer, entry, size } = found;
-        let file = this.#files[layer]?.get(entry);
-        if (!file) {
-          file = {
-            layer,
-            entry,
-            size,
-            log: this.#log.newFile(),
-            touched: false,
-            mappedAt: undefined,
-            executed: false,
-            hasPages: false,
-            replaced: false,
-            mappings: undefined,
-            randomReads: false,
-            randomPages: false,
-            cache: undefined,
-            asked: 0,
-          };
-          this.#files[layer]?.set(entry, file);
-        }
-        return { state: 'mapped', file };
-      }
+      case 'file':
+        return this.#fileOf(found);
       case 'folder':
       case 'symlink':
-        return { state: 'mapped', file: undefined };
+        return 'folder or link';
       case 'not-in-image':
       case 'symlink-loop':
       case 'not-a-file':
-        return { state: found.found, file: undefined };
+        return found.found;
     }
+  }
+
+  #fileOf({ layer, entry, size }: { layer: number; entry: number; size: number }): FileUse {
+    const known = this.#files[layer]?.get(entry);
+    if (known) return known;
+    const file: FileUse = {
+      layer,
+      entry,
+      size,
+      log: this.#log.newFile(),
+      touched: false,
+      mappedAt: undefined,
+      executed: false,
+      hasPages: false,
+      replaced: false,
+      mappings: undefined,
+      randomReads: false,
+      randomPages: false,
+      cache: undefined,
+      asked: 0,
+    };
+    this.#files[layer]?.set(entry, file);
+    this.#inOrder.push(file);
+    return file;
   }
 
   /** Notes bytes of a file, `len` −1 for all from `off` on; clipped to the file. */

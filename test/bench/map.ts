@@ -3,10 +3,11 @@
  * million events to be read and what memory that takes. A process of its own for each: `map`, `write FILE`, `read FILE`;
  * `npm run bench` prints them.
  */
-import { scanTrace, writeTrace } from '../../src/trace/file';
+import { readTrace, scanTrace, writeTrace } from '../../src/trace/file';
 import { mapTrace } from '../../src/trace/map';
 import type { TraceEvent, TraceHeader } from '../../src/trace/types';
 import { fakeEntries, seeded } from '../support/scans';
+import { Readable } from 'node:stream';
 
 const HEADER: TraceHeader = {
   ...{ v: 1, op: 'start', t0_unix_ns: '0', clock: 'monotonic', unit: 'us', mode: 'ptrace-seccomp', level: 2 },
@@ -35,9 +36,9 @@ function worked(before: NodeJS.CpuUsage): number {
   return (user + system) / 1e6;
 }
 
-function map(): object {
-  // As they come out of a file: each line's text is a string of its own.
-  const trace = [...events(250_000)].map((event) => JSON.parse(JSON.stringify(event)) as TraceEvent);
+async function map(): Promise<object> {
+  const lines = [HEADER, ...events(250_000)].map((line) => JSON.stringify(line) + '\n');
+  const trace = await readTrace(Readable.from([Buffer.from(lines.join(''))]));
   const target = {
     layers: [fakeEntries(names.map((name) => ({ name, size: 20_000 })))],
     config: {
@@ -47,7 +48,7 @@ function map(): object {
     },
   };
   const before = process.cpuUsage();
-  const { files, touches } = mapTrace({ header: HEADER, events: trace, footer: undefined }, target);
+  const { files, touches } = mapTrace(trace, target);
   return { seconds: worked(before), files, touches: touches.length };
 }
 
@@ -63,7 +64,7 @@ async function read(file: string): Promise<object> {
 async function main(what: string | undefined, file = ''): Promise<void> {
   if (what === 'write')
     await writeTrace(file, { header: HEADER, events: events(500_000), footer: undefined });
-  else console.log(JSON.stringify(what === 'read' ? await read(file) : map()));
+  else console.log(JSON.stringify(await (what === 'read' ? read(file) : map())));
 }
 
 void main(process.argv[2], process.argv[3]);
