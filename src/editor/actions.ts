@@ -234,7 +234,7 @@ export class Actions implements PanelActions {
     const asked =
       wanted &&
       ('best' in wanted
-        ? (opened.picture.best(wanted.best, settledWish())?.prefetch.length ?? 0) > 0
+        ? (opened.picture.best(wanted.best, settledWish(opened))?.prefetch.length ?? 0) > 0
         : wanted.prefetch);
     const answers = await askForIndex(this.#services, key, { to, title, prefetch: asked });
     if (!answers) return null;
@@ -280,10 +280,10 @@ export class Actions implements PanelActions {
     const line = await this.#services.line();
     if (wanted && !('best' in wanted)) return asOrdered(line, opened, wanted);
     const best = wanted
-      ? opened.picture.best(wanted.best, settledWish())
-      : opened.picture.best(null, wishOf(prefetch));
+      ? opened.picture.best(wanted.best, settledWish(opened))
+      : opened.picture.best(null, wishOf(opened, prefetch));
     if (best) return asBest(line, opened, best);
-    const { spanSize, minLayerSize } = readSettings();
+    const { spanSize, minLayerSize } = readSettings(opened.scope);
     const usual = spanSize === 'auto' ? opened.plan.choice.spanSize : spanSize;
     return asOrdered(line, opened, { spanSize: usual, minLayerSize, prefetch, extra: [] });
   }
@@ -322,10 +322,11 @@ export class Actions implements PanelActions {
   }
 
   async exportReport(key: string): Promise<string | null> {
-    const { plan: usual, picture } = await this.open(key);
+    const opened = await this.open(key);
+    const { plan: usual, picture } = opened;
     const plan = {
       ...usual,
-      best: picture.best(null, settledWish()),
+      best: picture.best(null, settledWish(opened)),
       build: await this.adviseBuild(key, usual),
     };
     const name = `${shortName(key).replace(/[^\w.-]+/g, '-')}.html`;

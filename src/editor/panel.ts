@@ -171,14 +171,13 @@ export class SpanMaps implements vscode.WebviewPanelSerializer, vscode.Disposabl
   #handlers(reference: string, closed: AbortSignal): Handlers {
     const actions = this.#actions;
     const work = this.#work;
-    const picture = async () => (await actions.open(reference)).picture;
     return {
       ...pictureHandlers(() => actions.picture(reference)),
       recommend: async ({ settings }) => {
-        const shown = await picture();
-        const { plan } = shown.overview(settings);
+        const opened = await actions.open(reference);
+        const { plan } = opened.picture.overview(settings);
         return {
-          best: shown.best(settings, settledWish()),
+          best: opened.picture.best(settings, settledWish(opened)),
           build: await actions.adviseBuild(reference, plan),
         };
       },

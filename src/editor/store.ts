@@ -10,6 +10,8 @@ import type { LayerFindings } from './work/findings';
 /** An image as it was read in this window. */
 export interface Opened {
   readonly image: Image;
+  /** The Dockerfile, where one is known: the settings of its folder hold, of several that a window may have. */
+  readonly scope: vscode.Uri | undefined;
   /** In the order of the manifest. */
   readonly layers: readonly LayerResult[];
   /** The step of the build that made each layer, where it is known. */

@@ -192,6 +192,36 @@ suite('commands, one after another', () => {
     assert.ok(existsSync(path.join(scratch, 'indexed', 'index.json')));
   });
 
+  test('the settings of the folder hold that the Dockerfile of an image stands in', async () => {
+    const original = vscode.workspace.getConfiguration;
+    const output = `oci:${path.join(scratch, 'indexed')}`;
+    const uri = vscode.Uri.file('/two/Dockerfile').toString();
+    /** As in a window of two folders, of which the second one wants indexes of version 1. */
+    const getConfiguration = (section?: string, scope?: vscode.ConfigurationScope | null) => {
+      const found = original(section, scope);
+      const isTwo = scope instanceof vscode.Uri && scope.path.startsWith('/two/');
+      const get = (name: string, usual?: unknown) =>
+        isTwo && name === 'index.format' ? 'v1' : found.get(name, usual);
+      return { ...found, get };
+    };
+    const asked = async () => {
+      const answers = {
+        createInputBox: `oci:${path.join(scratch, 'two')}`,
+        createQuickPick: 'Fetch nothing',
+      };
+      return JSON.stringify((await run('createIndex', answers, output)).at(-1)?.items);
+    };
+    await bench.actions.open(output);
+    Object.assign(vscode.workspace, { getConfiguration });
+    try {
+      assert.match(await asked(), /Index \(v2\)/);
+      await bench.actions.assign(output, { uri, text: '', chosen: true });
+      assert.match(await asked(), /Index \(v1\)/);
+    } finally {
+      Object.assign(vscode.workspace, { getConfiguration: original });
+    }
+  });
+
   test('what the panel orders follows the settings of the index, and has to leave a layer to index', async () => {
     const answers = { createInputBox: `oci:${path.join(scratch, 'ordered')}` };
     const config = vscode.workspace.getConfiguration('sociLens');

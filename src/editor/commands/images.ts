@@ -67,7 +67,7 @@ export function imageCommands(bench: Bench): CommandTable {
       const title = vscode.l10n.t('Tune Span Size');
       const key = await askedKey(bench, argument, title);
       if (key === undefined) return;
-      const { plan } = await actions.open(key);
+      const { plan, scope: dockerfile } = await actions.open(key);
       const items = plan.rows.map((row) => ({
         label: formatSize(row.spanSize),
         description: row.spanSize === plan.choice.spanSize ? vscode.l10n.t('recommended') : '',
@@ -81,17 +81,18 @@ export function imageCommands(bench: Bench): CommandTable {
         ...(recommended && { detail: costOf(recommended) }),
         value: 'auto',
       };
-      const section = vscode.workspace.getConfiguration('sociLens');
+      const section = vscode.workspace.getConfiguration('sociLens', dockerfile);
       const chosen = await pick(
         { title, step: 1, of: 1 },
         vscode.l10n.t('Span size of the indexes that are made from here'),
         [auto, ...items],
-        section.get<string>('index.spanSize'),
+        String(section.get('index.spanSize')),
       );
       if (chosen === undefined || chosen === BACK) return;
-      const scope = vscode.workspace.workspaceFolders
-        ? vscode.ConfigurationTarget.Workspace
-        : vscode.ConfigurationTarget.Global;
+      const { Global, Workspace, WorkspaceFolder } = vscode.ConfigurationTarget;
+      // A value of the Dockerfile's own folder would win over one of the workspace.
+      const isOfFolder = section.inspect('index.spanSize')?.workspaceFolderValue !== undefined;
+      const scope = isOfFolder ? WorkspaceFolder : vscode.workspace.workspaceFolders ? Workspace : Global;
       await section.update('index.spanSize', chosen, scope);
       const said = chosen === 'auto' ? auto.label : formatSize(Number(chosen));
       sayDone(

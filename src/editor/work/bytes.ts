@@ -33,7 +33,7 @@ export async function bytesFor(
   task: Task,
 ): Promise<IndexedBytes> {
   // The soci program takes a layout, and what lies in a registry has none.
-  if (readSettings().indexer === 'soci') return ownBytes(key, opened);
+  if (readSettings(opened.scope).indexer === 'soci') return ownBytes(key, opened);
   const line = await services.line();
   const { config } = opened.image.manifest;
   const { reference, note } = await line.chooseBytes(

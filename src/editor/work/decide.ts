@@ -20,14 +20,14 @@ export interface Decision extends LayerOrder {
 }
 
 /** As the controls of the panel say. */
-export function asOrdered(line: Line, { picture, plan }: Opened, order: IndexOrder): Decision {
+export function asOrdered(line: Line, { picture, plan, scope }: Opened, order: IndexOrder): Decision {
   const shown = picture.overview({ ...order, network: plan.network, node: plan.node });
   const row = shown.plan.rows.find(({ spanSize }) => spanSize === order.spanSize);
   return {
     spanSize: order.spanSize,
     minLayerSize: order.minLayerSize,
     prefetchSpans: line.listedSpans(shown.prefetched),
-    format: readSettings().format,
+    format: readSettings(scope).format,
     reason: null,
     layers: shown.plan.layers.filter((layer) => layer.indexed).length,
     spanSizes: [order.spanSize],
@@ -54,16 +54,16 @@ export function asBest(line: Line, { plan }: Opened, best: Best): Decision {
 }
 
 /** What the settings ask of the best index that the panel recommends. */
-export function settledWish(): IndexWish {
-  const { ownMinLayerSize, format } = readSettings();
+export function settledWish({ scope }: Pick<Opened, 'scope'>): IndexWish {
+  const { ownMinLayerSize, format } = readSettings(scope);
   return { minLayerSize: ownMinLayerSize, version: format === 'v1' ? 1 : 2 };
 }
 
 /** What the settings leave to the recorded start. */
-export function wishOf(prefetch: boolean): IndexWish {
-  const { spanSize } = readSettings();
+export function wishOf(opened: Pick<Opened, 'scope'>, prefetch: boolean): IndexWish {
+  const { spanSize } = readSettings(opened.scope);
   return {
-    ...settledWish(),
+    ...settledWish(opened),
     spanSize: spanSize === 'auto' ? undefined : spanSize,
     prefetch: prefetch ? 'always' : 'never',
   };

@@ -43,7 +43,7 @@ export async function createIndex(
   task.onProgress({ step: vscode.l10n.t('Making the index') });
   const pool = line.createScanPool();
   try {
-    if (readSettings().indexer === 'soci') {
+    if (readSettings(opened.scope).indexer === 'soci') {
       await indexBySoci(services, opened, output, decision, task);
       const made = await line.openLayout(output);
       if (target.transport === 'docker') {

@@ -101,7 +101,7 @@ async function scanLayers(
   const grow = (unread?: string): void => {
     const pending = unread === undefined ? results.filter((result) => result === undefined).length : 0;
     const input = imageInput(image, results, steps, unread);
-    onGrow(line.createPicture(input, planOptions(line, readSettings()), pending));
+    onGrow(line.createPicture(input, planOptions(line, readSettings(scopeOf(dockerfile))), pending));
   };
   grow();
   let growing: NodeJS.Timeout | undefined;
@@ -216,11 +216,13 @@ async function draw(
   );
   const mapping = mappings.length > 1 ? line.uniteRuns(mappings).mapping : mappings[0];
   const input = { ...imageInput(image, layers, steps), mapping, runs: mappings, traceProblem };
-  const picture = line.createPicture(input, planOptions(line, readSettings()), 0, findings.known);
+  const scope = scopeOf(dockerfile);
+  const picture = line.createPicture(input, planOptions(line, readSettings(scope)), 0, findings.known);
   const hidden = layers.map(() => 0);
   for (const { layer, bytes } of line.findHidden(entries)) hidden[layer] = (hidden[layer] ?? 0) + bytes;
   return {
     image,
+    scope,
     layers,
     findings,
     steps,
@@ -231,6 +233,10 @@ async function draw(
     touches: line.layerTouches(mapping?.touches ?? [], scans),
     hidden,
   };
+}
+
+function scopeOf(dockerfile: DockerfileOrigin | undefined): vscode.Uri | undefined {
+  return dockerfile && vscode.Uri.parse(dockerfile.uri);
 }
 
 /** @param unread why there is no result for a layer */

@@ -21,11 +21,11 @@ import { connect } from './reach';
 export async function profile(
   services: Services,
   key: string,
-  { image }: Opened,
+  { image, scope }: Opened,
   task: Task,
 ): Promise<{ readonly opened: Opened; readonly reason: EndReason | undefined }> {
   const line = await services.line();
-  const settings = readSettings();
+  const settings = readSettings(scope);
   const engine = await connect(services, task.signal);
   void offerToTidy(line, engine, services);
   const files: string[] = [];
