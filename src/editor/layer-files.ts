@@ -1,11 +1,15 @@
+import * as path from 'node:path';
 import * as vscode from 'vscode';
 import type { LayerScan } from '../layer/types';
 import type { Services } from './services';
+import { saveFile } from './save';
 import type { Opened } from './store';
+import { TaskKind } from './tasks';
 
 const SCHEME = 'soci-layer';
 /** VS Code itself opens no larger file; larger ones are saved, not looked at. */
 const LARGEST = 1024 ** 3;
+const SAVE = new TaskKind<void>('save');
 
 /** The address of one entry of one layer; its path ends as the entry's does, so that icons and languages follow. */
 export function layerFileUri(reference: string, layer: number, entry: number, name: string): vscode.Uri {
@@ -40,6 +44,36 @@ export async function checkLayerFile(
   const line = await services.line();
   if (blob === undefined || scan.entries.size(entry) === 0) return;
   for await (const chunk of line.readTar(scan, blob, { start, end: start + 1 })) if (chunk.length > 0) return;
+}
+
+/** Writes a file of a layer to the disk as it comes: it may be larger than what can be opened. */
+export async function saveLayerFile(
+  services: Services,
+  open: (reference: string) => Promise<Opened>,
+  uri: vscode.Uri,
+  target: vscode.Uri,
+): Promise<void> {
+  const place = await find(services, open, uri);
+  const total = place.scan.entries.size(place.entry);
+  const title = vscode.l10n.t('Saving {0}', path.posix.basename(uri.path));
+  const about = `${uri.toString()} ${target.toString()}`;
+  await services.tasks.run(
+    SAVE,
+    parseQuery(uri).reference,
+    title,
+    async ({ signal, onProgress }) => {
+      const step = vscode.l10n.t('Reading the spans that hold it');
+      const counted = async function* () {
+        let done = 0;
+        for await (const piece of contentOf(services, uri, place, signal)) {
+          onProgress({ step, done: (done += piece.length), total, unit: 'bytes' });
+          yield piece;
+        }
+      };
+      await saveFile(target, counted());
+    },
+    { about },
+  );
 }
 
 /** Files of layers, read-only: a file is read by the spans that hold it, never by the whole layer. */
@@ -79,19 +113,15 @@ export class LayerFiles implements vscode.FileSystemProvider {
   }
 
   async readFile(uri: vscode.Uri): Promise<Uint8Array> {
-    const { image, scan, layer, entry } = await this.#find(uri);
-    const size = scan.entries.size(entry);
+    const place = await this.#find(uri);
+    const size = place.scan.entries.size(place.entry);
     if (size > LARGEST)
       throw vscode.FileSystemError.Unavailable(vscode.l10n.t('The file is too large to open.'));
-    const blob = image.layers[layer]?.blob;
-    if (!blob) throw vscode.FileSystemError.FileNotFound(uri);
-    const start = scan.entries.offset(entry);
-    const line = await this.#services.line();
     const content = new Uint8Array(size);
     let at = 0;
-    for await (const chunk of line.readTar(scan, blob, { start, end: start + size })) {
-      content.set(chunk, at);
-      at += chunk.length;
+    for await (const piece of contentOf(this.#services, uri, place)) {
+      content.set(piece, at);
+      at += piece.length;
     }
     return content;
   }
@@ -116,6 +146,19 @@ export class LayerFiles implements vscode.FileSystemProvider {
   #find(uri: vscode.Uri): Promise<Place> {
     return find(this.#services, this.#open, uri);
   }
+}
+
+async function* contentOf(
+  services: Services,
+  uri: vscode.Uri,
+  { image, scan, layer, entry }: Place,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const blob = image.layers[layer]?.blob;
+  if (!blob) throw vscode.FileSystemError.FileNotFound(uri);
+  const start = scan.entries.offset(entry);
+  const { readTar } = await services.line();
+  yield* readTar(scan, blob, { start, end: start + scan.entries.size(entry) }, signal);
 }
 
 async function find(

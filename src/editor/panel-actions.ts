@@ -6,7 +6,7 @@ import { formatBytes, formatCount } from './language';
 import type { Axis, Comparable, Comparison, EntryFilter, EntryRef, Settings } from '../plan/picture/types';
 import type { CompareQuery } from '../protocol';
 import { shortName } from './keys';
-import { checkLayerFile, layerFileUri } from './layer-files';
+import { checkLayerFile, layerFileUri, saveLayerFile } from './layer-files';
 import { saveFile } from './save';
 import type { Services } from './services';
 import type { Opened } from './store';
@@ -77,7 +77,7 @@ export class PanelWork {
       ...(folder && { defaultUri: vscode.Uri.joinPath(folder, name) }),
     });
     if (!target) return null;
-    await saveFile(target, await vscode.workspace.fs.readFile(uri));
+    await saveLayerFile(this.#services, this.#open, uri, target);
     return vscode.l10n.t('The file is {0}.', path.basename(target.fsPath));
   }
 

@@ -1,21 +1,31 @@
 import { randomUUID } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
 import * as path from 'node:path';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
 import * as vscode from 'vscode';
-import { LensError, messageOf } from '../errors';
+import { isAbort, LensError, messageOf } from '../errors';
+import { isLensError } from './errors';
 
 /**
  * Writes a file that the person chose a place for, beside its place first, so that it appears whole or not at all.
  *
- * @throws LensError `editor/cannot-write`
+ * @param content in pieces where it may be large
+ * @throws LensError `editor/cannot-write`, and what making the content gives
  */
-export async function saveFile(file: vscode.Uri, content: Uint8Array): Promise<void> {
+export async function saveFile(
+  file: vscode.Uri,
+  content: Uint8Array | AsyncIterable<Uint8Array>,
+): Promise<void> {
   const { fs } = vscode.workspace;
   const draft = vscode.Uri.joinPath(file, '..', `.${path.posix.basename(file.path)}.${randomUUID()}`);
   try {
-    await fs.writeFile(draft, content);
+    await write(draft, content);
     await fs.rename(draft, file, { overwrite: true });
   } catch (error) {
     await Promise.resolve(fs.delete(draft)).catch(() => undefined);
+    if (isAbort(error) || isLensError(error)) throw error;
     throw new LensError(
       'editor/cannot-write',
       vscode.l10n.t('{0} cannot be written: {1}', file.fsPath, messageOf(error)),
@@ -23,4 +33,11 @@ export async function saveFile(file: vscode.Uri, content: Uint8Array): Promise<v
       { cause: error },
     );
   }
+}
+
+async function write(file: vscode.Uri, content: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
+  if (content instanceof Uint8Array) await vscode.workspace.fs.writeFile(file, content);
+  else if (file.scheme === 'file') await pipeline(content, createWriteStream(file.fsPath));
+  // The file systems of other extensions take a file only whole.
+  else await vscode.workspace.fs.writeFile(file, await buffer(Readable.from(content)));
 }

@@ -1,8 +1,7 @@
 /** Single files of layers, and how the tree shows them. */
 import * as vscode from 'vscode';
 import { LensError } from '../../errors';
-import { checkLayerFile, layerFileUri } from '../layer-files';
-import { saveFile } from '../save';
+import { checkLayerFile, layerFileUri, saveLayerFile } from '../layer-files';
 import { BACK, enter, pick } from '../steps';
 import { ORDERS, type Order } from '../tree-order';
 import { askedKey, fileOf } from './arguments';
@@ -61,7 +60,7 @@ export function fileCommands(bench: Bench): CommandTable {
         title,
         ...(folder && { defaultUri: vscode.Uri.joinPath(folder, name) }),
       });
-      if (target) await saveFile(target, await vscode.workspace.fs.readFile(uri));
+      if (target) await saveLayerFile(bench.services, (key) => actions.open(key), uri, target);
     },
     async sortFiles() {
       const names: Record<Order, string> = {
