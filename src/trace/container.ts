@@ -195,11 +195,20 @@ export class TracedContainer {
     }
   }
 
-  /** Asks the program over HTTP, inside the container, until the answer is good; then gives the engine's wall clock. */
-  async answers(port: number, path: string, signal: AbortSignal): Promise<bigint> {
-    const { text } = await this.#run(['-H', `${port}/${path}`], signal);
-    if (!/^\d+\n$/.test(text)) throw engineGone(this.engine, new Error('the probe was ended'));
-    return BigInt(text.trim());
+  /**
+   * Asks the program over HTTP, inside the container, until the answer is good; then gives the engine's wall clock, and
+   * `undefined` where the container ended before.
+   */
+  async answers(port: number, path: string, signal: AbortSignal): Promise<bigint | undefined> {
+    try {
+      const { text } = await this.#run(['-H', `${port}/${path}`], signal);
+      return /^\d+\n$/.test(text) ? BigInt(text.trim()) : undefined;
+    } catch (error) {
+      // The engine runs nothing in a container that ended a moment ago.
+      const refused = error instanceof LensError && error.code === 'trace/cannot-run';
+      if (!refused || (await this.state()).running) throw error;
+      return undefined;
+    }
   }
 
   /** The trace as it is now; works while the container runs and after it. `undefined` where there is none. */

@@ -41,6 +41,10 @@ export function longestMs(options: RecordOptions, emulated: boolean): number {
   return timeoutMs * (emulated ? EMULATION_FACTOR : 1) + graceMs + warmUp.length * WARM_UP_LIMIT + AROUND;
 }
 
+function isEngineGone(error: unknown): boolean {
+  return error instanceof LensError && error.code === 'trace/engine-gone';
+}
+
 /** One run of one container. */
 export class Recording {
   readonly #lastLines: string[] = [];
@@ -68,21 +72,34 @@ export class Recording {
   }
 
   run(): Promise<StartupTrace> {
-    const { signal, graceMs = GRACE, warmUp = [] } = this.options;
+    const { signal } = this.options;
     return this.#started(async (watching) => {
       const sign = await this.#wait(watching);
       signal?.throwIfAborted();
       if (this.#engineLost) return this.#whatWasSeen();
-      if (sign.reason.startsWith('ready:') || sign.reason === 'quiet') {
-        for (const target of warmUp) await this.#warmUp(target, watching);
-        // Its end cuts the grace short.
-        await Promise.race([sleep(graceMs, watching), this.container.ended(watching)]);
+      try {
+        return await this.#finish(sign, watching);
+      } catch (error) {
+        if (!isEngineGone(error) || !this.#header) throw error;
+        signal?.throwIfAborted();
+        this.#engineLost = true;
+        return this.#whatWasSeen();
       }
-      signal?.throwIfAborted();
-      await this.#lastLook(watching);
-      signal?.throwIfAborted();
-      return await this.#bringHome(sign, watching);
     });
+  }
+
+  /** What a start has yet to do once it is ready, or over. */
+  async #finish(sign: Sign, watching: AbortSignal): Promise<StartupTrace> {
+    const { signal, graceMs = GRACE, warmUp = [] } = this.options;
+    if (sign.reason.startsWith('ready:') || sign.reason === 'quiet') {
+      for (const target of warmUp) await this.#warmUp(target, watching);
+      // Its end cuts the grace short.
+      await Promise.race([sleep(graceMs, watching), this.container.ended(watching)]);
+    }
+    signal?.throwIfAborted();
+    await this.#lastLook(watching);
+    signal?.throwIfAborted();
+    return await this.#bringHome(sign, watching);
   }
 
   /** Has the pages looked at that are touched by now. A container that ends meanwhile has had it done at its end. */
@@ -129,11 +146,12 @@ export class Recording {
   async #warmUp({ port, path }: HttpTarget, signal: AbortSignal): Promise<void> {
     const limit = AbortSignal.timeout(WARM_UP_LIMIT);
     try {
-      await this.container.answers(port, path, AbortSignal.any([signal, limit]));
+      const answer = await this.container.answers(port, path, AbortSignal.any([signal, limit]));
+      if (answer !== undefined || !limit.aborted) return;
     } catch (error) {
       if (signal.aborted || !limit.aborted) throw error;
-      this.options.onLog?.(`No good answer from ${port}/${path} within ${WARM_UP_LIMIT / 1000} s.`);
     }
+    this.options.onLog?.(`No good answer from ${port}/${path} within ${WARM_UP_LIMIT / 1000} s.`);
   }
 
   /** Waits for the first of all signs. */
@@ -159,7 +177,7 @@ export class Recording {
 
       const failed = (error: unknown) => {
         if (signal.aborted) return;
-        if (error instanceof LensError && error.code === 'trace/engine-gone' && this.#seen.length > 0) {
+        if (isEngineGone(error) && this.#seen.length > 0) {
           this.#engineLost = true;
           resolve({ reason: 'engine-lost' });
         } else {
@@ -177,7 +195,9 @@ export class Recording {
       if (signs.health) watch(this.#watchHealth(signal));
       if (signs.http) {
         const { port, path } = signs.http;
-        watch(this.container.answers(port, path, signal).then((at) => ({ reason: 'ready:http', at })));
+        const sign = (at: bigint | undefined): Sign | undefined =>
+          at === undefined ? undefined : { reason: 'ready:http', at };
+        watch(this.container.answers(port, path, signal).then(sign));
       }
       if (signs.quietSeconds !== undefined) watch(this.#watchQuiet(signs.quietSeconds * 1000, signal));
     });

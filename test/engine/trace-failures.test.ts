@@ -9,6 +9,7 @@ import { afterEach, before, test } from 'node:test';
 import { buildImage, connectEngine } from '../../src/image/engine';
 import { findLeftovers, removeLeftovers } from '../../src/trace/leftovers';
 import { recordStart } from '../../src/trace/record';
+import { EngineProxy } from '../support/engine-proxy';
 import { ensureImage, testEngine } from '../support/engine';
 import { lensError } from '../support/errors';
 import { temporaryFolder } from '../support/folders';
@@ -103,14 +104,17 @@ test('a seccomp profile that denies filters: slower, and complete', async () => 
 });
 
 test('a crash keeps the trace up to it, with the last lines', async () => {
-  const { trace } = await record('fx-edge', {
-    ...shell('cat /etc/debian_version; echo no database >&2; exit 3'),
-    ready: 'listen',
-  });
-  assert.equal(trace.footer?.reason, 'early-exit');
-  assert.equal(trace.footer.exit_code, 3);
-  assert.ok(trace.footer.log?.includes('no database'));
-  assert.ok(trace.events.some((event) => event.op === 'read' && event.path === '/etc/debian_version'));
+  // While something inside asks it over HTTP, too.
+  for (const ready of ['listen', 'http=8080/']) {
+    const { trace } = await record('fx-edge', {
+      ...shell('cat /etc/debian_version; sleep 0.4; echo no database >&2; exit 3'),
+      ready,
+    });
+    assert.equal(trace.footer?.reason, 'early-exit', ready);
+    assert.equal(trace.footer.exit_code, 3);
+    assert.ok(trace.footer.log?.includes('no database'));
+    assert.ok(trace.events.some((event) => event.op === 'read' && event.path === '/etc/debian_version'));
+  }
 });
 
 test('a program that the kernel ends for want of memory', async () => {
@@ -280,6 +284,36 @@ test('the engine is lost in the middle: what was seen is kept, what stays is fou
   assert.ok((await findLeftovers(engine, { own: true })).containers.includes(ours.Id));
   assert.ok((await findLeftovers(engine, { now: later })).containers.includes(ours.Id));
   await removeLeftovers(engine, { containers: [ours.Id], volumes: [] });
+});
+
+test('the engine is lost when the trace is fetched: what was seen while it was written is kept', async (t) => {
+  const socket = path.join(await temporaryFolder(t), 'engine.sock');
+  const proxy = new EngineProxy(process.env['DOCKER_HOST'] ?? '', socket);
+  await proxy.revive();
+  t.after(() => {
+    proxy.die();
+  });
+  proxy.dieIn({ path: /^GET .*trace\.jsonl$/, after: 1000 });
+  const stop = new AbortController();
+  const { events: seen, footer } = await recordStart(
+    await connectEngine({ host: proxy.host }),
+    await subject('fx-edge'),
+    {
+      tracerDir: await tracerDir(),
+      ready: { kind: 'exit' },
+      timeoutMs: 600_000,
+      command: ['/bin/sh', '-c', 'cat /etc/debian_version; exec sleep 600'],
+      stop: stop.signal,
+      onProgress: ({ done = 0 }) => {
+        if (done > 5) stop.abort();
+      },
+    },
+  );
+  assert.ok(proxy.isDead);
+  assert.equal(footer?.reason, 'engine-lost');
+  assert.ok(seen.some((event) => event.op === 'read' && event.path === '/etc/debian_version'));
+  const engine = await testEngine();
+  await removeLeftovers(engine, await findLeftovers(engine, { own: true }));
 });
 
 test('leftovers of a killed program are found and removed, what is in use is not', async (t) => {
