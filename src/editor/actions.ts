@@ -4,7 +4,7 @@ import { LensError, messageOf } from '../errors';
 import { formatBytes, formatCount, formatSize } from './language';
 import type { Picture } from '../plan/picture';
 import type { BuildAdvice, Plan } from '../plan/types';
-import { spanRange } from './describe';
+import { describeStart, isEarly, spanRange } from './describe';
 import { imageName } from './dockerfiles';
 import { isLensError, showError } from './errors';
 import { parseKey, sampleKey, shortName } from './keys';
@@ -132,7 +132,7 @@ export class Actions implements PanelActions {
     const answer = await this.#mayRun(key, opened.image);
     if (answer !== 'run') return answer && this.guess(key);
     const title = vscode.l10n.t('Profiling the start of {0}', shortName(key));
-    const { opened: profiled, reason } = await this.#services.tasks
+    const { opened: profiled, ends } = await this.#services.tasks
       .run(PROFILE, key, title, async (task) => {
         if (this.#leftBehind) await recording.tidyEngine(this.#services, task);
         this.#leftBehind = false;
@@ -143,22 +143,19 @@ export class Actions implements PanelActions {
         throw error;
       });
     this.#analysed.fire(key);
-    const files = formatCount(profiled.plan.trace?.files ?? 0);
-    const { runs = [] } = profiled.input;
-    if (runs.length > 1) {
-      const { uniteRuns } = await this.#services.line();
-      const always = uniteRuns(runs).files.filter((file) => file.runs === runs.length);
-      return vscode.l10n.t(
-        'The start reads {0} files, {1} of them in each of {2} runs.',
-        files,
-        formatCount(always.length),
-        runs.length,
-      );
-    }
-    // Only these ends were not reached by the start itself.
-    return reason === 'timeout' || reason === 'stopped' || reason === undefined
-      ? vscode.l10n.t('The start did not come to its end; until then it reads {0} files.', files)
-      : vscode.l10n.t('The start reads {0} files.', files);
+    const { plan, input } = profiled;
+    const { runs = [] } = input;
+    const files = plan.trace?.files ?? 0;
+    const early = ends.find(isEarly);
+    if (early || runs.length < 2) return describeStart(files, early);
+    const { uniteRuns } = await this.#services.line();
+    const always = uniteRuns(runs).files.filter((file) => file.runs === runs.length);
+    return vscode.l10n.t(
+      'The start reads {0} files, {1} of them in each of {2} runs.',
+      formatCount(files),
+      formatCount(always.length),
+      runs.length,
+    );
   }
 
   /** What the image alone tells of its start, where it cannot or may not be run. */

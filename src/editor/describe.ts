@@ -1,7 +1,11 @@
 /** Facts as lenses, items and decorations say them. */
 import * as vscode from 'vscode';
 import { formatBytes, formatCount, formatShare, formatSize } from './language';
+import type { EndReason, TraceFooter } from '../trace/types';
 import type { Analysis, Facts, IndexFacts, InstructionFacts } from './store';
+
+/** As many of a program's last lines as a notification has room for. */
+const LAST_LINES = 3;
 
 /** `1.47 GB · 6 % read at start · 64 of 362 spans`, or what is known of it. */
 export function describeFacts({ size, layers, start }: Facts): string {
@@ -66,4 +70,59 @@ export function readAtStart(bytes: number): string {
   return bytes > 0
     ? vscode.l10n.t('{0} read at start', formatBytes(bytes))
     : vscode.l10n.t('not read at start');
+}
+
+/** Whether a recording ended before its start was over. */
+export function isEarly({ reason }: TraceFooter): boolean {
+  return !/^(ready:.*|quiet|exit)$/.test(reason);
+}
+
+/** A start of so many files; where a recording ended early, why, and the program's last lines. */
+export function describeStart(files: number, early: TraceFooter | undefined): string {
+  if (!early) return vscode.l10n.t('The start reads {0} files.', formatCount(files));
+  const { reason, exit_code: code, log = [] } = early;
+  const why =
+    reason === 'early-exit' && code !== undefined
+      ? vscode.l10n.t('ended early with exit code {0}', code)
+      : reasonName(reason);
+  const told = vscode.l10n.t(
+    'The start did not come to its end ({0}); until then it reads {1} files.',
+    why,
+    formatCount(files),
+  );
+  if (log.length === 0) return told;
+  return `${told} ${vscode.l10n.t('Its last lines: {0}', log.slice(-LAST_LINES).join(' / '))}`;
+}
+
+/** How a recording ended. */
+export function reasonName(reason: EndReason | undefined): string {
+  switch (reason) {
+    case 'ready:log':
+      return vscode.l10n.t('ready by its log');
+    case 'ready:health':
+      return vscode.l10n.t('ready by its health check');
+    case 'ready:listen':
+      return vscode.l10n.t('ready by its port');
+    case 'ready:http':
+      return vscode.l10n.t('ready by its answer');
+    case 'quiet':
+      return vscode.l10n.t('ready by a pause');
+    case 'exit':
+      return vscode.l10n.t('ran to its end');
+    case 'imported':
+      return vscode.l10n.t('imported');
+    case 'guessed':
+      return vscode.l10n.t('guessed');
+    case 'timeout':
+      return vscode.l10n.t('not ready in time');
+    case 'early-exit':
+      return vscode.l10n.t('ended early');
+    case 'oom':
+      return vscode.l10n.t('out of memory');
+    case 'stopped':
+      return vscode.l10n.t('stopped');
+    case 'engine-lost':
+    case undefined:
+      return vscode.l10n.t('cut short');
+  }
 }

@@ -1,8 +1,8 @@
 import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { messageOf } from '../errors';
+import { reasonName } from './describe';
 import { formatCount, formatSeconds } from './language';
-import type { EndReason } from '../trace/types';
 import { translated } from './room-texts';
 import type { Services } from './services';
 import { readRecorded, type Recorded } from './work/record';
@@ -132,36 +132,4 @@ export function describeRecorded({ reason, readySeconds, files }: Recorded): str
     readySeconds === undefined ? how : vscode.l10n.t('{0} after {1}', how, formatSeconds(readySeconds)),
     files === 1 ? vscode.l10n.t('1 file') : vscode.l10n.t('{0} files', formatCount(files)),
   ].join(' · ');
-}
-
-function reasonName(reason: EndReason | undefined): string {
-  switch (reason) {
-    case 'ready:log':
-      return vscode.l10n.t('ready by its log');
-    case 'ready:health':
-      return vscode.l10n.t('ready by its health check');
-    case 'ready:listen':
-      return vscode.l10n.t('ready by its port');
-    case 'ready:http':
-      return vscode.l10n.t('ready by its answer');
-    case 'quiet':
-      return vscode.l10n.t('ready by a pause');
-    case 'exit':
-      return vscode.l10n.t('ran to its end');
-    case 'imported':
-      return vscode.l10n.t('imported');
-    case 'guessed':
-      return vscode.l10n.t('guessed');
-    case 'timeout':
-      return vscode.l10n.t('not ready in time');
-    case 'early-exit':
-      return vscode.l10n.t('ended early');
-    case 'oom':
-      return vscode.l10n.t('out of memory');
-    case 'stopped':
-      return vscode.l10n.t('stopped');
-    case 'engine-lost':
-    case undefined:
-      return vscode.l10n.t('cut short');
-  }
 }

@@ -3,11 +3,13 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
+import { describeStart, isEarly } from '../../src/editor/describe';
 import { TaskKind } from '../../src/editor/tasks';
 import { traceFile } from '../../src/editor/work/inspect';
 import { LiveRecording } from '../../src/editor/work/live';
 import { registerCommands } from '../../src/editor/commands/table';
 import { LensError } from '../../src/errors';
+import type { TraceFooter } from '../../src/trace/types';
 import { answering, sample, testServices, until, watchNotifications, workspace } from './support';
 
 const run = (name: string, argument?: unknown) =>
@@ -113,6 +115,21 @@ suite('commands without an engine', () => {
       live.dispose();
     }
     assert.deepEqual(await stops(), []);
+  });
+
+  test('a start that ended early says so, with the last lines of the program', () => {
+    const early = (end: Omit<TraceFooter, 'op'>) => describeStart(1204, { op: 'end', ...end });
+    assert.equal(
+      early({ reason: 'early-exit', exit_code: 3, log: ['a', 'b', 'c', 'no database'] }),
+      'The start did not come to its end (ended early with exit code 3); until then it reads 1,204 files. Its last lines: b / c / no database',
+    );
+    assert.match(early({ reason: 'oom', exit_code: 137 }), /\(out of memory\).* 1,204 files\.$/);
+    assert.match(early({ reason: 'timeout', log: [] }), /\(not ready in time\).* files\.$/);
+    const reached = (['ready:log', 'ready:listen', 'quiet', 'exit'] as const).map((reason) =>
+      isEarly({ op: 'end', reason }),
+    );
+    assert.deepEqual(new Set(reached), new Set([false]));
+    assert.equal(describeStart(2, undefined), 'The start reads 2 files.');
   });
 
   test('commands of the palette ask for what they need, and do nothing when the person leaves', async () => {

@@ -121,7 +121,7 @@ suite('an engine that dies in the middle', () => {
     await actions.useTraces(reference, []);
   });
 
-  test('while it records a start: no trace is written, and the next recording removes what was left', async () => {
+  test('while it records a start: what was read is kept apart, and the next recording removes what was left', async () => {
     const trace = traceFile(services, reference);
     proxy.dieIn({ path: /^GET .*trace\.jsonl$/, after: 20_000 });
     const asked = await answering({ showWarningMessage: 'Run' }, () =>
@@ -129,10 +129,13 @@ suite('an engine that dies in the middle', () => {
     );
     // The engine may hold leftovers of others, which are offered for removal.
     assert.equal(asked.filter(({ kind }) => kind === 'showWarningMessage').length, 1);
+    const cut = trace.replace('.soci-trace', '.cut.soci-trace');
     assert.deepEqual(
       (await filesIn(path.dirname(trace))).filter((name) => name.includes('service')),
-      [],
+      [path.basename(cut)],
     );
+    assert.equal((await readTrace(cut)).footer?.reason, 'engine-lost');
+    await rm(cut);
     assert.equal(services.store.get(reference)?.traces?.length ?? 0, 0);
 
     await proxy.revive();

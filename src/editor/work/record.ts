@@ -3,7 +3,7 @@ import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { LensError, messageOf } from '../../errors';
 import type { Engine } from '../../image/engine';
-import type { EndReason } from '../../trace/types';
+import type { EndReason, TraceFooter } from '../../trace/types';
 import { isLensError } from '../errors';
 import { shortName } from '../keys';
 import type { Services } from '../services';
@@ -16,20 +16,20 @@ import { connect } from './reach';
 
 /**
  * Starts a container of the image under the tracer as often as the settings say, keeps what it recorded in files, and draws
- * the picture anew. `reason` says how the last recording ended.
+ * the picture anew. `ends` says how each recording ended.
  */
 export async function profile(
   services: Services,
   key: string,
   { image, scope }: Opened,
   task: Task,
-): Promise<{ readonly opened: Opened; readonly reason: EndReason | undefined }> {
+): Promise<{ readonly opened: Opened; readonly ends: readonly TraceFooter[] }> {
   const line = await services.line();
   const settings = readSettings(scope);
   const engine = await connect(services, task.signal);
   void offerToTidy(line, engine, services);
   const files: string[] = [];
-  let reason: EndReason | undefined;
+  const ends: TraceFooter[] = [];
   const live = new LiveRecording(shortName(key));
   try {
     for (let run = 1; run <= settings.traceRuns && !live.stop.aborted; run++) {
@@ -54,23 +54,27 @@ export async function profile(
         .catch((error: unknown) => {
           throw image.source === 'engine' ? error : asNotInEngine(error, key);
         });
-      reason = recorded.footer?.reason;
-      if (reason === 'engine-lost') {
+      if (recorded.footer) ends.push(recorded.footer);
+      const first = traceFile(services, key);
+      const named = (part: string) => first.replace(/(?=\.soci-trace\.jsonl$)/, `.${part}`);
+      if (recorded.footer?.reason === 'engine-lost') {
+        // Beside what was recorded before, which may be whole.
+        const cut = named('cut');
+        await line.writeTrace(cut, recorded, task.signal);
         throw new LensError(
           'trace/engine-gone',
           vscode.l10n.t('The Docker engine stopped answering while it recorded the start of {0}.', key),
-          vscode.l10n.t('Start it and profile again; nothing of this recording is kept.'),
+          vscode.l10n.t('Start it and profile again; what was read until then is kept in {0}.', cut),
         );
       }
-      const first = traceFile(services, key);
-      const file = run === 1 ? first : first.replace(/(?=\.soci-trace\.jsonl$)/, `.${run}`);
+      const file = run === 1 ? first : named(String(run));
       await line.writeTrace(file, recorded, task.signal);
       files.push(file);
     }
   } finally {
     live.dispose();
   }
-  return { opened: await redraw(services, key, { traces: files }), reason };
+  return { opened: await redraw(services, key, { traces: files }), ends };
 }
 
 /** Works out from the image alone what its start reads, keeps that in a file as a recorded start is, and draws the picture anew. */
