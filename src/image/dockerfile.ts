@@ -228,8 +228,8 @@ function isMadeBy({ keyword, payload }: StepRecord, instruction: DockerfileInstr
     case 'ADD': {
       const list = jsonWords(args) ?? words(args.split('\n', 1)[0] ?? '');
       const target = list.at(-1) ?? '';
-      // The classic builder notes a hash in the place of the sources.
-      const [, classic] = /^(?:--\S+ )*(?:file|dir|multi):[0-9a-f]+ in (.*)$/.exec(payload) ?? [];
+      // The classic builder notes a hash in the place of the sources, often without a space behind `--chown`.
+      const [, classic] = /^(?:--.*?)?(?:file|dir|multi):[0-9a-f]+ in (.*)$/.exec(payload) ?? [];
       if (classic !== undefined) return pattern(target).test(classic);
       const sources = list.slice(0, -1).map((source) => source.replace(/^<<-?(["']?)(\w+)\1$/, '$2'));
       return pattern([...sources, target].join(' ')).test(

@@ -16,12 +16,12 @@ export function layerSteps(
   });
 }
 
-/** What a builder noted of a step, without what it adds around it: a shell, its own name, a hash in the place of the sources. */
+/** What a builder noted of a step, without what it adds around it: a shell, build arguments, its own name, a hash in the place of the sources. */
 export function stepText(createdBy: string): string {
   return createdBy
-    .replace(/^\/bin\/sh -c #\(nop\)\s+/, '')
-    .replace(/^(?:RUN )?\/bin\/sh -c /, 'RUN ')
-    .replace(/^(ADD|COPY) (?:file|dir|multi):[0-9a-f]+ in /, '$1 … ')
+    .replace(/^(?:\S+ ){1,5}#\(nop\)\s+/, '')
+    .replace(/^(?:RUN )?(?:\|\d+ .*? )?\/bin\/sh -c /s, 'RUN ')
+    .replace(/^((?:ADD|COPY)(?: --.*?)?) ?(?:file|dir|multi):[0-9a-f]+ in /, '$1 … ')
     .replace(/\s+# buildkit$/, '')
     .replace(/\s+/g, ' ')
     .trim();

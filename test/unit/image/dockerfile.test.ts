@@ -103,6 +103,14 @@ for (const [builder, history] of [
   });
 }
 
+test('the classic builder of Docker 20.10 writes no space behind --chown', () => {
+  const glued = classic.map(({ created_by = '', ...rest }) => ({
+    created_by: created_by.replace('1:1 file:', '1:1file:'),
+    ...rest,
+  }));
+  assert.deepEqual(lines(file, glued), [3, 4, 8, 9, 10]);
+});
+
 test('a build of an earlier stage', () => {
   assert.deepEqual(lines(file, buildkit.slice(0, 3), 'build'), [3, 4]);
   assert.deepEqual(lines(file, buildkit.slice(0, 3), 'nothing of this name'), [undefined, undefined]);
