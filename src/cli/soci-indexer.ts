@@ -35,7 +35,13 @@ export async function indexBySoci(
       terminal.debug(line);
     },
   };
-  const isInRegistry = typed(() => parseReference(reference)).transport === 'docker';
+  const source = typed(() => parseReference(reference));
+  const isInRegistry = source.transport === 'docker';
+  // The program takes a folder and indexes all that lies in it.
+  if (source.transport === 'oci' && source.tag !== undefined)
+    throw new UsageError(
+      `--indexer soci takes a whole OCI layout: copy ${source.tag} into a folder of its own, and name that.`,
+    );
   if (asked.format === 'v1' && (!isInRegistry || reference !== output))
     throw new UsageError(
       '--indexer soci with --format v1 takes docker://HOST/NAME:TAG, and the same as --output.',
@@ -48,10 +54,10 @@ export async function indexBySoci(
           session,
           typed(() => parseDestination(output)),
           async (folder) => {
-            const source = await layoutOf(session, reference, flags);
+            const layout = await layoutOf(session, reference, flags);
             return runSociCli(
               cli,
-              { ...asked, source, destination: path.resolve(folder), standalone: true },
+              { ...asked, source: layout, destination: path.resolve(folder), standalone: true },
               options,
             );
           },

@@ -106,6 +106,7 @@ async function openFromLayout(
 ): Promise<Image> {
   const layout = await openLayout(dir);
   const root = await layout.root(options.tag);
+  if (options.tag === undefined && root.kind === 'index') checkIsOneImage(reference, root.index, layout.tags);
   const blobs: Blobs = {
     readDocument: (descriptor) => layout.readBlob(descriptor, CONFIG_LIMIT),
     blob: (descriptor) => layout.blob(descriptor),
@@ -117,6 +118,16 @@ async function openFromLayout(
     layout: layout.dir,
     bytesNote: BYTES_NOTES.layout,
   };
+}
+
+/** Entries for no platform are no choice of platforms: they are images of several names, and none of them is meant. */
+function checkIsOneImage(reference: string, { manifests }: Index, tags: readonly string[]): void {
+  if (tags.length < 2 || manifests.some(({ platform }) => platform)) return;
+  throw new LensError(
+    'image/no-tag',
+    `${reference} holds ${tags.length} images.`,
+    `Add the tag of one of them: ${tags.join(', ')}.`,
+  );
 }
 
 async function openFromArchive(

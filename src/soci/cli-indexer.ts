@@ -270,6 +270,8 @@ function cliFailed(file: string, stderr: string, code: number | null): LensError
     .filter((line) => line !== '');
   const said = (lines.at(-1) ?? `it ends with exit code ${String(code)}`)
     .replace(/^soci: /, '')
+    .replace(/[\p{C}\s]+/gu, ' ')
+    .trim()
     .replace(/\.$/, '');
   const advice = ADVICE.find(([pattern]) => pattern.test(said))?.[1];
   return new LensError(

@@ -6,6 +6,8 @@ import { test, type TestContext } from 'node:test';
 import zlib from 'node:zlib';
 import { Readable } from 'node:stream';
 import { pack } from 'tar-stream';
+import type { LensError } from '../../../src/errors';
+import { createLayout } from '../../../src/image/layout-writer';
 import { openImage } from '../../../src/image/open';
 import { sha256 } from '../../../src/oci/digest';
 import {
@@ -204,6 +206,32 @@ test('an OCI layout in a tar is taken as it is, by its tag', async (t) => {
   assert.equal(image.layers[0]?.descriptor.mediaType, OCI_LAYER_TAR);
   assert.match(image.bytesNote, /as they are/);
   await assert.rejects(openImage(`oci-archive:${file}:v2`, { cacheDir }), lensError('image/no-tag', /v2/));
+});
+
+test('a layout of several names, for no platform, says which names it has', async (t) => {
+  const { config, layers } = await sample();
+  const dir = path.join(await temporaryFolder(t), 'layout');
+  const writer = await createLayout(dir);
+  const add = async (mediaType: string, bytes: Buffer) => ({ mediaType, ...(await writer.addBlob(bytes)) });
+  const own = {
+    schemaVersion: 2,
+    mediaType: OCI_MANIFEST,
+    config: await add(OCI_CONFIG, config),
+    layers: await Promise.all(layers.map((layer) => add(OCI_LAYER_TAR, layer))),
+  };
+  const entries = ['a:1', 'b:1'].map(async (name) => ({
+    ...(await add(OCI_MANIFEST, json({ ...own, annotations: { name } }))),
+    annotations: { 'org.opencontainers.image.ref.name': name },
+  }));
+  const [a, b] = await Promise.all(entries);
+  await writer.finish([a!, b!]);
+  const cacheDir = path.join(dir, 'cache');
+  await assert.rejects(openImage(`oci:${dir}`, { cacheDir }), (error) => {
+    lensError('image/no-tag', /holds 2 images/)(error);
+    assert.match((error as LensError).advice, /a:1, b:1/);
+    return true;
+  });
+  assert.equal((await openImage(`oci:${dir}:b:1`, { cacheDir })).descriptor.digest, b!.digest);
 });
 
 test('several images in a save: one is chosen by its tag', async (t) => {

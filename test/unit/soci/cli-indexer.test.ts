@@ -162,6 +162,7 @@ describe('a program on the PATH', () => {
       [bad.join('\n'), /could not make the index: .*gzip error: -3\.$/, /built-in/],
       ['soci: mkdir /var/lib/soci-snapshotter-grpc/: permission denied', /permission denied/, /needs root/],
       ['soci: image "x": not found', /not found/, /Pull the image into containerd/],
+      ['soci: \u001b[31mbad\u0007 thing', /: \[31mbad thing\.$/, /built-in/],
       ['', /exit code 1/, /built-in/],
     ];
     for (const [stderr, message, advice] of failures) {
@@ -227,5 +228,10 @@ describe('a program on the PATH', () => {
       'soci',
     ]);
     assert.equal(v1.code, 2);
+    // It would index every image of the layout.
+    const tagged = await runInProcess(['index', `oci:${input}:one`, '-o', `oci:${out}`, '--indexer', 'soci']);
+    assert.equal(tagged.code, 2);
+    assert.match(tagged.stderr, /whole OCI layout/);
+    assert.equal((await fake.calls()).length, 1);
   });
 });
