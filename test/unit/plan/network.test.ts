@@ -1,10 +1,56 @@
 import { parseNodeSpec } from '../../../src/cluster/nodes';
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { LensError } from '../../../src/errors';
 import { formatBytes, formatCount, formatSeconds, formatShare, formatSize } from '../../../src/plan/format';
 import { checkNetwork, parseNetwork } from '../../../src/plan/network';
 import { checkNode, networkOf, parseNode } from '../../../src/plan/node';
+
+describe('the settings of the editor', () => {
+  const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
+    contributes: { configuration: { properties: Record<string, { pattern?: string }> }[] };
+  };
+  const settings = Object.assign(
+    {},
+    ...manifest.contributes.configuration.map((one) => one.properties),
+  ) as Record<string, { pattern?: string }>;
+  const takes = (name: string, text: string) => new RegExp(settings[name]?.pattern ?? '$^').test(text);
+  const reads = (parse: (text: string) => unknown, text: string) => {
+    try {
+      parse(text);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+
+  test('take while typing what is read afterwards, and nothing else', () => {
+    const networks = [
+      'local',
+      'slow',
+      'rtt=5,bw=12.5',
+      'rtt=5, registry=30, tcp',
+      'kept',
+      'slo',
+      'rtt=',
+      'bw=1 rtt=2',
+    ];
+    for (const text of networks)
+      assert.equal(takes('sociLens.plan.network', text), reads(parseNetwork, text), text);
+    const nodes = [
+      'm6i.xlarge',
+      'm6i.xlarge, disk=500',
+      'cores=4,memory=8,disk=130',
+      'workers=2',
+      'm6i',
+      'cores',
+      'disk=x',
+    ];
+    for (const text of nodes) assert.equal(takes('sociLens.plan.node', text), reads(parseNode, text), text);
+    assert.ok(takes('sociLens.plan.network', '') && takes('sociLens.plan.node', ''));
+  });
+});
 
 describe('networks', () => {
   test('by name, and by figures', () => {
