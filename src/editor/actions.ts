@@ -10,7 +10,7 @@ import { isLensError, showError } from './errors';
 import { parseKey, sampleKey, shortName } from './keys';
 import type { PanelActions, WantedIndex } from './panel';
 import { askForWay, confirmOptimize } from './optimizing';
-import { askForIndex, detailOf } from './questions';
+import { askForIndex, detailOf, pickImage } from './questions';
 import { translated } from './room-texts';
 import { saveFile } from './save';
 import type { Services } from './services';
@@ -198,13 +198,25 @@ export class Actions implements PanelActions {
     return vscode.workspace.onDidChangeConfiguration((event) => {
       if (!event.affectsConfiguration('sociLens.plan') && !event.affectsConfiguration('sociLens.index'))
         return;
-      for (const { reference, opened } of this.#services.store.all) {
-        if (!opened) continue;
-        inspecting.redraw(this.#services, reference).catch((error: unknown) => {
-          void showError(error, this.#services.log);
-        });
-      }
+      void this.#redrawAll();
     });
+  }
+
+  async #redrawAll(): Promise<void> {
+    const open = this.#services.store.all.filter(({ opened }) => opened);
+    const drawn = await Promise.allSettled(
+      open.map(({ reference }) => inspecting.redraw(this.#services, reference)),
+    );
+    const failures = drawn.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
+    // What is wrong with a setting is wrong for all of them, and said once.
+    const distinct = new Map(failures.map((failure) => [messageOf(failure), failure]));
+    for (const failure of distinct.values()) void showError(failure, this.#services.log);
+  }
+
+  /** An image that the person picks among all there are; the sample image is made when it is picked. */
+  async pickImage(title: string): Promise<string | undefined> {
+    const key = await pickImage(this.#services, title);
+    return key === sampleKey(this.#services.folders) ? this.openSample() : key;
   }
 
   /** Says that an image belongs to a Dockerfile that it was not built from here. */

@@ -3,7 +3,6 @@ import { LensError } from '../errors';
 import type { Actions } from './actions';
 import { showError } from './errors';
 import type { SpanMaps } from './panel';
-import { pickImage } from './questions';
 import type { Services } from './services';
 import { readRecorded, type Recorded } from './work/record';
 
@@ -53,8 +52,7 @@ export class TraceEditors implements vscode.CustomReadonlyEditorProvider {
       store.all.find(({ reference }) => layers !== '' && fits(reference)) ??
       store.all.find(({ reference }) => reference === recorded.image);
     if (known) return known.reference;
-    const chosen = await pickImage(
-      this.#services,
+    const chosen = await this.#actions.pickImage(
       vscode.l10n.t('Image of the start {0}', vscode.workspace.asRelativePath(uri)),
     );
     if (chosen !== undefined) return chosen;

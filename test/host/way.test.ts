@@ -73,6 +73,40 @@ suite('commands, one after another', () => {
     answering(answers, async () => table[name]?.(...args));
   const kinds = (asked: readonly Asked[]) => asked.map(({ kind }) => kind);
 
+  test('the sample image is made when it is what somebody picks first', async () => {
+    const asked = await run('tuneSpanSize', { createQuickPick: ['Open the Sample Image'] });
+    assert.deepEqual(kinds(asked), ['createQuickPick', 'createQuickPick']);
+    assert.match((asked[1]?.items as vscode.QuickPickItem[])[0]?.label ?? '', /Follow the recommendation/);
+    assert.ok(services.store.get(key())?.facts?.start);
+    services.store.forget(key());
+  });
+
+  test('a setting that is wrong for every image is said once', async () => {
+    await run('openSample');
+    services.store.update('oci:/again', { opened: services.store.get(key())?.opened });
+    shown.length = 0;
+    const section = vscode.workspace.getConfiguration('sociLens');
+    const said: string[] = [];
+    // The instance of the extension in this window follows the settings, too; its log is another one.
+    const log = Object.assign(Object.create(services.log) as vscode.LogOutputChannel, {
+      error: (text: string) => said.push(text),
+    });
+    const redrawing = new Actions({ ...services, log }).redrawOnChange();
+    try {
+      await answering({}, async () => {
+        await section.update('plan.network', 'sl', vscode.ConfigurationTarget.Workspace);
+        await until('the message', () => said.length > 0);
+      });
+      assert.match(said.join(), /^[^]*"sl" does not describe a network/);
+      assert.equal(said.length, 1);
+    } finally {
+      redrawing.dispose();
+      await section.update('plan.network', undefined, vscode.ConfigurationTarget.Workspace);
+      services.store.forget('oci:/again');
+      services.store.forget(key());
+    }
+  });
+
   test('openSample makes the image, reads it with its start, and shows its map', async () => {
     await run('openSample');
     assert.deepEqual(shown, [key()]);

@@ -1,6 +1,6 @@
 /** What commands are called with, told apart: a lens gives a key or a stage, the tree an item, the explorer a file. */
 import * as vscode from 'vscode';
-import { pickImage, pickKnownImage } from '../questions';
+import { pickKnownImage } from '../questions';
 import type { StageArgument } from '../lens';
 import type { FileNode, LayerNode } from '../tree';
 import type { Argument, Bench } from './table';
@@ -21,7 +21,7 @@ export async function askedKey(bench: Bench, argument: Argument, title: string):
     bench.maps.active ??
     (bench.services.store.all.length > 0
       ? pickKnownImage(bench.services, title)
-      : pickImage(bench.services, title))
+      : bench.actions.pickImage(title))
   );
 }
 

@@ -18,7 +18,8 @@ export function viewCommands(bench: Bench): CommandTable {
       const key = await askedKey(bench, argument, vscode.l10n.t('Show in Tree'));
       if (key === undefined) return;
       const index = typeof layer === 'number' ? layer : layerOf(argument)?.index;
-      if (index !== undefined) await bench.actions.open(key);
+      // The tree shows layers of images that are read, and no image that nobody has looked at.
+      if (index !== undefined || !store.get(key)) await bench.actions.open(key);
       await imagesView.reveal(images.nodeOf(key, index), { select: true, focus: true, expand: 1 });
     },
     async deleteTrace(argument) {
