@@ -144,9 +144,10 @@ export async function* lines(stream: AsyncIterable<Uint8Array>): AsyncGenerator<
 
 /** What the engine said, without docker-modem's frame around it. */
 export function engineMessage(error: unknown): string {
-  return messageOf(error)
-    .replace(/^\(HTTP code \d+\) [^-]*- /, '')
-    .trim();
+  const message = messageOf(error);
+  const [, status, said = message] = /^\(HTTP code (\d+)\) [^-]*-(.*)$/s.exec(message) ?? [];
+  // Neither a server that is no engine nor Node's error of several addresses need say anything.
+  return said.trim() || (status === undefined ? (errorCode(error) ?? 'no reason given') : `status ${status}`);
 }
 
 function gone(engine: Connection, cause: unknown): LensError {

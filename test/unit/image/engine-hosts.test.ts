@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 import Docker from 'dockerode';
@@ -168,3 +169,15 @@ test(
     await assert.rejects(docker.ping(), /Permission denied/);
   },
 );
+
+test('what answers without a word, and is no engine, is named with its status', async (t) => {
+  const server = createServer((_, response) => response.writeHead(400).end());
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const host = `tcp://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  await assert.rejects(
+    connectEngine({ host, env: {} }),
+    lensError('image/no-engine', /^No Docker engine answers\. Tried .* \(the setting\): status 400\.$/),
+  );
+});
