@@ -13,7 +13,7 @@ import type { StartupTrace, TraceEvent } from '../types';
 import { GuessedFiles, type ReadEntry } from './files';
 import { guessJava } from './jvm';
 import { Loader } from './loader';
-import { guessNode } from './node';
+import { guessNode, packageScript } from './node';
 import { guessPython } from './python';
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -21,6 +21,8 @@ const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 const STARTERS = /^(env|tini|dumb-init|exec|nohup|nice|setpriv|catatonit)$/;
 /** The same, with a user before it. */
 const USER_STARTERS = /^(gosu|su-exec|chroot)$/;
+/** Programs that run a command of a `package.json`. */
+const PACKAGE_RUNNERS = /^(npm|yarn|pnpm)$/;
 const SHELLS = /^(sh|bash|dash|ash|busybox)$/;
 /** Scripts that start scripts. */
 const MAX_DEPTH = 10;
@@ -125,10 +127,21 @@ class Guess {
       // execve(2): the rest of the line is one argument.
       const [, interpreter = '', argument = ''] = /^(\S+)\s*(.*?)\s*$/.exec(line) ?? [];
       await this.command([interpreter, ...(argument === '' ? [] : [argument]), program, ...args], depth + 1);
+      if (PACKAGE_RUNNERS.test(path.posix.basename(program))) await this.#runPackage(args, depth);
       return;
     }
     if (real !== undefined) await this.#loader.load(real);
     await this.#interpret(program, args, depth);
+  }
+
+  /** In a shell, with the programs of the packages ahead (npm-run-script(1)). */
+  async #runPackage(args: readonly string[], depth: number): Promise<void> {
+    const { cwd, env, files } = this;
+    const script = await packageScript(files, args, cwd);
+    if (script === undefined) return;
+    const searchPath = [`${cwd}/node_modules/.bin`, env.get('PATH') ?? DEFAULT_PATH].join(':');
+    const inside = new Guess(files, new Map([...env, ['PATH', searchPath]]), cwd);
+    await inside.command(['sh', '-c', script], depth + 1);
   }
 
   #program(name: string): string | undefined {

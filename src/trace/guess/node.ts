@@ -31,6 +31,9 @@ export async function guessNode(
 }
 
 class Modules {
+  /** Followed already. A script that is started by its `#!` has been counted, and not followed. */
+  readonly #seen = new Set<string>();
+
   constructor(
     private readonly files: GuessedFiles,
     private readonly loader: Loader,
@@ -45,8 +48,10 @@ class Modules {
         : await this.#inPackages(name, from);
     if (file === undefined) return;
     this.#scope(path.posix.dirname(this.files.real(file)));
-    const real = this.files.use(file);
-    if (real === undefined) return;
+    this.files.use(file);
+    const real = this.files.real(file);
+    if (this.#seen.has(real)) return;
+    this.#seen.add(real);
     if (real.endsWith('.node')) await this.loader.load(real);
     if (/\.(c|m)?js$|\/[^.]*$/.test(real)) {
       for (const next of requiresOf(await this.files.text(real)))
@@ -58,7 +63,7 @@ class Modules {
   async #place(place: string): Promise<string | undefined> {
     const file = ENDINGS.map((ending) => place + ending).find((one) => this.files.isFile(one));
     if (file !== undefined || !this.files.isFolder(place)) return file;
-    const main = mainOf(await this.#manifest(place));
+    const main = mainOf(await readManifest(this.files, place));
     const inside = main === undefined ? undefined : await this.#place(path.posix.join(place, main));
     return inside ?? ENDINGS.map((ending) => `${place}/index${ending}`).find((one) => this.files.isFile(one));
   }
@@ -78,7 +83,7 @@ class Modules {
         if (file !== undefined) return file;
         continue;
       }
-      const manifest = await this.#manifest(home);
+      const manifest = await readManifest(this.files, home);
       const target = exported(manifest, rest === undefined ? '.' : `./${rest}`);
       const file = await this.#place(
         target === undefined ? `${folder}/${name}` : path.posix.join(home, target),
@@ -96,16 +101,30 @@ class Modules {
       return;
     }
   }
+}
 
-  async #manifest(folder: string): Promise<Record<string, unknown>> {
-    this.files.use(`${folder}/package.json`);
-    try {
-      const manifest: unknown = JSON.parse(await this.files.text(`${folder}/package.json`));
-      return typeof manifest === 'object' && manifest !== null ? (manifest as Record<string, unknown>) : {};
-    } catch {
-      return {};
-    }
+async function readManifest(files: GuessedFiles, folder: string): Promise<Record<string, unknown>> {
+  files.use(`${folder}/package.json`);
+  try {
+    const manifest: unknown = JSON.parse(await files.text(`${folder}/package.json`));
+    return typeof manifest === 'object' && manifest !== null ? (manifest as Record<string, unknown>) : {};
+  } catch {
+    return {};
   }
+}
+
+/** What `npm start` or `yarn run serve` hands to a shell: the manifest's command of this name. */
+export async function packageScript(
+  files: GuessedFiles,
+  args: readonly string[],
+  cwd: string,
+): Promise<string | undefined> {
+  const words = args.filter((word) => !word.startsWith('-'));
+  const name = (/^run(-script)?$/.test(words[0] ?? '') ? words[1] : words[0]) ?? '';
+  const { scripts } = await readManifest(files, cwd);
+  if (typeof scripts !== 'object' || scripts === null) return undefined;
+  const script = new Map(Object.entries(scripts)).get(name) as unknown;
+  return typeof script === 'string' ? script : undefined;
 }
 
 function mainOf(manifest: Record<string, unknown>): string | undefined {

@@ -332,6 +332,27 @@ test('Node.js: relative files, packages by their manifests, exports, folders, li
   ]);
 });
 
+test('Node.js: what npm and its like run by a name of the manifest', async () => {
+  const content: Content = {
+    'bin/sh': elf({}),
+    'usr/bin/env': elf({}),
+    'usr/bin/node': elf({}),
+    'usr/bin/npm': { link: '../lib/npm/cli.js' },
+    'usr/lib/npm/cli.js': '#!/usr/bin/env node\n',
+    'app/package.json': '{"scripts":{"start":"node server.js","serve":"tool && never","odd":1}}',
+    'app/server.js': '',
+    'app/node_modules/.bin/tool': { link: '../tool/tool.js' },
+    'app/node_modules/tool/tool.js': "#!/usr/bin/env node\nrequire('./more')\n",
+    'app/node_modules/tool/more.js': '',
+  };
+  const npm = ['/usr/lib/npm/cli.js', '/usr/bin/env', '/usr/bin/node', '/app/package.json'];
+  const run = (...words: string[]) => guess(content, { Entrypoint: ['npm'], Cmd: words, WorkingDir: '/app' });
+  assert.deepEqual(await run('start'), [...npm, '/bin/sh', '/app/server.js']);
+  const tool = ['/app/node_modules/tool/tool.js', '/app/node_modules/tool/more.js'];
+  assert.deepEqual(await run('--silent', 'run', 'serve'), [...npm, '/bin/sh', ...tool]);
+  for (const words of [['run', 'odd'], ['constructor'], []]) assert.deepEqual(await run(...words), npm);
+});
+
 /** A zip archive of one file. */
 function zip(name: string, text: string): Buffer {
   const packed = deflateRawSync(text);
