@@ -199,6 +199,18 @@ suite('the tree of images', () => {
     }
   });
 
+  test('is gone through by VS Code to a layer of each platform', async () => {
+    const multi = `oci:${path.join(scratch, 'multi')}`;
+    const asked = await answering({}, async () => {
+      await vscode.commands.executeCommand('sociLens.inspectImage', multi);
+      for (const key of [multi, `${multi}#linux/arm64`])
+        await vscode.commands.executeCommand('sociLens.revealInTree', key, 2);
+    });
+    await vscode.commands.executeCommand('sociLens.forgetImage', multi);
+    await vscode.commands.executeCommand('sociLens.forgetImage', `${multi}#linux/arm64`);
+    assert.deepEqual(asked, [], 'nothing went wrong');
+  });
+
   test('shows a layout in a folder whose name has a #', async () => {
     const sharp = `oci:${path.join(scratch, 'C#', 'image')}`;
     services.store.update(sharp, {});

@@ -481,7 +481,17 @@ suite('commands, one after another', () => {
   test('signIn says while typing that a host is none', async () => {
     const asked = await run('signIn', { createInputBox: 'no host at all' });
     assert.match(asked.at(-1)?.message ?? '', /is not an image reference/);
+    for (const more of ['registry.example/team', 'registry']) {
+      const told = await run('signIn', { createInputBox: more });
+      assert.deepEqual(kinds(told), ['createInputBox', 'createInputBox'], `${more} is told to be wrong`);
+    }
     assert.deepEqual(services.signIns.hosts, []);
+  });
+
+  test('signIn keeps the sign-in under the name by which images ask for it', async () => {
+    await run('signIn', { createInputBox: ['index.docker.io', 'ada', 'hunter2'] });
+    assert.deepEqual(services.signIns.hosts, ['docker.io']);
+    await run('signOut', { createQuickPick: 'docker.io' });
   });
 
   test('cleanUp lists what was made with sizes, and only what is ticked and confirmed goes', async () => {

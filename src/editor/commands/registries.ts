@@ -52,14 +52,21 @@ async function askSignIn(services: Services, argument: Argument): Promise<SignIn
   const known = services.store.all.flatMap(({ reference }) =>
     homeOf(reference) === 'registry' ? (/^docker:\/\/([^/]+)\//.exec(reference)?.[1] ?? []) : [],
   );
-  const isHost = (text: string) => problem(() => rooms.parseReference(`docker://${text}/name`));
+  /** The host as images name it, for which sign-ins are asked; undefined where the text is none, or more than that. */
+  const hostOf = (text: string) => {
+    const source = rooms.parseReference(`docker://${text}/name`);
+    if (source.transport !== 'docker') return undefined;
+    const { host, repository } = source.registry;
+    return /^(library\/)?name$/.test(repository) ? host : undefined;
+  };
+  const prompt = vscode.l10n.t('Registry, as HOST or HOST:PORT');
   const askHost = async (answers: SignIn, place: Place) => {
-    const host = await enter(place, vscode.l10n.t('Registry, as HOST or HOST:PORT'), {
+    const text = await enter(place, prompt, {
       value: answers.host ?? known.at(-1),
       placeholder: 'registry.example:5000',
-      problem: isHost,
+      problem: (host) => problem(() => hostOf(host)) ?? (hostOf(host) === undefined ? prompt : undefined),
     });
-    return typeof host === 'string' ? { ...answers, host } : host;
+    return typeof text === 'string' ? { ...answers, host: hostOf(text) ?? text } : text;
   };
   const steps = [
     async (answers: SignIn, place: Place) => {
