@@ -202,7 +202,8 @@ export class TracedContainer {
   async answers(port: number, path: string, signal: AbortSignal): Promise<bigint | undefined> {
     try {
       const { text } = await this.#run(['-H', `${port}/${path}`], signal);
-      return /^\d+\n$/.test(text) ? BigInt(text.trim()) : undefined;
+      // Anything else is no time in nanoseconds: the program may have put another in the tracer's place.
+      return /^\d{1,19}\n$/.test(text) ? BigInt(text.trim()) : undefined;
     } catch (error) {
       // The engine runs nothing in a container that ended a moment ago.
       const refused = error instanceof LensError && error.code === 'trace/cannot-run';

@@ -183,6 +183,18 @@ test('an image that writes over the tracer, and links in /.trc that lead away', 
   assert.deepEqual((await runUntraced('fx-trick-5', ['/bin/echo', 'still'])).output, ['still']);
 });
 
+test('a program that puts another in the place of the tracer: its answers are none, and the trace is kept', async () => {
+  const liar = `rm /.trc/tracer; printf '#!/bin/sh\\necho ${'9'.repeat(26)}\\n' > /.trc/tracer; chmod 755 /.trc/tracer`;
+  const recorded = await record('fx-edge', {
+    command: ['/bin/sh', '-c', `${liar}; cat /etc/issue; trap exit TERM; while :; do sleep 0.1; done`],
+    ready: 'http=8080/',
+    timeoutMs: 2500,
+  });
+  assert.equal(recorded.trace.footer?.reason, 'timeout');
+  assert.equal(recorded.trace.footer.t_ready, undefined);
+  assert.ok(filesOf(recorded).has('/etc/issue'));
+});
+
 test('the output replaced by a link while it runs: nothing of where it leads is read', async () => {
   const script = 'rm -rf /.trc/out/*; ln -s /etc /.trc/out/trace.jsonl; sleep 0.2';
   await assert.rejects(
