@@ -4,7 +4,7 @@ import { INDEX_TYPES, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST } from '../oci/media-t
 import { parseManifest } from '../oci/parse';
 import type { Descriptor, Digest, Index, Platform } from '../oci/types';
 import { copyImage } from './copy';
-import { ANNOTATIONS, BUILD_TOOL, SOCI_INDEX_V1, SOCI_INDEX_V2 } from './index';
+import { ANNOTATIONS, BUILD_TOOL, isSociIndexV2, SOCI_INDEX_V1, SOCI_INDEX_V2 } from './index';
 import { type IndexedImage, type IndexedLayers, type IndexOptions, indexImages } from './layers';
 import { chooseImages, isSociIndexFor, type WantedPlatforms } from './platforms';
 import type { BlobStore } from './store';
@@ -126,10 +126,12 @@ async function rewriteManifests(
   const manifests: Descriptor[] = [];
   for (const entry of start.manifests) {
     const own = sociIndexes.get(entry.digest);
-    // The CLI rewrites the SOCI indexes of platforms that it leaves out too, which breaks them.
+    // The CLI rewrites the SOCI indexes of platforms that it leaves out too, which breaks them, and those that a copy has
+    // robbed of their type, which it then takes for images.
     const isOtherIndex =
-      entry.artifactType === SOCI_INDEX_V2 &&
-      !indexed.some(({ platform }) => isSociIndexFor(entry, platform));
+      isSociIndexV2(entry) &&
+      (entry.artifactType !== SOCI_INDEX_V2 ||
+        !indexed.some(({ platform }) => isSociIndexFor(entry, platform)));
     const isManifest = !INDEX_TYPES.has(entry.mediaType) && (await source.has(entry));
     if (own === undefined && (isOtherIndex || !isManifest)) {
       manifests.push(entry);

@@ -4,7 +4,7 @@ import { parseManifest } from '../oci/parse';
 import { samePlatform } from '../oci/platform';
 import type { Descriptor, Digest, Manifest, Platform } from '../oci/types';
 import { mapConcurrently } from './concurrent';
-import { ANNOTATIONS, PREFETCH_TYPE, SOCI_INDEX_V1, SOCI_INDEX_V2 } from './index';
+import { ANNOTATIONS, isSociIndexV2, PREFETCH_TYPE, SOCI_INDEX_V1 } from './index';
 import type { BlobStore } from './store';
 
 /** A SOCI index, as a runtime comes upon it. */
@@ -41,7 +41,7 @@ export function imagesOf(root: ImageRoot, platform?: Platform): Descriptor[] {
   if (root.kind === 'manifest') return [root.descriptor];
   return root.index.manifests.filter(
     (entry) =>
-      entry.artifactType !== SOCI_INDEX_V2 &&
+      !isSociIndexV2(entry) &&
       !INDEX_TYPES.has(entry.mediaType) &&
       entry.platform?.os !== 'unknown' &&
       (!platform || (entry.platform !== undefined && samePlatform(entry.platform, platform))),

@@ -77,6 +77,11 @@ export function encodeSociIndex(
   });
 }
 
+/** True for the descriptor of a v2 index: by its type or, where a copy by skopeo 1.9 has lost that, by its annotation. */
+export function isSociIndexV2({ artifactType, annotations }: Descriptor): boolean {
+  return artifactType === SOCI_INDEX_V2 || annotations?.[ANNOTATIONS.imageDigest] !== undefined;
+}
+
 /** Which version of SOCI index a manifest is, if it is one. */
 export function sociIndexVersion(manifest: Manifest): 1 | 2 | undefined {
   switch (manifest.config.mediaType) {

@@ -3,7 +3,7 @@ import type { ImageRoot } from '../image/layout';
 import { parseConfig, parseManifest } from '../oci/parse';
 import { formatPlatform, hostPlatform, normalisePlatform, samePlatform } from '../oci/platform';
 import type { Descriptor, ImageConfig, Index, Manifest, Platform } from '../oci/types';
-import { SOCI_INDEX_V2 } from './index';
+import { isSociIndexV2 } from './index';
 import type { BlobStore } from './store';
 
 /** An image manifest that is to be indexed. */
@@ -30,7 +30,7 @@ export async function chooseImages(
   const images: PlatformImage[] = [];
   for (const platform of choosePlatforms(index, root, asked)) {
     const entry = index.manifests.find(
-      (other) => other.artifactType !== SOCI_INDEX_V2 && samePlatform(entryPlatform(other), platform),
+      (other) => !isSociIndexV2(other) && samePlatform(entryPlatform(other), platform),
     );
     if (!entry) throw noPlatform(platform, index);
     images.push({ platform, entry, manifest: parseManifest(await source.document(entry.digest)) });
@@ -40,7 +40,7 @@ export async function chooseImages(
 
 /** True for the descriptor of the v2 index of that platform. */
 export function isSociIndexFor(entry: Descriptor, platform: Platform): boolean {
-  return entry.artifactType === SOCI_INDEX_V2 && samePlatform(entryPlatform(entry), platform);
+  return isSociIndexV2(entry) && samePlatform(entryPlatform(entry), platform);
 }
 
 async function indexOf(source: BlobStore, root: ImageRoot): Promise<Index> {

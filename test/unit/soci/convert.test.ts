@@ -12,6 +12,7 @@ import { OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST } from '../../../sr
 import { parseIndex, parseManifest } from '../../../src/oci/parse';
 import { formatPlatform, parsePlatform } from '../../../src/oci/platform';
 import { type ConvertOptions, convertLayout } from '../../../src/soci/convert';
+import { listIndexes } from '../../../src/soci/discover';
 import { temporaryFolder } from '../../support/folders';
 import { goldenBlob, goldenImage, goldenImages, scanHere, writeGoldenLayout } from '../../support/golden';
 
@@ -114,6 +115,27 @@ describe('what the golden images leave open', () => {
         platforms: [parsePlatform('linux/amd64')],
       },
     );
+    assert.equal(again.index.digest, first.index.digest);
+  });
+
+  test('a SOCI index whose type a copy has lost is no image, and is one again when it is made anew', async (t) => {
+    const dir = await temporaryFolder(t);
+    const source = await writeGoldenLayout(path.join(dir, 'in'), multi);
+    const writer = await createLayout(path.join(dir, 'out'));
+    const first = await convertLayout(source, writer, defaults);
+    const { manifests, ...rest } = parseIndex(await (await openLayout(writer.dir)).readBlob(first.index));
+    const bytes = encodeIndex({
+      ...rest,
+      manifests: manifests.map((entry) => ({ ...entry, artifactType: '' })),
+    });
+    await writer.finish([{ mediaType: OCI_INDEX, ...(await writer.addBlob(bytes)) }]);
+    const copy = await openLayout(writer.dir);
+    const images = await listIndexes(copy);
+    assert.deepEqual(
+      images.map(({ entry, indexes }) => [entry.digest, indexes[0]?.digest]),
+      first.perPlatform.map(({ manifest, sociIndex }) => [manifest.digest, sociIndex.digest]),
+    );
+    const again = await convertLayout(copy, await createLayout(path.join(dir, 'again')), defaults);
     assert.equal(again.index.digest, first.index.digest);
   });
 
