@@ -30,13 +30,12 @@ const SLOTS: Readonly<Record<Way, number>> = {
 export type LogFile = number;
 
 export class TouchLog {
-  #start = new Float64Array(1024);
-  #end = new Float64Array(1024);
-  #at = new Float64Array(1024);
-  #pid = new Int32Array(1024);
+  readonly #start: number[] = [];
+  readonly #end: number[] = [];
+  readonly #at: number[] = [];
+  readonly #pid: number[] = [];
   /** The range of the same file and way before this one. */
-  #before = new Int32Array(1024);
-  #length = 0;
+  readonly #before: number[] = [];
   /** By file, then by way: where the newest range stands; −1 for none. */
   #newest = new Int32Array(1024 * WAYS.length).fill(-1);
   #files = 0;
@@ -63,14 +62,12 @@ export class TouchLog {
         return;
       }
     }
-    if (this.#length === this.#start.length) this.#grow();
-    const index = this.#length++;
-    this.#start[index] = start;
-    this.#end[index] = end;
-    this.#at[index] = at;
-    this.#pid[index] = pid;
-    this.#before[index] = newest;
-    this.#newest[head] = index;
+    this.#newest[head] = this.#start.length;
+    this.#start.push(start);
+    this.#end.push(end);
+    this.#at.push(at);
+    this.#pid.push(pid);
+    this.#before.push(newest);
   }
 
   /** Adds the ranges of one file to `touches`, those of a way that meet made one with the time of the first. */
@@ -100,18 +97,5 @@ export class TouchLog {
         }
       }
     }
-  }
-
-  #grow(): void {
-    const wider = <T extends Float64Array | Int32Array>(made: T, old: T): T => {
-      made.set(old);
-      return made;
-    };
-    const size = this.#length * 2;
-    this.#start = wider(new Float64Array(size), this.#start);
-    this.#end = wider(new Float64Array(size), this.#end);
-    this.#at = wider(new Float64Array(size), this.#at);
-    this.#pid = wider(new Int32Array(size), this.#pid);
-    this.#before = wider(new Int32Array(size), this.#before);
   }
 }
