@@ -77,8 +77,8 @@ export function readPaths(line: string): Outcome {
 }
 
 /**
- * The SOCI snapshotter's log with `[fuse] log_fuse_operations` and level debug (fs/layer/node.go, `logOperation`): JSON, or
- * logrus' text. It names the path within the layer and no range.
+ * The SOCI snapshotter's log with `[fuse] log_fuse_operations` and level debug (fs/layer/node.go, `logAndIncrementOpCounter`): JSON,
+ * or logrus' text. It names the path within the layer and no range; a `node.Lookup` names the folder that is looked into.
  */
 export function readSociLog(line: string): Outcome {
   const from = line.indexOf('{"');
