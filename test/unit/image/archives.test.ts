@@ -234,7 +234,8 @@ test('a layout of several names, for no platform, says which names it has', asyn
   assert.equal((await openImage(`oci:${dir}:b:1`, { cacheDir })).descriptor.digest, b!.digest);
 });
 
-test('several images in a save: one is chosen by its tag', async (t) => {
+/** A save of two images, of three layers and of one, under these names. */
+async function savedPair(t: TestContext, three: string, one: string): ReturnType<typeof archive> {
   const made = await sample();
   const single = json({
     ...(JSON.parse(made.config.toString()) as object),
@@ -242,16 +243,20 @@ test('several images in a save: one is chosen by its tag', async (t) => {
     history: [],
   });
   const list = [
-    { Config: 'a.json', RepoTags: ['a:1'], Layers: [1, 2, 1].map((n) => `${other(n)}/layer.tar`) },
-    { Config: 'b.json', RepoTags: ['b:2'], Layers: [`${other(1)}/layer.tar`] },
+    { Config: 'a.json', RepoTags: [three], Layers: [1, 2, 1].map((n) => `${other(n)}/layer.tar`) },
+    { Config: 'b.json', RepoTags: [one], Layers: [`${other(1)}/layer.tar`] },
   ];
-  const { file, cacheDir } = await archive(t, [
+  return archive(t, [
     ['a.json', made.config],
     ['b.json', single],
     [`${other(1)}/layer.tar`, made.first],
     [`${other(2)}/layer.tar`, made.second],
     ['manifest.json', json(list)],
   ]);
+}
+
+test('several images in a save: one is chosen by its tag', async (t) => {
+  const { file, cacheDir } = await savedPair(t, 'a:1', 'b:2');
   await assert.rejects(
     openImage(`docker-archive:${file}`, { cacheDir }),
     lensError('image/no-tag', /2 images/),
@@ -263,27 +268,7 @@ test('several images in a save: one is chosen by its tag', async (t) => {
 });
 
 test('several images of one tag are not guessed at; the whole name, or its end, chooses', async (t) => {
-  const made = await sample();
-  const single = json({
-    ...(JSON.parse(made.config.toString()) as object),
-    rootfs: { type: 'layers', diff_ids: [sha256(made.first)] },
-    history: [],
-  });
-  const list = [
-    {
-      Config: 'a.json',
-      RepoTags: ['reg.example/a:latest'],
-      Layers: [1, 2, 1].map((n) => `${other(n)}/layer.tar`),
-    },
-    { Config: 'b.json', RepoTags: ['b:latest'], Layers: [`${other(1)}/layer.tar`] },
-  ];
-  const { file, cacheDir } = await archive(t, [
-    ['a.json', made.config],
-    ['b.json', single],
-    [`${other(1)}/layer.tar`, made.first],
-    [`${other(2)}/layer.tar`, made.second],
-    ['manifest.json', json(list)],
-  ]);
+  const { file, cacheDir } = await savedPair(t, 'reg.example/a:latest', 'b:latest');
   await assert.rejects(
     openImage(`docker-archive:${file}:latest`, { cacheDir }),
     lensError('image/no-tag', /2 images named "latest"/),
