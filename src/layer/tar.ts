@@ -1,4 +1,4 @@
-import { EntryWriter, type Int, type Slice } from './entries';
+import { EntryWriter, type Int, type RawEntry, type Slice } from './entries';
 import { printable, unsupportedEntry } from './faults';
 import {
   isSparseMap,
@@ -239,7 +239,7 @@ export class TarReader {
     if (this.#longLink) whole(entry.linkname, undefined, this.#longLink);
 
     let flag = rawFlag;
-    if (flag === '\0') flag = endsWithSlash(entry.name) ? '5' : '0';
+    if (flag === '\0') flag = endsWithSlash(entry) ? '5' : '0';
     const type = TYPE_OF_FLAG[flag];
     if (type === undefined) {
       this.#fail('entry', unsupportedEntry(flag));
@@ -397,6 +397,7 @@ function whole(slice: Slice, prefix: Slice | undefined, bytes: Uint8Array): void
   if (prefix) prefix.from = prefix.to = 0;
 }
 
-function endsWithSlash(slice: Slice): boolean {
-  return slice.to > slice.from && slice.bytes[slice.to - 1] === 0x2f;
+/** Whether the whole name does: behind a prefix alone stands the slash that joins them. */
+function endsWithSlash({ name, prefix }: Pick<RawEntry, 'name' | 'prefix'>): boolean {
+  return name.to > name.from ? name.bytes[name.to - 1] === 0x2f : prefix.to > prefix.from;
 }

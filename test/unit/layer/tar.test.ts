@@ -107,6 +107,14 @@ describe('the tar reader', () => {
     assert.equal(text(one(header({ name: 'n', prefix: 'p', format: 'v7' })).name), 'n');
   });
 
+  it('takes the slash after a prefix without a name for the end of a directory', () => {
+    // Go joins them first, and then looks at the type that old archives leave out.
+    const bare = one(header({ name: '', prefix: 'd', flag: '\0', size: 512 }));
+    assert.deepEqual([text(bare.name), bare.type, bare.size], ['d/', 'dir', 512]);
+    assert.equal(one(header({ name: '', flag: '\0' })).type, 'reg');
+    assert.equal(one(header({ name: 'f', prefix: 'd/', flag: '\0' })).type, 'reg');
+  });
+
   it('refuses a star header whose times are no numbers', () => {
     refused(/octal/, patched({ name: 'n' }, 476, 'x'.repeat(24) + '\0'.repeat(8) + 'tar\0'));
   });
