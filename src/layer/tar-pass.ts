@@ -11,7 +11,6 @@ export class TarPass implements Pass {
   readonly chunks = plainMemory();
   readonly fault = undefined;
   readonly members = 1;
-  tarFaultAt = 0;
   streamSize = 0;
   readonly #spanSize: number;
   #nextCut = 0;
@@ -29,12 +28,16 @@ export class TarPass implements Pass {
 
   write(chunk: Uint8Array): void {
     this.streamSize += chunk.length;
-    if (!this.tar.fault) this.tarFaultAt = this.streamSize;
     this.tar.push(chunk, 0, chunk.length);
   }
 
   end(): void {
     this.tar.finish();
+  }
+
+  /** Nothing is packed: the tar's byte is the blob's. */
+  get tarFaultAt(): number {
+    return this.tar.fault?.at ?? 0;
   }
 
   takeCuts(): readonly Cut[] {
