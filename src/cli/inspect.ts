@@ -111,6 +111,9 @@ export const inspectCommand = defineCommand({
       for (const file of waste.files.slice(0, 5)) {
         terminal.result(`  ${formatBytes(file.bytes)} in layer ${file.layer}, ${file.reason}: ${file.path}`);
       }
+      for (const { index, warnings } of layers) {
+        for (const { message } of warnings) terminal.result(`About layer ${index}: ${message}`);
+      }
       if (flags.files) {
         for (const [index, scan] of scans.entries()) {
           if (!scan) continue;

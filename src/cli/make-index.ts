@@ -123,13 +123,14 @@ export const indexCommand = defineCommand({
     const settings = { ...fixed, ...(best && orderOf(best, digests, fixed.spanSize)) };
     const result = await makeIndex(session, bytes, destination, settings, flags);
 
-    for (const { platform, ztocs, missingFiles } of result.perPlatform) {
+    for (const { platform, ztocs, warnings, missingFiles } of result.perPlatform) {
       if (best && !ztocs.every(({ layer }) => digests.includes(layer.digest))) {
         const [name, size] = [formatPlatform(platform), formatSize(fixed.spanSize)];
         terminal.info(
           `The recorded start says nothing of ${name}: its other layers get spans of ${size}, and no list of them.`,
         );
       }
+      for (const { layer, message } of warnings) terminal.info(`About layer ${layer.digest}: ${message}`);
       for (const file of missingFiles) terminal.info(`No indexed layer has ${file}; it is not prefetched.`);
     }
     if (flags.json) terminal.json(indexDocument(output, result, best));
@@ -206,13 +207,14 @@ function indexDocument(output: string, { index, perPlatform }: ConvertResult, be
     reason: best?.reason ?? null,
     forecast: best?.forecast ?? null,
     platforms: perPlatform.map(
-      ({ platform, manifest, sociIndex, ztocs, prefetch, skipped, missingFiles }) => ({
+      ({ platform, manifest, sociIndex, ztocs, prefetch, skipped, warnings, missingFiles }) => ({
         platform: formatPlatform(platform),
         manifest: short(manifest),
         sociIndex: short(sociIndex),
         ztocs: ztocs.map(({ layer, ztoc, spanSize }) => ({ layer: layer.digest, ...short(ztoc), spanSize })),
         prefetch: prefetch.map(({ layer, artifact }) => ({ layer: layer.digest, ...short(artifact) })),
         skipped: skipped.map(({ layer, reason }) => ({ layer: layer.digest, reason })),
+        warnings: warnings.map(({ layer, message }) => ({ layer: layer.digest, message })),
         missingFiles,
       }),
     ),

@@ -11,31 +11,35 @@ export function layerWarnings(
   end: ArchiveEnd | undefined,
 ): LayerWarning[] {
   const warnings: LayerWarning[] = [];
-  const warn = (code: LayerWarning['code'], found: readonly number[], what: string): void => {
+  const warn = (
+    code: LayerWarning['code'],
+    found: readonly number[],
+    messageOf: (who: string) => string,
+  ): void => {
     const [first] = found;
     if (first === undefined) return;
-    const others = found.length > 1 ? ` and ${found.length - 1} more` : '';
-    warnings.push({
-      code,
-      message: `${JSON.stringify(entries.name(first))}${others}: ${what}`,
-      entry: first,
-    });
+    const name = JSON.stringify(entries.name(first));
+    const who = found.length > 1 ? `${name} and ${found.length - 1} more` : name;
+    warnings.push({ code, message: messageOf(who), entry: first });
   };
   const { rejected, unreadable } = overlaps(entries);
   warn(
     'toc-overlap',
     rejected,
-    'the snapshotter rejects the index of this layer because the entry before claims bytes that it does not have, and pulls the layer as a whole.',
+    (who) =>
+      `The snapshotter rejects the index of this layer and pulls the layer whole, because of the entry before ${who}: it claims bytes that it does not have.`,
   );
   warn(
     'toc-overlap',
     unreadable,
-    'reading this file fails at run time, because the entry before claims bytes that it does not have.',
+    (who) =>
+      `Reading ${who} fails at run time, because of the entry before: it claims bytes that it does not have.`,
   );
   warn(
     'hardlink-not-earlier',
     forwardLinks(entries),
-    'the snapshotter rejects a hard link whose target is not an earlier entry of the same layer.',
+    (who) =>
+      `The snapshotter rejects the index of this layer and pulls the layer whole, because of the hard link ${who}: its target is no earlier entry of the same layer.`,
   );
   if (boundaries.length > 1 && boundaries.out[1] === 0) {
     warnings.push({

@@ -1,8 +1,21 @@
 /** What is missing or assumed in a plan, in sentences. */
+import type { LayerScan } from '../layer/types';
 import { COSTS } from './costs';
 import { SAME_TIME } from './choice';
 import { formatBytes, formatCount, formatSeconds } from './format';
 import type { Forecast, PlanLayer, PlanTrace } from './types';
+
+/** What a scan warns of in layers of the index: valid, but not loaded lazily, or not everywhere (soci-format §1.6). */
+export function layerNotes(
+  layers: readonly PlanLayer[],
+  scans: readonly (LayerScan | undefined)[],
+): string[] {
+  return layers
+    .filter(({ indexed }) => indexed)
+    .flatMap(({ index }) =>
+      (scans[index]?.warnings ?? []).map(({ message }) => `About layer ${index}: ${message}`),
+    );
+}
 
 export function planNotes(
   layers: readonly PlanLayer[],

@@ -14,7 +14,7 @@ import type { Circumstances, Evaluator, Variant } from './evaluate';
 import { formatSize } from './format';
 import { checkNetwork, DEFAULT_NETWORK, parseNetwork } from './network';
 import { checkNode, DEFAULT_NODE, networkOf } from './node';
-import { planNotes } from './notes';
+import { layerNotes, planNotes } from './notes';
 import { spanRuns } from './spans';
 import { layStart, tableOf } from './starts';
 import type { LayerTouches } from './touches';
@@ -205,6 +205,7 @@ export function createPlanner(input: PlanInput): Planner {
         ...(input.traceProblem === undefined
           ? []
           : [`The recorded start is left out: ${input.traceProblem}`]),
+        ...layerNotes(layers, scans),
         ...planNotes(layers, trace, plain, chosenRow?.lazy, input.mapping?.wholeFiles),
       ],
     };

@@ -76,6 +76,8 @@ export interface IndexedLayers {
   }[];
   readonly prefetch: readonly { readonly layer: Descriptor; readonly artifact: Descriptor }[];
   readonly skipped: readonly SkippedLayer[];
+  /** What is valid in a layer and will not load lazily, or not everywhere (soci-format §1.6), in a sentence. */
+  readonly warnings: readonly { readonly layer: Descriptor; readonly message: string }[];
   /** Of `prefetchFiles`, cleaned: those that no indexed layer has. */
   readonly missingFiles: readonly string[];
 }
@@ -170,7 +172,8 @@ async function indexLayers(
     spanSize,
     isChecked,
   }));
-  return { ztocs, prefetch, skipped, missingFiles };
+  const warnings = built.flatMap(({ layer, warnings }) => warnings.map((message) => ({ layer, message })));
+  return { ztocs, prefetch, skipped, warnings, missingFiles };
 }
 
 interface ChosenLayer {
@@ -245,6 +248,7 @@ interface BuiltLayer {
   readonly spanSize: number;
   readonly isChecked: boolean;
   readonly disableXattrs: boolean;
+  readonly warnings: readonly string[];
   /** The spans of the files to prefetch that this layer has. */
   readonly found: ReadonlyMap<string, SpanRange>;
 }
@@ -278,6 +282,7 @@ async function build(
     spanSize,
     isChecked: known === undefined,
     disableXattrs: (options.optimizations?.includes('xattr') ?? false) && !needsXattrs(scan),
+    warnings: scan.warnings.map(({ message }) => message),
     found: findSpans(scan, spanTable(scan, spanSize), options.wanted),
   };
 }

@@ -11,6 +11,7 @@ import { runInProcess, runProgram } from '../../support/cli';
 import { startFakeRegistry } from '../../support/fake-registry';
 import { temporaryFolder } from '../../support/folders';
 import { goldenImage, writeGoldenLayout } from '../../support/golden';
+import { layerOf, writeImage } from '../../support/images';
 import { repoRoot } from '../../support/paths';
 
 /** A golden image as an OCI layout, and a folder for what comes of it. */
@@ -76,6 +77,34 @@ suite('inspect', () => {
     assert.ok(document.layers[0].problem);
     assert.ok(stderr.includes(document.layers[0].problem));
   });
+});
+
+test('inspect and index warn by name of a layer that is valid and will not be loaded lazily', async (t) => {
+  const dir = await temporaryFolder(t);
+  process.env['SOCI_LENS_CACHE'] = path.join(dir, 'cache');
+  const input = path.join(dir, 'in');
+  const later = await layerOf([
+    { name: 'link', type: 'hardlink', linkname: 'of-another-layer' },
+    { name: 'link2', type: 'hardlink', linkname: 'link3' },
+  ]);
+  await writeImage(input, [await layerOf([{ name: 'file' }]), later]);
+  const warning = (layer: string): RegExp =>
+    new RegExp(
+      `^About layer ${layer}: The snapshotter rejects .* because of the hard link "link" and 1 more: .*\\.$`,
+      'm',
+    );
+  const inspected = await runInProcess(['inspect', `oci:${input}`, ...PLATFORM]);
+  assert.match(inspected.stdout, warning('1'));
+  const order = ['index', `oci:${input}`, '--min-layer-size', '0', '--json', '--output'];
+  const indexed = await runInProcess([...order, `oci:${path.join(dir, 'out')}`]);
+  assert.equal(indexed.code, 0, indexed.stderr);
+  const { digest } = later.descriptor;
+  assert.match(indexed.stderr, warning(digest));
+  const { platforms } = JSON.parse(indexed.stdout) as { platforms: { warnings: { layer: string }[] }[] };
+  assert.deepEqual(
+    platforms[0]?.warnings.map(({ layer }) => layer),
+    [digest],
+  );
 });
 
 suite('what cannot be found fails with 1, one sentence and an advice', () => {

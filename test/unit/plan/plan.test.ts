@@ -145,6 +145,22 @@ describe('less than everything', () => {
     assert.ok(plan.notes.some((note) => note.includes('No layer is indexed')));
   });
 
+  test('what a scan warns of in a layer of the index is a note, and of no other layer', () => {
+    const input = service();
+    const warning = { code: 'multi-member', message: 'It has members.' } as const;
+    const layers = input.layers.map((layer) => ({
+      ...layer,
+      scan: layer.scan && { ...layer.scan, warnings: [warning] },
+    }));
+    const plan = planImage({ ...input, layers });
+    const indexed = plan.layers.filter((layer) => layer.indexed);
+    assert.ok(indexed.length > 0 && indexed.length < plan.layers.length);
+    assert.deepEqual(
+      plan.notes.filter((note) => note.includes('members')),
+      indexed.map(({ index }) => `About layer ${index}: It has members.`),
+    );
+  });
+
   test('a layer whose scan failed counts as pulled whole, and the plan says so', () => {
     const input = service();
     const layers = input.layers.map((layer, index) =>
