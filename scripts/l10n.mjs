@@ -18,7 +18,8 @@ const ROOMS = ['layer', 'registry', 'image', 'trace', 'soci', 'plan', 'optimize'
  * Those all of whose sentences the editor or the page shows, or an error of theirs is made of; but for the files that write or read
  * what is English everywhere: pages and pictures, image configs, databases, what only the command line says.
  */
-const SPOKEN = /[\\/](plan|optimize|cluster[\\/](measure|doctor|lint|hover|config-keys))\b/;
+const SPOKEN =
+  /[\\/](plan|optimize|layer[\\/](faults|tar|warnings)|cluster[\\/](measure|doctor|lint|hover|config-keys))\b/;
 const WRITTEN = /[\\/](plan[\\/]report|svg|page|write|sqlite|lint-report|measure[\\/]local)\b/;
 
 /** Calls `visit` with each node of each file. */

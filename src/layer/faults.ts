@@ -13,21 +13,22 @@ export interface GzipFault {
   readonly members: number;
 }
 
-const RFC1951 = 'RFC 1951 §';
-const RFC1952 = 'RFC 1952 §';
+const RFC1951 = '1951 §';
+const RFC1952 = '1952 §';
 
-/** Each rule in words, as the end of a sentence, and where it stands. */
+/** Each rule in words, as the end of a sentence, and the RFC where it stands. */
 const RULES: Readonly<Record<Fault, readonly [rule: string, source: string]>> = {
   [Fault.None]: ['nothing is wrong', ''],
+  [Fault.Empty]: ['the blob is empty, and even an empty gzip file has a header', `${RFC1952}2.2`],
   [Fault.Truncated]: ['the stream ends too early: bytes are missing', `${RFC1952}2.2`],
   [Fault.Magic]: ['this is not a gzip stream: its first bytes are not 1f 8b', `${RFC1952}2.3.1`],
   [Fault.Method]: ['the compression method is not DEFLATE', `${RFC1952}2.3.1`],
-  [Fault.ReservedFlags]: ['the header sets reserved flags', `${RFC1952}2.3.1.2`],
+  [Fault.ReservedFlags]: ['the header sets reserved flags, which zlib refuses', `${RFC1952}2.3.1.2`],
   [Fault.HeaderText]: [
     'the file name or comment in the header is longer than 511 bytes, which Go refuses',
     `${RFC1952}2.3.1`,
   ],
-  [Fault.HeaderCrc]: ['the checksum of the header (FHCRC) does not match', `${RFC1952}2.3.1`],
+  [Fault.HeaderCrc]: ['the checksum of the header, FHCRC, does not match', `${RFC1952}2.3.1`],
   [Fault.BlockType]: ['a block has the reserved type 3', `${RFC1951}3.2.3`],
   [Fault.StoredLength]: ['the two lengths of a stored block contradict each other', `${RFC1951}3.2.4`],
   [Fault.SymbolCounts]: ['a block announces more symbols than there are', `${RFC1951}3.2.7`],
@@ -44,7 +45,16 @@ const RULES: Readonly<Record<Fault, readonly [rule: string, source: string]>> = 
   [Fault.UnusedDistance]: ['a distance that does not exist is used', `${RFC1951}3.2.5`],
   [Fault.TooFarBack]: ['a match reaches back before the beginning of the data', `${RFC1951}3.2.5`],
   [Fault.Crc]: ['the CRC-32 of the data does not match the trailer', `${RFC1952}2.3.1`],
-  [Fault.Size]: ['the length of the data does not match the trailer (ISIZE)', `${RFC1952}2.3.1`],
+  [Fault.Size]: ['the length of the data does not match ISIZE in the trailer', `${RFC1952}2.3.1`],
+};
+
+const FAILS = 'container runtimes fail on it too';
+/** What containerd and Docker do with the few streams that SOCI refuses and they do not: they look at the bytes, and read with Go. */
+const RUNTIMES: Readonly<Partial<Record<Fault, string>>> = {
+  [Fault.Empty]: 'container runtimes take it for an empty layer',
+  [Fault.Magic]: 'container runtimes go by the bytes, and unpack it all the same where they are a plain tar',
+  [Fault.ReservedFlags]:
+    'container runtimes that decode with Go ignore them and unpack the layer all the same',
 };
 
 /** The verdict on a broken gzip stream. The `soci` CLI says `gzip error: -3` to all of them. */
@@ -53,21 +63,22 @@ export function gzipError(fault: GzipFault): LensError {
   if (fault.fault === Fault.Magic && fault.members > 0) {
     return new LensError(
       'layer/bad-gzip',
-      `Bytes follow the end of the layer's gzip stream ${place}, and they do not begin another one (${RFC1952}2.2); some tools ignore them, but neither SOCI nor containerd does.`,
+      `Bytes follow the end of the layer's gzip stream ${place}, and they do not begin another one (RFC 1952 §2.2); some tools ignore them, but neither SOCI nor containerd does.`,
       'Compress the layer again, or push the image again from the tool that built it.',
     );
   }
   const [rule, source] = RULES[fault.fault];
+  const runtimes = RUNTIMES[fault.fault] ?? FAILS;
   if (fault.in === 0 && fault.fault === Fault.Magic) {
     return new LensError(
       'layer/bad-gzip',
-      `The layer is called gzip by its media type, but ${rule} (${source}); container runtimes fail on it too.`,
+      `The layer is called gzip by its media type, but ${rule} (RFC ${source}); ${runtimes}.`,
       'Check how the image was pushed: the media type of the layer and its bytes must agree.',
     );
   }
   return new LensError(
     'layer/bad-gzip',
-    `The layer's gzip stream is broken ${place}: ${rule} (${source}); container runtimes fail on it too.`,
+    `The layer's gzip stream is broken ${place}: ${rule} (RFC ${source}); ${runtimes}.`,
     'Fetch or build the image again; a damaged copy in a registry has to be pushed anew.',
   );
 }
@@ -77,9 +88,12 @@ export function tarError(fault: TarFault, blobAt: number): LensError {
   const place = `at byte ${fault.at} of the tar (near byte ${blobAt} of the blob)`;
   if (fault.kind === 'entry') {
     const isGlobal = fault.rule.includes('global');
+    const runtimes = isGlobal
+      ? 'container runtimes unpack the layer all the same'
+      : 'containerd does not unpack it either';
     return new LensError(
       'layer/unsupported-entry',
-      `The layer cannot be indexed because of its entry ${place}: ${fault.rule}; ${isGlobal ? 'container runtimes unpack the layer all the same' : 'containerd does not unpack it either'}.`,
+      `The layer cannot be indexed because of its entry ${place}: ${fault.rule}; ${runtimes}.`,
       isGlobal
         ? 'Leave the layer out of the index by a higher minimum layer size, or add its files with COPY instead of an archive made by `git archive`.'
         : 'Write the layer with GNU tar’s --format=posix or another tool that makes plain entries.',
@@ -87,7 +101,7 @@ export function tarError(fault: TarFault, blobAt: number): LensError {
   }
   return new LensError(
     'layer/bad-tar',
-    `The layer's tar is broken ${place}: ${fault.rule}; container runtimes fail on it too.`,
+    `The layer's tar is broken ${place}: ${fault.rule}; ${FAILS}.`,
     fault.kind === 'cut'
       ? 'Build the layer again: a part of it is missing.'
       : 'Build the layer again with a tool that writes valid tar archives.',

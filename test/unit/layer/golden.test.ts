@@ -1,15 +1,17 @@
 // The real CLI's results for 85 layers: every entry, checkpoint and span digest, and its verdict on the broken ones.
 
 import { collect } from '../../support/streams';
-import { fixture } from '../../support/paths';
+import { fixture, repoRoot } from '../../support/paths';
 import { fileBytes, readAll } from '../../../src/layer/bytes';
 import { inflateSpan } from '../../../src/layer/pako-span';
 import { scanLayer } from '../../../src/layer/scan';
 import { checkpoints, checkpointWindows, readTar, spanDigests, spanTable } from '../../../src/layer/spans';
 import type { LayerCompression, TarEntry } from '../../../src/layer/types';
 import { LensError } from '../../../src/errors';
+import { sentences } from '../../../src/sentences';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 
@@ -36,6 +38,24 @@ const rows = readJson('ztocs.json') as readonly Row[];
 function readJson(name: string): unknown {
   return JSON.parse(readFileSync(fixture('golden', name), 'utf8'));
 }
+
+/** What containerd 2.2.9 unpacks of the layers that SOCI refuses: tried with its own `DecompressStream` and `archive.Apply`. */
+const READ_BY_CONTAINERD = new Set([
+  'bad-empty.tar.gz',
+  'bad-global.tar.gz',
+  'bad-not-gzip.tar.gz',
+  'bad-reserved-flag.tar.gz',
+]);
+
+/** What says a sentence in each of the other languages, as the editor does. */
+const LANGUAGES = ['de', 'zh-cn'].map((language) => {
+  const bundle = JSON.parse(
+    readFileSync(path.join(repoRoot, `l10n/bundle.l10n.${language}.json`), 'utf8'),
+  ) as Record<string, string>;
+  const fill = (text: string, ...filled: string[]): string =>
+    (bundle[text] ?? text).replace(/\{(\d)\}/g, (_, place: string) => filled[Number(place)] ?? '');
+  return sentences(Object.keys(bundle), fill, language);
+});
 
 function compressionOf(mediaType: string): LayerCompression {
   return mediaType.endsWith('gzip') ? 'gzip' : 'tar';
@@ -156,9 +176,18 @@ describe('layers of the golden data', () => {
           error.message,
           /byte \d+ of the blob \(byte \d+ of its tar\)|byte \d+ of the tar \(near byte \d+ of the blob\)|first bytes are not/,
         );
-        assert.match(error.message, /container runtimes|containerd/);
+        assert.match(
+          error.message,
+          READ_BY_CONTAINERD.has(name)
+            ? /container runtimes .*(all the same|an empty layer)/
+            : /container runtimes fail on it too|nor containerd does|containerd does not|where they are a plain tar/,
+        );
         assert.match(error.message, code === 'layer/bad-gzip' ? /RFC 195[12] §\d/ : /: [a-z].{20,};/);
         assert.match(error.advice, /^[A-Z].+\.$/);
+        for (const say of LANGUAGES) {
+          const said = say(`${error.message} ${error.advice}`);
+          assert.doesNotMatch(said, /\b(a|at|it|the|of|is|not|runtimes)\b/, 'each part is translated');
+        }
         return true;
       });
     });

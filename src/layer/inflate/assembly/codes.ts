@@ -19,6 +19,7 @@ export enum Event {
 /** The rule that the input breaks. `Crc` and `Size` are found by the host, all others by the engine. */
 export enum Fault {
   None,
+  Empty,
   Truncated,
   Magic,
   Method,

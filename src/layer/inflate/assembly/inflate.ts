@@ -295,8 +295,9 @@ function isBoundary(): bool {
 // ----------------------------------------------------------------------- RFC 1952 §2.3: header of a gzip member
 
 function memberHeader(): Event {
-  // §2.2: members follow each other without anything between them, so the input may end here.
-  if (inputIsLast && inputPos == inputLen && inputBase + inputPos != 0) {
+  // §2.2: members follow each other without anything between them, so the input may end here; but there is one at least.
+  if (inputIsLast && inputPos == inputLen) {
+    if (inputBase + inputPos == 0) return fail(Fault.Empty);
     state = State.End;
     return Event.Done;
   }
