@@ -1,5 +1,5 @@
 import { LensError } from '../errors';
-import type { EntryShape, EntryType, TarEntries, TarEntry } from './types';
+import type { EntryFields, EntryType, Slice, TarEntries, TarEntry } from './types';
 
 /** A 64-bit integer: a number wherever that is exact. */
 export type Int = number | bigint;
@@ -108,20 +108,21 @@ export class EntryTable implements TarEntries {
     };
   }
 
-  measure(index: number, shape: EntryShape): void {
+  look(index: number, fields: EntryFields): void {
     const reader = this.#reader(index);
-    shape.name = reader.skip();
-    shape.linkname = reader.skip();
-    shape.uname = reader.skip();
-    shape.gname = reader.skip();
-    shape.mode = reader.int();
-    shape.uid = Number(reader.int());
-    shape.gid = Number(reader.int());
+    reader.slice(fields.name);
+    reader.slice(fields.linkname);
+    reader.slice(fields.uname);
+    reader.slice(fields.gname);
+    fields.mode = reader.int();
+    fields.uid = Number(reader.int());
+    fields.gid = Number(reader.int());
     const seconds = Number(reader.int());
-    shape.modTime = this.#times.format(seconds, Number(reader.int())).length;
-    shape.devMajor = reader.int();
-    shape.devMinor = reader.int();
-    shape.pax = reader.length();
+    fields.modTime.bytes = this.#times.bytes;
+    fields.modTime.to = this.#times.write(seconds, Number(reader.int()));
+    fields.devMajor = reader.int();
+    fields.devMinor = reader.int();
+    fields.pax = reader.length();
   }
 
   #reader(index: number): RecordReader {
@@ -140,27 +141,43 @@ const FIRST_SECOND = -62167219200;
 const LAST_SECOND = 253402300799;
 
 const DAY = 86400;
-/** `00` to `59`. */
-const TWO_DIGITS = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, '0'));
+const ZERO = 0x30;
 
-/** Writes times. One after the other is mostly of the same day, whose date is written once. */
+/** Writes times in UTC. One after the other is mostly of the same day, whose date is written once. */
 class TimeWriter {
+  /** The last one, from the first byte on. */
+  readonly bytes = Buffer.from('0000-00-00T00:00:00.000000000Z');
   #day = NaN;
-  #date = '';
 
-  /** Go's `Time.MarshalText` in UTC (soci-format §1.5); empty where Go fails. */
-  format(seconds: number, nanoseconds: number): string {
-    if (seconds < FIRST_SECOND || seconds > LAST_SECOND) return '';
+  /** Go's `Time.MarshalText` in UTC (soci-format §1.5). @returns its length; 0 where Go fails */
+  write(seconds: number, nanoseconds: number): number {
+    if (seconds < FIRST_SECOND || seconds > LAST_SECOND) return 0;
     const day = Math.floor(seconds / DAY);
     if (day !== this.#day) {
       this.#day = day;
-      this.#date = new Date(day * DAY * 1000).toISOString().slice(0, 11);
+      this.bytes.write(new Date(day * DAY * 1000).toISOString().slice(0, 11), 'latin1');
     }
-    const minutes = Math.floor((seconds - day * DAY) / 60);
-    const [hour = '', minute = ''] = [TWO_DIGITS[Math.floor(minutes / 60)], TWO_DIGITS[minutes % 60]];
-    const whole = `${this.#date}${hour}:${minute}:${TWO_DIGITS[seconds - day * DAY - minutes * 60] ?? ''}`;
-    if (nanoseconds === 0) return `${whole}Z`;
-    return `${whole}.${String(nanoseconds).padStart(9, '0').replace(/0+$/, '')}Z`;
+    const second = seconds - day * DAY;
+    const minute = Math.floor(second / 60);
+    this.#digits(11, Math.floor(minute / 60));
+    this.#digits(14, minute % 60);
+    this.#digits(17, second % 60);
+    let length = 19;
+    if (nanoseconds > 0) {
+      const fraction = String(nanoseconds).padStart(9, '0').replace(/0+$/, '');
+      length += this.bytes.write(`.${fraction}`, length, 'latin1');
+    }
+    this.bytes[length] = 'Z'.charCodeAt(0);
+    return length + 1;
+  }
+
+  format(seconds: number, nanoseconds: number): string {
+    return this.bytes.toString('latin1', 0, this.write(seconds, nanoseconds));
+  }
+
+  #digits(at: number, number: number): void {
+    this.bytes[at] = ZERO + Math.floor(number / 10);
+    this.bytes[at + 1] = ZERO + (number % 10);
   }
 }
 
@@ -259,11 +276,12 @@ class RecordReader {
     return this.#bytes.subarray(this.position - length, this.position);
   }
 
-  /** Passes a text by; gives its length. */
-  skip(): number {
+  /** A text where it stands. */
+  slice(into: Slice): void {
     const length = this.length();
-    this.position += length;
-    return length;
+    into.bytes = this.#bytes;
+    into.from = this.position;
+    into.to = this.position += length;
   }
 
   int(): Int {
@@ -275,13 +293,6 @@ class RecordReader {
     for (let i = length - 1; i >= 0; i--) value = value * 256 + this.#view.getUint8(start + i);
     return value;
   }
-}
-
-/** A part of some bytes: texts stand in the header block, in a pax record or in a GNU long name. */
-export interface Slice {
-  bytes: Uint8Array;
-  from: number;
-  to: number;
 }
 
 /** What the tar reader knows of an entry when it adds it. One such object serves for all entries. */

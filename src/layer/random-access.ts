@@ -38,7 +38,8 @@ export async function windowsAt(
 ): Promise<Uint8Array[]> {
   const { boundaries } = scan;
   const windows: Uint8Array[] = [];
-  const inflater = new Inflater(0);
+  // Mostly all of them are kept.
+  let inflater: Inflater | undefined;
   const points = checkpointIndexes(boundaries, scan.kept.spanSize);
   for (let i = 0; i < targets.length;) {
     const target = targets[i] ?? 0;
@@ -57,6 +58,7 @@ export async function windowsAt(
       last++;
     const end = targets[last] ?? 0;
     const check = new SpanCheck(scan, points, start.boundary, end);
+    inflater ??= new Inflater(0);
     for await (const event of decode(inflater, scan, start, end, blob, signal, check)) {
       if (event === Event.Output) inflater.slide();
       else if (

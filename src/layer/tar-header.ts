@@ -1,6 +1,7 @@
 // The header block of a tar entry, as Go's archive/tar reads it (soci-format §1.4).
 
-import type { Int, RawEntry, Slice } from './entries';
+import type { Int, RawEntry } from './entries';
+import type { Slice } from './types';
 import { parseNumeric, parseOctal, textEnd, wrap32 } from './tar-fields';
 
 /** Bytes of a header block; data are filled up to a multiple of it. */

@@ -1,4 +1,4 @@
-import { EntryWriter, type Int, type RawEntry, type Slice } from './entries';
+import { EntryWriter, type Int, type RawEntry } from './entries';
 import { printable, unsupportedEntry } from './faults';
 import {
   isSparseMap,
@@ -14,7 +14,7 @@ import {
   wrap32,
 } from './tar-fields';
 import { BLOCK, checksumHolds, entryOf, isZero, padding, readFields } from './tar-header';
-import type { EntryType } from './types';
+import type { EntryType, Slice } from './types';
 
 /** Which rule of the tar format a stream breaks, in words, and at which of its bytes. */
 export interface TarFault {

@@ -30,13 +30,20 @@ export interface TarEntry {
   readonly pax: readonly (readonly [key: Uint8Array, value: Uint8Array])[];
 }
 
-/** How long the texts of an entry are, in bytes, and its numbers. One such object serves for all entries. */
-export interface EntryShape {
-  name: number;
-  linkname: number;
-  uname: number;
-  gname: number;
-  modTime: number;
+/** A part of some bytes. */
+export interface Slice {
+  bytes: Uint8Array;
+  from: number;
+  to: number;
+}
+
+/** An entry as it lies in memory: its texts where they stand, and its numbers. One such object serves for all entries. */
+export interface EntryFields {
+  readonly name: Slice;
+  readonly linkname: Slice;
+  readonly uname: Slice;
+  readonly gname: Slice;
+  readonly modTime: Slice;
   mode: number | bigint;
   uid: number;
   gid: number;
@@ -51,8 +58,11 @@ export interface TarEntries {
   readonly length: number;
   /** The whole entry, made at each call. */
   get(index: number): TarEntry;
-  /** What `get` would give, as far as sizes go, into `shape`: making 500 000 entries takes longer than looking at them. */
-  measure(index: number, shape: EntryShape): void;
+  /**
+   * What `get` would give but for the pax records, of which only their number, into `fields`: making 500 000 entries takes longer than
+   * looking at them. The texts stay what they are until the next call.
+   */
+  look(index: number, fields: EntryFields): void;
   /** The name, decoded as UTF-8 with U+FFFD for what is not; as in the archive, uncleaned. */
   name(index: number): string;
   /** Bytes of the name: known without decoding it. */

@@ -1,5 +1,5 @@
 /** What a scan of a new layer would say before it is written: entries where they will be, and what they will take. */
-import type { EntryShape, LayerScan, TarEntries, TarEntry } from '../layer/types';
+import type { EntryFields, LayerScan, TarEntries, TarEntry } from '../layer/types';
 import { sha256 } from '../oci/digest';
 import { packedPositions } from '../plan/blame/costs';
 import { padded, rawRange } from './raw';
@@ -96,9 +96,9 @@ class PickedEntries implements TarEntries {
     return { ...entries.get(entry), headerOffset: this.headerOffset(index), offset: this.offset(index) };
   }
 
-  measure(index: number, shape: EntryShape): void {
+  look(index: number, fields: EntryFields): void {
     const [entries, entry] = this.source(index);
-    entries.measure(entry, shape);
+    entries.look(entry, fields);
   }
 
   name(index: number): string {

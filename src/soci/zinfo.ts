@@ -1,4 +1,4 @@
-import { FlatWriter } from './flat-writer';
+import { type Filling, FlatWriter } from './flat-writer';
 import { FlatReader, badZtoc } from './flatbuffer';
 
 /** Bytes of the window that a checkpoint carries: as far back as DEFLATE can refer (RFC 1951 §2). */
@@ -37,34 +37,43 @@ export function gzipZinfoSize(checkpoints: number): number {
 }
 
 /** The zinfo of a gzip layer, version 2 (soci-format §2.2). `windows` are 32768 bytes each. */
-export function encodeGzipZinfo(
+export function gzipZinfo(
   spanSize: number,
   checkpoints: { readonly in: Float64Array; readonly out: Float64Array; readonly bits: Uint8Array },
   windows: readonly Uint8Array[],
-): Uint8Array {
-  const bytes = new Uint8Array(gzipZinfoSize(windows.length));
-  const view = new DataView(bytes.buffer);
-  view.setInt32(0, windows.length, true);
-  view.setBigInt64(4, BigInt(spanSize), true);
-  windows.forEach((window, index) => {
-    const at = gzipZinfoSize(index);
-    view.setBigInt64(at, BigInt(checkpoints.in[index] ?? 0), true);
-    view.setBigInt64(at + 8, BigInt(checkpoints.out[index] ?? 0), true);
-    view.setUint8(at + 16, checkpoints.bits[index] ?? 0);
-    bytes.set(window, at + 17);
-  });
-  return bytes;
+): Filling {
+  return {
+    length: gzipZinfoSize(windows.length),
+    fill(target) {
+      const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
+      view.setInt32(0, windows.length, true);
+      view.setBigInt64(4, BigInt(spanSize), true);
+      windows.forEach((window, index) => {
+        const at = gzipZinfoSize(index);
+        view.setBigInt64(at, BigInt(checkpoints.in[index] ?? 0), true);
+        view.setBigInt64(at + 8, BigInt(checkpoints.out[index] ?? 0), true);
+        view.setUint8(at + 16, checkpoints.bits[index] ?? 0);
+        target.set(window, at + 17);
+      });
+    },
+  };
 }
 
 /** The zinfo of a plain tar: a FlatBuffer of its own (soci-format §2.5). */
-export function encodeTarZinfo(spanSize: number, size: number): Uint8Array {
+export function tarZinfo(spanSize: number, size: number): Filling {
   const writer = new FlatWriter(64);
   writer.startObject(3);
   writer.addFieldInt32(0, 2);
   writer.addFieldInt64(1, spanSize);
   writer.addFieldInt64(2, size);
   writer.finish(writer.endObject());
-  return writer.finished();
+  const bytes = writer.finished();
+  return {
+    length: bytes.length,
+    fill(target) {
+      target.set(bytes);
+    },
+  };
 }
 
 /** Reads a tar zinfo. Throws `soci/bad-ztoc`. */

@@ -2,23 +2,17 @@ import { LensError } from '../errors';
 import type { Bytes } from '../layer/bytes';
 import { checkpointWindows, checkpoints, spanDigests, spanTable } from '../layer/spans';
 import type {
-  EntryShape,
+  EntryFields,
   EntryType,
   LayerCompression,
   LayerScan,
+  Slice,
   TarEntries,
   TarEntry,
 } from '../layer/types';
-import { type FlatBuilder, FlatMeasure, FlatWriter, MAX_SIZE } from './flat-writer';
+import { type Filling, type FlatBuilder, FlatMeasure, FlatWriter, MAX_SIZE } from './flat-writer';
 import { FlatReader, type FlatTable, badZtoc } from './flatbuffer';
-import {
-  type Zinfo,
-  encodeGzipZinfo,
-  encodeTarZinfo,
-  gzipZinfoSize,
-  parseGzipZinfo,
-  parseTarZinfo,
-} from './zinfo';
+import { type Zinfo, gzipZinfo, gzipZinfoSize, parseGzipZinfo, parseTarZinfo, tarZinfo } from './zinfo';
 
 /** What the soci CLI since v0.10 writes into its ztocs and indexes; the bytes are equal only if ours say the same. */
 export const BUILD_TOOL = 'AWS SOCI CLI v0.2';
@@ -73,14 +67,16 @@ export async function buildZtoc(options: {
   const digests = await spanDigests(scan, spanSize, blob, signal);
   const zinfo =
     scan.compression === 'gzip'
-      ? encodeGzipZinfo(spanSize, points, await checkpointWindows(scan, spanSize, blob, signal))
-      : encodeTarZinfo(spanSize, scan.compressedSize);
+      ? gzipZinfo(spanSize, points, await checkpointWindows(scan, spanSize, blob, signal))
+      : tarZinfo(spanSize, scan.compressedSize);
   signal?.throwIfAborted();
   const writer = new FlatWriter(zinfo.length + BYTES_PER_FILE * scan.entries.length);
-  const head = writeHead(writer, scan, options.buildTool ?? BUILD_TOOL, (into, entries, index) =>
-    writeFile(into, entries.get(index)),
-  );
-  writeTail<Uint8Array>(writer, scan, head, digests, zinfo);
+  const fields = entryFields();
+  const head = writeHead(writer, scan, options.buildTool ?? BUILD_TOOL, (into, entries, index) => {
+    entries.look(index, fields);
+    return writeFile(into, entries, index, fields);
+  });
+  writeTail<Filling>(writer, scan, head, digests, zinfo);
   return writer.finished();
 }
 
@@ -96,20 +92,18 @@ export function ztocSizer(scan: LayerScan, buildTool = BUILD_TOOL): (spanSize: n
   return (spanSize) => {
     checkSpanSize(scan.compression, spanSize);
     const spans = spanTable(scan, spanSize).length;
-    const zinfo = {
-      length:
-        scan.compression === 'gzip'
-          ? gzipZinfoSize(spans)
-          : encodeTarZinfo(spanSize, scan.compressedSize).length,
-    };
+    const zinfo =
+      scan.compression === 'gzip'
+        ? { length: gzipZinfoSize(spans) }
+        : tarZinfo(spanSize, scan.compressedSize);
     const measure = shared.fork();
-    writeTail(measure, scan, head, new Array<{ length: number }>(spans).fill(SPAN_DIGEST), zinfo);
+    writeTail(measure, scan, head, new Array<string>(spans).fill(SPAN_DIGEST), zinfo);
     return measure.size;
   };
 }
 
-/** `sha256:` and 64 hex digits. */
-const SPAN_DIGEST = { length: 71 };
+/** As long as every other one. */
+const SPAN_DIGEST = `sha256:${'0'.repeat(64)}`;
 
 /** Reads a ztoc that nobody vouches for. Throws `soci/bad-ztoc`. */
 export function parseZtoc(bytes: Uint8Array): Ztoc {
@@ -154,14 +148,14 @@ interface Head {
 }
 
 /** Everything up to the table of contents: steps 1–3 of soci-format §1.2. The order of the calls makes the bytes. */
-function writeHead<B extends FlatBuilder<Uint8Array>>(
+function writeHead<B extends FlatBuilder<never>>(
   builder: B,
   { entries }: LayerScan,
   tool: string,
   putFile: (builder: B, entries: TarEntries, index: number) => number,
 ): Head {
-  const version = builder.createString(VERSION);
-  const buildTool = builder.createString(tool);
+  const version = builder.createString(ascii(VERSION));
+  const buildTool = builder.createString(ascii(tool));
   const files = new Array<number>(entries.length);
   for (let index = entries.length - 1; index >= 0; index--) files[index] = putFile(builder, entries, index);
   const metadata = writeOffsets(builder, files);
@@ -170,40 +164,47 @@ function writeHead<B extends FlatBuilder<Uint8Array>>(
   return { version, buildTool, toc: builder.endObject() };
 }
 
-function writeFile(builder: FlatBuilder<Uint8Array>, entry: ZtocFile): number {
-  const name = builder.createString(entry.name);
-  const type = builder.createString(TYPES[entry.type]);
-  const linkname = builder.createString(entry.linkname);
-  const uname = builder.createString(entry.uname);
-  const gname = builder.createString(entry.gname);
-  const modTime = builder.createString(entry.modTime);
-  const xattrs = writeOffsets(
-    builder,
-    entry.pax.map(([key, value]) => {
-      const keyOffset = builder.createString(key);
-      const valueOffset = builder.createString(value);
-      builder.startObject(2);
-      builder.addFieldOffset(0, keyOffset);
-      builder.addFieldOffset(1, valueOffset);
-      return builder.endObject();
-    }),
-  );
+/** @param fields what `entries.look(index)` gave */
+function writeFile(
+  builder: FlatBuilder<never>,
+  entries: TarEntries,
+  index: number,
+  fields: EntryFields,
+): number {
+  const name = builder.createString(fields.name);
+  const type = builder.createString(TYPES[entries.type(index)]);
+  const linkname = builder.createString(fields.linkname);
+  const uname = builder.createString(fields.uname);
+  const gname = builder.createString(fields.gname);
+  const modTime = builder.createString(fields.modTime);
+  const xattrs = writeOffsets(builder, fields.pax === 0 ? [] : writePax(builder, entries.get(index).pax));
   builder.startObject(14);
   builder.addFieldOffset(0, name);
   builder.addFieldOffset(1, type);
-  builder.addFieldInt64(2, entry.offset);
-  builder.addFieldInt64(3, entry.size);
+  builder.addFieldInt64(2, entries.offset(index));
+  builder.addFieldInt64(3, entries.size(index));
   builder.addFieldOffset(4, linkname);
-  builder.addFieldInt64(5, entry.mode);
-  builder.addFieldInt32(6, entry.uid | 0);
-  builder.addFieldInt32(7, entry.gid | 0);
+  builder.addFieldInt64(5, fields.mode);
+  builder.addFieldInt32(6, fields.uid | 0);
+  builder.addFieldInt32(7, fields.gid | 0);
   builder.addFieldOffset(8, uname);
   builder.addFieldOffset(9, gname);
   builder.addFieldOffset(10, modTime);
-  builder.addFieldInt64(11, entry.devMajor);
-  builder.addFieldInt64(12, entry.devMinor);
+  builder.addFieldInt64(11, fields.devMajor);
+  builder.addFieldInt64(12, fields.devMinor);
   builder.addFieldOffset(13, xattrs);
   return builder.endObject();
+}
+
+function writePax(builder: FlatBuilder<never>, pax: TarEntry['pax']): number[] {
+  return pax.map(([key, value]) => {
+    const keyOffset = builder.createString(whole(key));
+    const valueOffset = builder.createString(whole(value));
+    builder.startObject(2);
+    builder.addFieldOffset(0, keyOffset);
+    builder.addFieldOffset(1, valueOffset);
+    return builder.endObject();
+  });
 }
 
 /**
@@ -213,28 +214,27 @@ function writeFile(builder: FlatBuilder<Uint8Array>, entry: ZtocFile): number {
  */
 function fileMeasurer(): (measure: FlatMeasure, entries: TarEntries, index: number) => number {
   const known = new Map<number, number>();
-  const shape: EntryShape = {
-    ...{ name: 0, linkname: 0, uname: 0, gname: 0, modTime: 0 },
-    ...{ mode: 0, uid: 0, gid: 0, devMajor: 0, devMinor: 0, pax: 0 },
-  };
+  const fields = entryFields();
+  const texts = [fields.name, fields.linkname, fields.uname, fields.gname, fields.modTime];
   return (measure, entries, index) => {
-    entries.measure(index, shape);
-    if (shape.pax > 0) return writeFile(measure, entries.get(index));
+    entries.look(index, fields);
+    if (fields.pax > 0) return writeFile(measure, entries, index, fields);
     const before = measure.size;
-    const type = TYPES[entries.type(index)].length;
-    let kind = before & 7;
-    let eights = 0;
-    for (const length of [shape.name, type, shape.linkname, shape.uname, shape.gname, shape.modTime]) {
+    const type = TYPES[entries.type(index)].to;
+    let kind = ((before & 7) << 3) | (type & 7);
+    let eights = type >>> 3;
+    for (const { from, to } of texts) {
+      const length = to - from;
       kind = (kind << 3) | (length & 7);
       eights += length >>> 3;
     }
     kind = withZero(withZero(kind, entries.offset(index)), entries.size(index));
-    kind = withZero(withZero(withZero(kind, shape.mode), shape.uid | 0), shape.gid | 0);
-    kind = withZero(withZero(kind, shape.devMajor), shape.devMinor);
+    kind = withZero(withZero(withZero(kind, fields.mode), fields.uid | 0), fields.gid | 0);
+    kind = withZero(withZero(kind, fields.devMajor), fields.devMinor);
     const bytes = known.get(kind);
     if (bytes !== undefined) return (measure.size += bytes + 8 * eights);
     const kinds = measure.kinds;
-    const at = writeFile(measure, entries.get(index));
+    const at = writeFile(measure, entries, index, fields);
     // The first table of its kind is longer than those that follow.
     if (measure.kinds === kinds) known.set(kind, measure.size - before - 8 * eights);
     return at;
@@ -251,13 +251,13 @@ function writeTail<S extends { readonly length: number }>(
   builder: FlatBuilder<S>,
   scan: LayerScan,
   head: Head,
-  digests: readonly (S | string)[],
+  digests: readonly string[],
   zinfo: S,
 ): void {
   const checkpointBytes = builder.createByteVector(zinfo);
   const spans = writeOffsets(
     builder,
-    digests.map((digest) => builder.createString(digest)),
+    digests.map((digest) => builder.createString(ascii(digest))),
   );
   builder.startObject(4);
   builder.addFieldInt32(1, digests.length - 1);
@@ -281,8 +281,17 @@ function writeOffsets(builder: FlatBuilder<never>, offsets: readonly number[]): 
   return builder.endVector();
 }
 
+/** For `TarEntries.look`. */
+function entryFields(): EntryFields {
+  const text = (): Slice => whole(new Uint8Array());
+  return {
+    ...{ name: text(), linkname: text(), uname: text(), gname: text(), modTime: text() },
+    ...{ mode: 0, uid: 0, gid: 0, devMajor: 0, devMinor: 0, pax: 0 },
+  };
+}
+
 /** The types as they are written. */
-const TYPES: Readonly<Record<EntryType, Uint8Array>> = {
+const TYPES: Readonly<Record<EntryType, Readonly<Slice>>> = {
   reg: ascii('reg'),
   hardlink: ascii('hardlink'),
   symlink: ascii('symlink'),
@@ -317,6 +326,10 @@ function readFile(table: FlatTable): ZtocFile {
   };
 }
 
-function ascii(text: string): Uint8Array {
-  return Buffer.from(text, 'latin1');
+function ascii(text: string): Slice {
+  return whole(Buffer.from(text, 'latin1'));
+}
+
+function whole(bytes: Uint8Array): Slice {
+  return { bytes, from: 0, to: bytes.length };
 }

@@ -1,5 +1,5 @@
-import { EntryTable, EntryWriter, type RawEntry, type Slice } from '../../src/layer/entries';
-import type { Boundaries, EntryType, LayerScan, TarEntries } from '../../src/layer/types';
+import { EntryTable, EntryWriter, type RawEntry } from '../../src/layer/entries';
+import type { Boundaries, EntryType, LayerScan, Slice, TarEntries } from '../../src/layer/types';
 
 /** One entry of a made-up layer. `offset` is given where the layer is a real one's model. */
 export interface FakeEntry {

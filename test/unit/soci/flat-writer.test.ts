@@ -1,14 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Builder } from 'flatbuffers';
-import { type FlatBuilder, FlatMeasure, FlatWriter } from '../../../src/soci/flat-writer';
+import type { Slice } from '../../../src/layer/types';
+import { type Filling, type FlatBuilder, FlatMeasure, FlatWriter } from '../../../src/soci/flat-writer';
 import { Random } from '../../support/random';
 
 /** The calls of our writer, told to Google's. */
-class Theirs implements FlatBuilder<Uint8Array> {
+class Theirs implements FlatBuilder<Filling> {
   readonly builder = new Builder(16);
-  readonly createString = (text: Uint8Array | string) => this.builder.createString(text);
-  readonly createByteVector = (bytes: Uint8Array) => this.builder.createByteVector(bytes);
+  readonly createString = ({ bytes, from, to }: Readonly<Slice>) =>
+    this.builder.createString(bytes.subarray(from, to));
+  readonly createByteVector = (content: Filling) => {
+    const bytes = new Uint8Array(content.length);
+    content.fill(bytes);
+    return this.builder.createByteVector(bytes);
+  };
   readonly startObject = (fields: number) => {
     this.builder.startObject(fields);
   };
@@ -38,14 +44,18 @@ class Theirs implements FlatBuilder<Uint8Array> {
 }
 
 /** Some tables with fields of every kind, and a vector of them. The same seed makes the same calls. */
-function write(into: FlatBuilder<Uint8Array>, seed: number): void {
+function write(into: FlatBuilder<Filling>, seed: number): void {
   const random = new Random(seed);
   const tables = random.list(0, 40, () => {
     const bytes = random.bytes(random.int(0, random.pick([20, 20, 200])));
+    const from = random.int(0, bytes.length);
+    const fill = (target: Uint8Array): void => {
+      target.set(bytes);
+    };
     const texts = [
-      into.createString(bytes),
-      into.createString('x'.repeat(random.int(0, 9))),
-      into.createByteVector(bytes),
+      into.createString({ bytes, from, to: random.int(from, bytes.length) }),
+      into.createString({ bytes: new Uint8Array(9).fill(120), from: 0, to: random.int(0, 9) }),
+      into.createByteVector({ length: bytes.length, fill }),
     ];
     into.startObject(8);
     into.addFieldInt8(0, random.int(0, 2), 1);
