@@ -32,11 +32,16 @@ export interface BlobHasher {
 /** A decoder reads this far ahead at most, so a cut is known at the latest when so many bytes behind it have been added. */
 export const LAG = 4096;
 
+/** Bytes of a digest. */
+const SHA256 = 32;
+
 /** Hashes in this thread. */
 export class InlineHasher implements BlobHasher {
   readonly #memory: ChunkSlots;
   readonly #blob: Hash | undefined;
-  readonly #digests: Buffer[] = [];
+  /** Those of the spans that are complete, 32 bytes each: a span may be as short as a byte. */
+  #digests = new Uint8Array(1024);
+  #spans = 0;
   #span: Hash | undefined;
   /** Chunks that still may be cut, the first of which begins at `#heldAt`, and the cuts in them. */
   #held: Uint8Array[] = [];
@@ -62,19 +67,35 @@ export class InlineHasher implements BlobHasher {
   add(chunk: Uint8Array, cuts: readonly Cut[]): undefined {
     this.#blob?.update(chunk);
     this.#held.push(chunk);
-    this.#cuts.push(...cuts);
+    this.#await(cuts);
     this.#size += chunk.length;
     this.#hashUpTo(this.#size - LAG);
   }
 
   finish(cuts: readonly Cut[]): BlobDigests {
-    this.#cuts.push(...cuts);
+    this.#await(cuts);
     this.#hashUpTo(this.#size);
-    if (this.#span) this.#digests.push(this.#span.digest());
+    this.#endSpan();
     return {
       digest: this.#blob ? `sha256:${this.#blob.digest('hex')}` : '',
-      spans: new Uint8Array(Buffer.concat(this.#digests)),
+      spans: this.#digests.slice(0, SHA256 * this.#spans),
     };
+  }
+
+  #await(cuts: readonly Cut[]): void {
+    // One by one: a million, as short spans give them, are too many arguments.
+    for (const cut of cuts) this.#cuts.push(cut);
+  }
+
+  #endSpan(): void {
+    if (!this.#span) return;
+    const at = SHA256 * this.#spans++;
+    if (at === this.#digests.length) {
+      const grown = new Uint8Array(2 * at);
+      grown.set(this.#digests);
+      this.#digests = grown;
+    }
+    this.#digests.set(this.#span.digest(), at);
   }
 
   /** Hashes the held chunks that end at or before `limit`. */
@@ -97,7 +118,7 @@ export class InlineHasher implements BlobHasher {
       const to = at - this.#heldAt;
       if (to > chunk.length) break;
       this.#span?.update(chunk.subarray(from, to));
-      if (this.#span) this.#digests.push(this.#span.digest());
+      this.#endSpan();
       this.#span = createHash('sha256');
       if (shared) this.#span.update(chunk.subarray(to - 1, to));
       from = to;

@@ -136,6 +136,18 @@ describe('spans', () => {
     });
   });
 
+  it('may be a byte each', async () => {
+    const tar = Buffer.concat([header({ name: 'f', size: 2e5 }), padded(Buffer.alloc(2e5, 'x')), ZEROS]);
+    const { kept } = await scanLayer(memoryBytes(tar), 'tar', { spanSize: 1 });
+    assert.equal(kept.digests.length, 32 * tar.length);
+    for (const span of [0, 512, tar.length - 1]) {
+      const expected = createHash('sha256')
+        .update(tar.subarray(span, span + 1))
+        .digest();
+      assert.deepEqual(Buffer.from(kept.digests.subarray(32 * span, 32 * span + 32)), expected);
+    }
+  });
+
   it('cannot be asked for beyond the last', async () => {
     const scan = await scanLayer(memoryBytes(textLayer(1000).blob), 'gzip');
     assert.throws(() => spanTable(scan, 100).compressed(1), RangeError);
