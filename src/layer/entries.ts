@@ -29,6 +29,15 @@ const NO_PAX: TarEntry['pax'] = [];
 /** Entries above this much packed text are refused: a ztoc of them could not be written either (soci-format §1.2). */
 const MAX_RECORD_BYTES = 512 << 20;
 
+/** For `TarEntries.look`. */
+export function entryFields(): EntryFields {
+  const text = (): Slice => ({ bytes: EMPTY, from: 0, to: 0 });
+  return {
+    ...{ name: text(), linkname: text(), uname: text(), gname: text(), modTime: text() },
+    ...{ mode: 0, uid: 0, gid: 0, devMajor: 0, devMinor: 0, pax: 0 },
+  };
+}
+
 /** The entries of a layer in their compact form (`TarEntries`). */
 export class EntryTable implements TarEntries {
   readonly columns: EntryColumns;

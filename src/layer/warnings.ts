@@ -1,3 +1,4 @@
+import { forwardLinks, type Found } from './hard-links';
 import type { ArchiveEnd } from './tar';
 import type { Boundaries, LayerWarning, TarEntries } from './types';
 
@@ -13,13 +14,12 @@ export function layerWarnings(
   const warnings: LayerWarning[] = [];
   const warn = (
     code: LayerWarning['code'],
-    found: readonly number[],
+    { first, count }: Found,
     messageOf: (who: string) => string,
   ): void => {
-    const [first] = found;
     if (first === undefined) return;
     const name = JSON.stringify(entries.name(first));
-    const who = found.length > 1 ? `${name} and ${found.length - 1} more` : name;
+    const who = count > 1 ? `${name} and ${count - 1} more` : name;
     warnings.push({ code, message: messageOf(who), entry: first });
   };
   const { rejected, unreadable } = overlaps(entries);
@@ -65,43 +65,15 @@ export function layerWarnings(
 }
 
 /** The snapshotter computes where each header begins from the entry before it (soci-format §1.6). */
-function overlaps(entries: TarEntries): { rejected: number[]; unreadable: number[] } {
-  const rejected: number[] = [];
-  const unreadable: number[] = [];
+function overlaps(entries: TarEntries): { rejected: Found; unreadable: Found } {
+  const rejected: Found = { first: undefined, count: 0 };
+  const unreadable: Found = { first: undefined, count: 0 };
   for (let i = 1; i < entries.length; i++) {
     const end = Math.ceil((entries.offset(i - 1) + entries.size(i - 1)) / BLOCK) * BLOCK;
-    if (end > entries.offset(i)) rejected.push(i);
-    else if (end > entries.headerOffset(i)) unreadable.push(i);
+    if (end <= entries.headerOffset(i)) continue;
+    const found = end > entries.offset(i) ? rejected : unreadable;
+    found.first ??= i;
+    found.count++;
   }
   return { rejected, unreadable };
-}
-
-/** Hard links whose target does not stand before them. */
-function forwardLinks(entries: TarEntries): number[] {
-  const links = new Map<number, string>();
-  for (let i = 0; i < entries.length; i++) {
-    if (entries.type(i) === 'hardlink') links.set(i, clean(Buffer.from(entries.get(i).linkname).toString()));
-  }
-  if (links.size === 0) return [];
-  const targets = new Set(links.values());
-  const seen = new Set<string>();
-  const found: number[] = [];
-  for (let i = 0; i < entries.length; i++) {
-    const target = links.get(i);
-    if (target !== undefined && !seen.has(target)) found.push(i);
-    const name = clean(entries.name(i));
-    if (targets.has(name)) seen.add(name);
-  }
-  return found;
-}
-
-/** Go's `filepath.Clean("/" + name)` without the slash: what the snapshotter files an entry under. */
-function clean(name: string): string {
-  if (!/(^|\/)(\.{0,2})(\/|$)/.test(name)) return name;
-  const parts: string[] = [];
-  for (const part of name.split('/')) {
-    if (part === '..') parts.pop();
-    else if (part !== '' && part !== '.') parts.push(part);
-  }
-  return parts.join('/');
 }

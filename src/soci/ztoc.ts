@@ -1,5 +1,6 @@
 import { LensError } from '../errors';
 import type { Bytes } from '../layer/bytes';
+import { entryFields } from '../layer/entries';
 import { checkpointWindows, checkpoints, spanDigests, spanTable } from '../layer/spans';
 import type {
   EntryFields,
@@ -279,15 +280,6 @@ function writeOffsets(builder: FlatBuilder<never>, offsets: readonly number[]): 
   builder.startVector(4, offsets.length, 4);
   for (let index = offsets.length - 1; index >= 0; index--) builder.addOffset(offsets[index] ?? 0);
   return builder.endVector();
-}
-
-/** For `TarEntries.look`. */
-function entryFields(): EntryFields {
-  const text = (): Slice => whole(new Uint8Array());
-  return {
-    ...{ name: text(), linkname: text(), uname: text(), gname: text(), modTime: text() },
-    ...{ mode: 0, uid: 0, gid: 0, devMajor: 0, devMinor: 0, pax: 0 },
-  };
 }
 
 /** The types as they are written. */

@@ -181,12 +181,28 @@ describe('a scan', () => {
     const link = (linkname: string): Buffer => header({ name: 'l', flag: '1', linkname });
     assert.deepEqual(await codes(link('a'), file('a'), END), [['hardlink-not-earlier', 0]]);
     assert.deepEqual(await codes(file('./d//a'), link('/d/x/../a'), END), []);
+    assert.deepEqual(await codes(file('a\xff'), link('../a\xff'), END), []);
+    assert.deepEqual(await codes(file('a\xff'), link('a\xfe'), END), [['hardlink-not-earlier', 1]]);
+    assert.deepEqual(await codes(file('a/..'), link('/'), link('a'), END), [['hardlink-not-earlier', 2]]);
     const gz = gzipSync(Buffer.concat([file('a'), END]));
     const many = await scanLayer(memoryBytes(Buffer.concat([gzipSync(''), gz])), 'gzip');
     assert.deepEqual(
       many.warnings.map(({ code }) => code),
       ['non-monotonic', 'multi-member'],
     );
+  });
+
+  it('finds the targets of many hard links', async () => {
+    const names = Array.from({ length: 20_000 }, (_, i) => `./objects/${i % 100}/${i.toString(36)}`);
+    const forward = names.flatMap((linkname, i) => [
+      header({ name: `l${i}`, flag: '1', linkname: linkname.slice(1) }),
+      header({ name: linkname }),
+    ]);
+    const [warning, ...others] = (await scanTar(...forward, END)).warnings;
+    assert.deepEqual(others, []);
+    assert.match(warning?.message ?? '', /the hard link "l0" and 19999 more/);
+    const { warnings } = await scanTar(...forward.toReversed(), END);
+    assert.deepEqual(warnings, []);
   });
 
   it('refuses a stream of more pieces than an index could describe', async () => {
