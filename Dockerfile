@@ -6,7 +6,7 @@
 # BASE is any image with Node 20 or newer; a distroless one will do.
 ARG BASE
 FROM ${BASE}
-COPY dist/cli.js dist/dockerode.js dist/kubernetes.js dist/layer-worker.js dist/undici.js /soci-lens/
+COPY dist/cli.js dist/dockerode.js dist/index-program.js dist/kubernetes.js dist/layer-worker.js dist/program.js dist/undici.js /soci-lens/
 USER 65532:65532
 # /nodejs/bin is where distroless images have Node. What a run keeps for itself may be thrown away with /tmp.
 ENV PATH=/nodejs/bin:/usr/local/bin:/usr/bin:/bin SOCI_LENS_CACHE=/tmp/soci-lens

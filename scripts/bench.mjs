@@ -31,7 +31,7 @@ await build({
   outdir: out,
 });
 const bundles = productBundles({ minify: true });
-for (const name of ['cli', 'layer-worker']) {
+for (const name of ['cli', 'index-program', 'layer-worker']) {
   await build({ ...bundles.find(({ entryPoints }) => name in entryPoints), outdir: out });
 }
 

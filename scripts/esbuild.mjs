@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 
 /** Modules that are bundles of their own and are loaded on first use: `import('../line')` becomes `require('./line.js')`. */
-const LAZY_MODULES = new Set(['line', 'snapshotter', 'kubernetes']);
+const LAZY_MODULES = new Set(['line', 'program', 'index-program', 'snapshotter', 'kubernetes']);
 /** Likewise packages that take longer to load than all of ours, and that only an engine or a registry needs. */
 const LAZY_PACKAGES = new Set(['dockerode', 'undici']);
 
@@ -73,6 +73,8 @@ export function productBundles({ minify }) {
   return [
     { ...lazy, minify, entryPoints: { extension: 'src/extension.ts' }, outdir: 'dist' },
     { ...lazy, minify, entryPoints: { line: 'src/line.ts' }, outdir: 'dist' },
+    { ...lazy, minify, entryPoints: { program: 'src/cli/program.ts' }, outdir: 'dist' },
+    { ...lazy, minify, entryPoints: { 'index-program': 'src/cli/index-program.ts' }, outdir: 'dist' },
     { ...lazy, minify, entryPoints: { snapshotter: 'src/snapshotter.ts' }, outdir: 'dist' },
     { ...lazy, minify, entryPoints: { kubernetes: 'src/kubernetes.ts' }, outdir: 'dist' },
     ...[...LAZY_PACKAGES].map((name) => ({ ...lazy, minify, entryPoints: { [name]: name }, outdir: 'dist' })),

@@ -1,7 +1,10 @@
-// The program `soci-lens`: dist/cli.js.
+// The start of the program `soci-lens`: dist/cli.js. All else is in dist/program.js, and for `index` in dist/index-program.js.
+import { startWorker } from '../layer/pool';
 import { EXIT } from './command';
-import { runCli } from './run';
-import { Terminal } from './terminal';
+
+const argv = process.argv.slice(2);
+// Who makes an index reads layers: the first thread for that starts while the program is loaded.
+const worker = argv[0] === 'index' ? startWorker() : undefined;
 
 const stop = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -19,7 +22,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 // A run that ends without a verdict has failed.
 process.exitCode = EXIT.failed;
-const terminal = new Terminal(process.stdout, process.stderr, process.stdin);
-void runCli(process.argv.slice(2), terminal, stop.signal).then((code) => {
-  process.exitCode = code;
+const program = argv[0] === 'index' ? import('./index-program') : import('./program');
+void program.then(async ({ COMMANDS, runCli, Terminal }) => {
+  const terminal = new Terminal(process.stdout, process.stderr, process.stdin);
+  process.exitCode = await runCli(COMMANDS, argv, terminal, stop.signal, { worker });
 });

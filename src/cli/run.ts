@@ -1,60 +1,19 @@
 import { messageOf, isAbort, LensError } from '../errors';
+import type { ScanPoolOptions } from '../layer/pool';
 import { commandHelp, EXIT, UsageError, type Command, type ExitCode } from './command';
-import { calibrateCommand } from './calibrate';
-import { cleanCommand } from './clean';
-import { clusterCleanCommand } from './cluster-clean';
-import { clusterDoctorCommand } from './cluster-doctor';
-import { clusterManifestsCommand } from './cluster-manifests';
-import { clusterMeasureCommand } from './cluster-measure';
-import { configCommand } from './config';
-import { gateCommand } from './gate';
-import { getCommand } from './get';
-import { importTraceCommand } from './import-trace';
-import { listCommand } from './list';
-import { indexCommand } from './make-index';
-import { inspectCommand } from './inspect';
-import { lintConfigCommand } from './lint-config';
-import { optimizeCommand } from './optimize';
-import { planCommand } from './plan';
-import { pushCommand } from './push';
 import { Session } from './session';
 import type { Terminal } from './terminal';
-import { showCommand } from './show';
-import { traceCommand } from './trace';
-import { verifyCommand } from './verify';
 
-const COMMANDS: readonly Command[] = [
-  inspectCommand,
-  traceCommand,
-  importTraceCommand,
-  planCommand,
-  calibrateCommand,
-  optimizeCommand,
-  indexCommand,
-  pushCommand,
-  verifyCommand,
-  listCommand,
-  showCommand,
-  getCommand,
-  cleanCommand,
-  gateCommand,
-  configCommand,
-  lintConfigCommand,
-  clusterDoctorCommand,
-  clusterManifestsCommand,
-  clusterMeasureCommand,
-  clusterCleanCommand,
-];
-
-/** Runs one command line to its exit code. Nothing is thrown: every failure becomes a sentence on stderr. */
+/** Runs one command line, with one of these verbs, to its exit code. Nothing is thrown: every failure becomes a sentence on stderr. */
 export async function runCli(
+  commands: readonly Command[],
   argv: readonly string[],
   terminal: Terminal,
   signal: AbortSignal,
-  workerFile?: string,
+  pool: ScanPoolOptions = {},
 ): Promise<ExitCode> {
-  const command = findCommand(argv);
-  if (!command) return helpOrComplain(argv, terminal);
+  const command = findCommand(commands, argv);
+  if (!command) return helpOrComplain(commands, argv, terminal);
   const rest = argv.slice(command.name.split(' ').length);
 
   const own = rest.includes('--') ? rest.slice(0, rest.indexOf('--')) : rest;
@@ -62,7 +21,7 @@ export async function runCli(
     terminal.result(commandHelp(command));
     return EXIT.done;
   }
-  const session = new Session(terminal, signal, workerFile);
+  const session = new Session(terminal, signal, pool);
   try {
     return await command.run(session, rest);
   } catch (error) {
@@ -74,18 +33,25 @@ export async function runCli(
 }
 
 /** Some verbs are two words: `cluster doctor`. */
-function findCommand([first = '', second = '']: readonly string[]): Command | undefined {
-  return COMMANDS.find(({ name }) => name === first || name === `${first} ${second}`);
+function findCommand(
+  commands: readonly Command[],
+  [first = '', second = '']: readonly string[],
+): Command | undefined {
+  return commands.find(({ name }) => name === first || name === `${first} ${second}`);
 }
 
-function helpOrComplain([name, next]: readonly string[], terminal: Terminal): ExitCode {
-  const width = Math.max(...COMMANDS.map((one) => one.name.length));
+function helpOrComplain(
+  commands: readonly Command[],
+  [name, next]: readonly string[],
+  terminal: Terminal,
+): ExitCode {
+  const width = Math.max(...commands.map((one) => one.name.length));
   const help = [
     'SOCI Lens: which bytes of a container image its start reads, and the SOCI index that fits.',
     '',
     'Usage: soci-lens VERB …',
     '',
-    ...COMMANDS.map((one) => `  ${one.name.padEnd(width)}  ${one.summary}`),
+    ...commands.map((one) => `  ${one.name.padEnd(width)}  ${one.summary}`),
     '',
     'soci-lens VERB --help lists the flags of a verb.',
   ].join('\n');
@@ -93,7 +59,7 @@ function helpOrComplain([name, next]: readonly string[], terminal: Terminal): Ex
     terminal.result(help);
     return EXIT.done;
   }
-  const family = COMMANDS.filter((one) => one.name.startsWith(`${name ?? ''} `));
+  const family = commands.filter((one) => one.name.startsWith(`${name ?? ''} `));
   if (name !== undefined && family.length > 0) {
     const verbs = family.map((one) => `  ${one.name.padEnd(width)}  ${one.summary}`).join('\n');
     const isHelp = next === '--help' || next === '-h';

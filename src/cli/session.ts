@@ -6,7 +6,7 @@ import { parseReference } from '../image/reference';
 import { scanImage, scanKey, type LayerResult } from '../image/scan';
 import type { Image } from '../image/types';
 import { openScanCache, type ScanCache } from '../layer/cache';
-import { createScanPool, type ScanPool } from '../layer/pool';
+import { createScanPool, type ScanPool, type ScanPoolOptions } from '../layer/pool';
 import { parsePlatform } from '../oci/platform';
 import type { KnownScan, ScanLayer } from '../soci/layers';
 import type { InflateSpan } from '../soci/verify-ztoc';
@@ -15,16 +15,18 @@ import { typed } from './command';
 import { registryOptions, type RegistryFlagValues } from './registry-flags';
 import type { Terminal } from './terminal';
 
-/** What one run of the program shares: made when first asked for, ended with `close`. The worker is found beside the program. */
+/** What one run of the program shares: made when first asked for, ended with `close`. */
 export class Session {
   private enginePromise: Promise<Engine> | undefined;
-  private scanPool: ScanPool | undefined;
+  private readonly pool: ScanPool;
 
   constructor(
     readonly terminal: Terminal,
     readonly signal: AbortSignal,
-    private readonly workerFile?: string,
-  ) {}
+    pool: ScanPoolOptions,
+  ) {
+    this.pool = createScanPool(pool);
+  }
 
   /** zlib's level for layers that are compressed here, 0–9; the usual one where not set. */
   gzipLevel: number | undefined;
@@ -39,11 +41,6 @@ export class Session {
     this.enginePromise ??= connectEngine({ signal: this.signal });
     return this.enginePromise;
   };
-
-  private get pool(): ScanPool {
-    this.scanPool ??= createScanPool(this.workerFile === undefined ? {} : { workerFile: this.workerFile });
-    return this.scanPool;
-  }
 
   /** For those who read a whole layer anyway: its digest is checked on the way. */
   readonly scanLayer: ScanLayer = (layer, blob, compression, options) =>
@@ -88,7 +85,7 @@ export class Session {
   }
 
   async close(): Promise<void> {
-    await this.scanPool?.close();
+    await this.pool.close();
   }
 }
 

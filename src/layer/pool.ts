@@ -3,7 +3,7 @@ import type { Bytes } from './bytes';
 import { unpackScan } from './packed';
 import type { ScanOptions } from './scan';
 import type { LayerCompression, LayerScan } from './types';
-import type { FromWorker, ToWorker } from './worker-protocol';
+import { HASHED_APART, type FromWorker, type ToWorker } from './worker-protocol';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -14,6 +14,8 @@ const CHUNKS_AHEAD = 4;
 const CHUNK = 1 << 20;
 /** Bytes; a smaller blob is hashed before a second thread has started. */
 const MIN_HASHED_APART = 8 << 20;
+/** Beside the running bundle. */
+const WORKER_FILE = path.join(__dirname, 'layer-worker.js');
 /** Megabytes of JavaScript heap of one worker; a scan uses about 10, and its arrays are outside of it. */
 const WORKER_HEAP = 256;
 
@@ -62,14 +64,28 @@ export interface ScanPoolOptions {
   /** Workers at most; one for each core where nothing is said. */
   readonly workers?: number;
   /** The worker's bundle; beside the running bundle where nothing is said. */
-  readonly workerFile?: string;
+  readonly workerFile?: string | undefined;
+  /** One that `startWorker` has started. */
+  readonly worker?: Worker | undefined;
+}
+
+/**
+ * Starts a worker for a pool that is still to be made, together with its second thread for the digests; its first layer finds both ready.
+ * Until it gets one it does not keep the program alive.
+ */
+export function startWorker(file = WORKER_FILE): Worker {
+  const worker = newWorker(file, availableParallelism() < 2 ? undefined : HASHED_APART);
+  worker.unref();
+  return worker;
+}
+
+function newWorker(file: string, role?: typeof HASHED_APART): Worker {
+  return new Worker(file, { workerData: role, resourceLimits: { maxOldGenerationSizeMb: WORKER_HEAP } });
 }
 
 export function createScanPool(options: ScanPoolOptions = {}): ScanPool {
-  return new Pool(
-    options.workers ?? availableParallelism(),
-    options.workerFile ?? path.join(__dirname, 'layer-worker.js'),
-  );
+  const { workers = availableParallelism(), workerFile = WORKER_FILE, worker } = options;
+  return new Pool(workers, workerFile, worker);
 }
 
 class Pool implements ScanPool {
@@ -79,9 +95,11 @@ class Pool implements ScanPool {
   readonly #threads = new Set<Thread>();
   #isClosed = false;
 
-  constructor(limit: number, workerFile: string) {
+  constructor(limit: number, workerFile: string, worker: Worker | undefined) {
     this.#limit = limit;
     this.#workerFile = workerFile;
+    // What it is sent waits until it has started.
+    if (worker) this.#add(worker).isIdle = true;
   }
 
   async scan(blob: Bytes, compression: LayerCompression, options: ScanOptions = {}): Promise<LayerScan> {
@@ -170,20 +188,24 @@ class Pool implements ScanPool {
   #dispatch(): void {
     for (const thread of this.#threads) if (thread.isIdle) this.#next(thread);
     const free = [...this.#threads].filter((thread) => thread.job === undefined).length;
-    for (let i = free; i < this.#waiting.size && this.#threads.size < this.#limit; i++) {
-      const thread = new Thread(this.#workerFile, {
-        onIdle: () => {
-          this.#next(thread);
-        },
-        onExit: (error) => {
-          this.#threads.delete(thread);
-          // A thread that cannot even start would be followed by others without end.
-          if (error) this.#rejectWaiting(error);
-          if (!this.#isClosed) this.#dispatch();
-        },
-      });
-      this.#threads.add(thread);
-    }
+    for (let i = free; i < this.#waiting.size && this.#threads.size < this.#limit; i++)
+      this.#add(newWorker(this.#workerFile));
+  }
+
+  #add(worker: Worker): Thread {
+    const thread = new Thread(worker, {
+      onIdle: () => {
+        this.#next(thread);
+      },
+      onExit: (error) => {
+        this.#threads.delete(thread);
+        // A thread that cannot even start would be followed by others without end.
+        if (error) this.#rejectWaiting(error);
+        if (!this.#isClosed) this.#dispatch();
+      },
+    });
+    this.#threads.add(thread);
+    return thread;
   }
 
   /** The largest of the waiting layers goes first: with the small ones last, the threads end at about the same time. */
@@ -226,9 +248,12 @@ class Thread {
   #wake: (() => void) | undefined;
 
   /** @param events `onExit` gets the error of a thread that ended before it was ready. */
-  constructor(file: string, events: { onIdle: () => void; onExit: (error: LensError | undefined) => void }) {
+  constructor(
+    worker: Worker,
+    events: { onIdle: () => void; onExit: (error: LensError | undefined) => void },
+  ) {
     this.#onIdle = events.onIdle;
-    this.#worker = new Worker(file, { resourceLimits: { maxOldGenerationSizeMb: WORKER_HEAP } });
+    this.#worker = worker;
     let crash: unknown;
     let hasStarted = false;
     this.#worker.on('message', (message: FromWorker) => {
@@ -306,10 +331,8 @@ class Thread {
     const { job } = this;
     switch (message.kind) {
       case 'ready':
-        this.isIdle = true;
-        this.#onIdle();
-        // A pool that waits for nothing must not keep the program alive; until here a job may wait for this thread.
-        if (this.job === undefined) this.#worker.unref();
+        // One that was started before the pool may have got a layer meanwhile.
+        if (this.job === undefined) this.#idle();
         break;
       case 'more':
         this.#credit++;
@@ -321,13 +344,23 @@ class Thread {
       case 'done':
       case 'inflated':
         this.#finish();
+        this.#idle();
         job?.resolve(message);
         break;
       case 'failed':
         this.#finish();
+        this.#idle();
         job?.reject(new LensError(message.code, message.message, message.advice));
         break;
     }
+  }
+
+  /** Takes the next job, before anybody works on the result of the last one. */
+  #idle(): void {
+    this.isIdle = true;
+    this.#onIdle();
+    // A pool that waits for nothing must not keep the program alive; until here a job may wait for this thread.
+    if (this.job === undefined) this.#worker.unref();
   }
 }
 

@@ -9,6 +9,9 @@ export interface WorkerOptions {
   readonly isFresh?: boolean;
 }
 
+/** The role of a worker that starts its second thread, for the digests, before it has a layer. */
+export const HASHED_APART = 'hashed apart';
+
 /** From the pool to a worker. A worker has one job at a time. */
 export type ToWorker =
   | {
@@ -35,7 +38,7 @@ export type ToWorker =
 
 /** From a worker to the pool. */
 export type FromWorker =
-  /** The worker has started, or finished a job, and takes the next one. */
+  /** The worker has started and takes a job; it takes the next one with the answer to this one. */
   | { readonly kind: 'ready' }
   /** A chunk is used up: one more may be sent. */
   | { readonly kind: 'more' }

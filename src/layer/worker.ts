@@ -8,7 +8,7 @@ import type { BlobHasher } from './hasher';
 import { arraysOf, packScan } from './packed';
 import { inflateSpan } from './pako-span';
 import { scanLayer } from './scan';
-import type { FromWorker, ToWorker } from './worker-protocol';
+import { HASHED_APART, type FromWorker, type ToWorker } from './worker-protocol';
 import { HashThread, serveHashing } from './thread-hasher';
 import { on } from 'node:events';
 import { parentPort, workerData } from 'node:worker_threads';
@@ -50,10 +50,14 @@ function streamedBytes(size: number | undefined): Bytes {
 
 let hashThread: HashThread | undefined;
 
-/** A hasher in a second thread, which is started for the first layer that asks for it. */
-function threadedHasher(chunks: ChunkMemory): BlobHasher {
+/** The second thread, which is started when it is first asked for. */
+function secondThread(): HashThread {
   hashThread ??= new HashThread(__filename, HASHING);
-  return hashThread.start(chunks);
+  return hashThread;
+}
+
+function threadedHasher(chunks: ChunkMemory): BlobHasher {
+  return secondThread().start(chunks);
 }
 
 async function scan(job: Extract<ToWorker, { kind: 'scan' }>): Promise<void> {
@@ -78,6 +82,7 @@ function inflate(job: Extract<ToWorker, { kind: 'inflate' }>): void {
 }
 
 async function work(): Promise<void> {
+  if (workerData === HASHED_APART) secondThread();
   send({ kind: 'ready' });
   for await (const message of inbox) {
     // After a failed job, chunks that were on their way still come.
@@ -90,7 +95,6 @@ async function work(): Promise<void> {
       if (!(error instanceof LensError)) throw error;
       send({ kind: 'failed', code: error.code, message: error.message, advice: error.advice });
     }
-    send({ kind: 'ready' });
   }
 }
 

@@ -54,3 +54,13 @@ export async function* ahead<T, R>(
     await Promise.allSettled(underWay);
   }
 }
+
+/** Runs one call at a time, in the order in which they were asked for. */
+export function oneAtATime(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const result = last.then(work);
+    last = result.catch(() => undefined);
+    return result;
+  };
+}

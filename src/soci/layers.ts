@@ -5,7 +5,7 @@ import type { LayerCompression, LayerScan } from '../layer/types';
 import { layerType } from '../oci/layer-type';
 import type { Descriptor, Digest, Manifest } from '../oci/types';
 import type { OnProgress } from '../progress';
-import { mapConcurrently } from './concurrent';
+import { mapConcurrently, oneAtATime } from './concurrent';
 import { EMPTY_CONFIG, PREFETCH_TYPE, encodeSociIndex, ztocDescriptor } from './index';
 import type { PlatformImage } from './platforms';
 import type { BlobStore } from './store';
@@ -147,21 +147,28 @@ async function indexLayers(
     options.onProgress,
   );
   const earlier = new Set(known.keys());
-  const built = await mapConcurrently(
-    chosen,
+  // The largest layer begins first, since the others wait for it in the end: its scan is asked for before any other one.
+  const order = [...chosen.entries()].sort(([, a], [, b]) => b.layer.size - a.layer.size);
+  const inTurn = oneAtATime();
+  const made = await mapConcurrently(
+    order,
     availableParallelism() + 1,
-    async ({ layer, compression, spanSize }, index, signal) => {
+    async ([index, { layer, compression, spanSize }], _, signal) => {
       const making =
         known.get(layer.digest) ??
-        build(layer, compression, store, { ...options, spanSize, signal, wanted, onBytes: progress(index) });
+        build(layer, compression, store, {
+          ...{ ...options, spanSize, signal, wanted, inTurn },
+          onBytes: progress(index),
+        });
       known.set(layer.digest, making);
-      const made = await making;
+      const result = await making;
       const again = earlier.has(layer.digest) ? ' (already exists)' : '';
-      options.onLine?.(`layer ${layer.digest} -> ztoc ${made.ztoc.digest}${again}`);
-      return { layer, ...made };
+      options.onLine?.(`layer ${layer.digest} -> ztoc ${result.ztoc.digest}${again}`);
+      return { index, layer, ...result };
     },
     options.signal,
   );
+  const built = made.sort((a, b) => a.index - b.index);
   const { prefetch, missingFiles } = await writePrefetch(built, store, wanted, options);
   const ztocs = built.map(({ layer, ztoc, spanSize, isChecked, disableXattrs }) => ({
     layer,
@@ -261,12 +268,15 @@ async function build(
     readonly spanSize: number;
     readonly signal: AbortSignal;
     readonly wanted: ReadonlySet<string>;
+    readonly inTurn: ReturnType<typeof oneAtATime>;
     readonly onBytes: (done: number) => void;
   },
 ): Promise<BuiltLayer> {
   const { spanSize } = options;
-  const blob = await store.read(layer);
-  const earlier = await options.knownScan?.(layer, compression);
+  const { blob, earlier } = await options.inTurn(async () => ({
+    blob: await store.read(layer),
+    earlier: await options.knownScan?.(layer, compression),
+  }));
   // For any other span size the bytes are read again, and only a scan checks them.
   const known = earlier?.kept.spanSize === spanSize ? earlier : undefined;
   const scan =

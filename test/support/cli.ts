@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
-import { runCli } from '../../src/cli/run';
+import { COMMANDS, runCli } from '../../src/cli/program';
 import { Terminal } from '../../src/cli/terminal';
 import { repoRoot } from './paths';
 
@@ -34,10 +34,11 @@ export async function runInProcess(
   const stdin = Object.assign(new PassThrough(), { isTTY: options.types !== undefined });
   stdin.end(options.types);
   const code = await runCli(
+    COMMANDS,
     argv,
     new Terminal(stdout, stderr, stdin),
     options.signal ?? new AbortController().signal,
-    path.join(repoRoot, 'dist/layer-worker.js'),
+    { workerFile: path.join(repoRoot, 'dist/layer-worker.js') },
   );
   return { code, stdout: stdout.text, stderr: stderr.text };
 }

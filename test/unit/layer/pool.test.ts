@@ -1,7 +1,7 @@
 import { LensError } from '../../../src/errors';
 import { fileBytes, memoryBytes, type Bytes } from '../../../src/layer/bytes';
 import { packScan } from '../../../src/layer/packed';
-import { createScanPool, type ScanPool } from '../../../src/layer/pool';
+import { createScanPool, startWorker, type ScanPool } from '../../../src/layer/pool';
 import { scanLayer } from '../../../src/layer/scan';
 import { fixture, repoRoot } from '../../support/paths';
 import { lensError } from '../../support/errors';
@@ -67,6 +67,32 @@ describe('the scan pool', { timeout: 900_000 }, () => {
       const there = packScan(await pool.scan(blob, 'gzip', options));
       assert.deepEqual(there, here);
     }
+  });
+
+  it('gives its first layer to a worker that was started before it, in two threads', async () => {
+    const big = path.join(dir, 'first.tar.gz');
+    await writeFile(big, bigLayer(9 << 20));
+    const worker = startWorker(workerFile);
+    pool = createScanPool({ workers: 1, workerFile: path.join(dir, 'no-worker.js'), worker });
+    const blob = await fileBytes(big);
+    assert.deepEqual(packScan(await pool.scan(blob, 'gzip')), packScan(await scanLayer(blob, 'gzip')));
+    const again = await pool.scan(await fileBytes(golden('vector-B.tar.gz')), 'gzip');
+    assert.equal(again.entries.length, 2);
+  });
+
+  it('gives a worker its next layer before anybody looks at the last one', async () => {
+    const twice = path.join(dir, 'twice.js');
+    await writeFile(
+      twice,
+      `const { parentPort } = require('node:worker_threads');
+       parentPort.on('message', () => parentPort.postMessage({ kind: 'inflated', bytes: new Uint8Array(1) }));
+       parentPort.postMessage({ kind: 'ready' });`,
+    );
+    pool = createScanPool({ workers: 1, workerFile: twice });
+    const span = { compressed: new Uint8Array(), window: new Uint8Array(), bits: 0, length: 1 };
+    // The worker says once that it is ready, and never again.
+    const all = await Promise.all([1, 2, 3].map(() => pool.inflate(span)));
+    assert.equal(all.length, 3);
   });
 
   it('reads spans back in its workers, and says which one does not decode', async () => {

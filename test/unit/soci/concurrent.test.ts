@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ahead, mapConcurrently } from '../../../src/soci/concurrent';
+import { ahead, mapConcurrently, oneAtATime } from '../../../src/soci/concurrent';
 
 test('results are in order and no more than the limit run at once', async () => {
   let running = 0;
@@ -53,4 +53,22 @@ test('working ahead: in order, a few at once, and all has ended when it ends', a
     for await (const result of ahead([1, 3, 20, 2], 2, work)) results.push(result);
   }, /three/);
   assert.equal(running, 0);
+});
+
+test('one at a time: in the order of the calls, also behind one that fails', async () => {
+  const inTurn = oneAtATime();
+  const log: string[] = [];
+  const work = (name: string, time: number) => async () => {
+    log.push(`${name} begins`);
+    await sleep(time);
+    log.push(`${name} ends`);
+    if (name === 'b') throw new Error(name);
+    return name;
+  };
+  const results = [inTurn(work('a', 5)), inTurn(work('b', 1)), inTurn(work('c', 0))];
+  assert.deepEqual(
+    (await Promise.allSettled(results)).map(({ status }) => status),
+    ['fulfilled', 'rejected', 'fulfilled'],
+  );
+  assert.deepEqual(log, ['a begins', 'a ends', 'b begins', 'b ends', 'c begins', 'c ends']);
 });

@@ -13,6 +13,7 @@ import { parseIndex, parseManifest } from '../../../src/oci/parse';
 import { formatPlatform, parsePlatform } from '../../../src/oci/platform';
 import { type ConvertOptions, convertLayout } from '../../../src/soci/convert';
 import { listIndexes } from '../../../src/soci/discover';
+import type { BlobStore } from '../../../src/soci/store';
 import { temporaryFolder } from '../../support/folders';
 import { goldenBlob, goldenImage, goldenImages, scanHere, writeGoldenLayout } from '../../support/golden';
 
@@ -211,6 +212,34 @@ describe('what the golden images leave open', () => {
     assert.equal(await convert('first', 65_536), 2);
     assert.equal(await convert('again', 65_536), 0);
     assert.equal(await convert('other', 131_072), 2);
+  });
+
+  test('the largest layer is scanned first, however long it takes to find it', async (t) => {
+    const dir = await temporaryFolder(t);
+    const source = await writeGoldenLayout(path.join(dir, 'in'), goldenImage('convert-twice'));
+    const sizes: number[] = [];
+    const slowly: BlobStore = {
+      ...source,
+      blob: async (layer) => {
+        for (let turn = 0; turn < layer.size / 100; turn++) await new Promise(setImmediate);
+        return source.blob(layer);
+      },
+    };
+    const { perPlatform } = await convertLayout(slowly, await createLayout(path.join(dir, 'out')), {
+      ...defaults,
+      scan(layer, ...rest) {
+        sizes.push(layer.size);
+        return scanHere(layer, ...rest);
+      },
+    });
+    const inManifest = perPlatform[0]?.ztocs.map(({ layer }) => layer.size) ?? [];
+    assert.deepEqual(
+      [sizes, inManifest],
+      [
+        [541802, 2583],
+        [2583, 541802],
+      ],
+    );
   });
 
   test('an attestation that is not here stays listed only when the rest is an index', async (t) => {
