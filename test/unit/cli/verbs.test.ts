@@ -266,6 +266,25 @@ suite('get', () => {
     assert.equal(Buffer.byteLength(piped.stdout) > 0, true);
   });
 
+  test('a sparse file is refused: the layer holds its pieces, and not its holes', async (t) => {
+    const dir = await temporaryFolder(t);
+    const pax = [
+      ['GNU.sparse.size', '100'],
+      ['GNU.sparse.numblocks', '1'],
+      ['GNU.sparse.map', '90,5'],
+    ] as const;
+    const layer = await layerOf([
+      { name: 'holes', data: '12345', pax },
+      { name: 'file', data: 'whole' },
+    ]);
+    await writeImage(path.join(dir, 'in'), [layer]);
+    const read = (name: string) => runInProcess(['get', `oci:${path.join(dir, 'in')}`, name, ...PLATFORM]);
+    const refused = await read('holes');
+    assert.deepEqual([refused.code, refused.stdout], [1, '']);
+    assert.match(refused.stderr, /Layer 0 holds holes as a sparse file/);
+    assert.equal((await read('file')).stdout, 'whole');
+  });
+
   test('a path that is not there, and a folder', async (t) => {
     const { input } = await layout(t);
     const none = await runInProcess(['get', input, '/no/such', ...PLATFORM]);
