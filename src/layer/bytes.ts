@@ -32,7 +32,8 @@ export const CHUNK = 1 << 20;
 
 /**
  * The bytes of a file. Its size is looked up now, unless given: a file that shrinks later gives a short read, which
- * `read` reports as `layer/short-read`; one that is removed, as `layer/gone`.
+ * `read` reports as `layer/short-read`; one that is removed, as `layer/gone`; one
+ * that cannot be read for another reason, as `layer/cannot-read`.
  */
 export async function fileBytes(path: string, size?: number): Promise<Bytes> {
   const length = size ?? (await stat(path)).size;
@@ -55,14 +56,14 @@ async function* readFile(
   const start = range?.start ?? 0;
   const end = Math.min(range?.end ?? size, size);
   signal?.throwIfAborted();
-  const handle = await open(path).catch((cause: unknown) => {
-    if (!(cause instanceof Error && 'code' in cause && cause.code === 'ENOENT')) throw cause;
-    throw new LensError('layer/gone', `${path} is no longer there.`, 'Inspect the image again.', { cause });
-  });
+  const explain = (cause: unknown): never => {
+    throw unreadable(path, cause);
+  };
+  const handle = await open(path).catch(explain);
   try {
     const chunkAt = async (at: number): Promise<Uint8Array> => {
       const buffer = await allocate(Math.min(CHUNK, end - at));
-      const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length, at).catch(explain);
       return buffer.subarray(0, bytesRead);
     };
     // One chunk is read ahead while the reader works on the one before it.
@@ -86,6 +87,20 @@ async function* readFile(
   } finally {
     await handle.close();
   }
+}
+
+/** What the operating system says of a file that cannot be read, as an error that a person can act on. */
+function unreadable(path: string, cause: unknown): unknown {
+  if (!(cause instanceof Error && 'code' in cause)) return cause;
+  if (cause.code === 'ENOENT') {
+    return new LensError('layer/gone', `${path} is no longer there.`, 'Inspect the image again.', { cause });
+  }
+  return new LensError(
+    'layer/cannot-read',
+    `${path} cannot be read: ${cause.message}.`,
+    'Check that you may read the file and that its disk is sound.',
+    { cause },
+  );
 }
 
 /** Bytes that are in memory already. `read` gives views, not copies. */

@@ -8,7 +8,7 @@ import path from 'node:path';
  * Part of each file's name: raised whenever a scan holds other things, or the same ones in another form. Files of other
  * versions are never read, and age out.
  */
-const FORMAT = 1;
+const FORMAT = 2;
 const DEFAULT_MAX_BYTES = 512 << 20;
 const SUFFIX = '.scan';
 /** A temporary file that is older than this was left by a program that died. */
@@ -40,7 +40,8 @@ export function openScanCache(dir: string, maxBytes = DEFAULT_MAX_BYTES): ScanCa
       if (!bytes) return undefined;
       const scan = decode(bytes);
       if (!scan) {
-        await rm(file, { force: true });
+        // Where it cannot be removed, it is not read either.
+        await rm(file, { force: true }).catch(() => undefined);
         return undefined;
       }
       // The time of the last use decides what goes first; failing to note it does no harm.

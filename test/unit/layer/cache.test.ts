@@ -6,10 +6,10 @@ import { spanTable } from '../../../src/layer/spans';
 import type { LayerScan } from '../../../src/layer/types';
 import { fixture } from '../../support/paths';
 import assert from 'node:assert/strict';
-import { chmod, mkdtemp, open, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import fs, { chmod, mkdtemp, open, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { after, before, beforeEach, describe, it } from 'node:test';
+import { after, before, beforeEach, describe, it, mock } from 'node:test';
 
 describe('the scan cache', () => {
   let root: string;
@@ -80,6 +80,21 @@ describe('the scan cache', () => {
       assert.deepEqual(await files(), []);
       await cache.put('a', scan);
       assert.ok((await readFile(file)).equals(whole));
+    }
+  });
+
+  it('makes a scan anew also where the damaged file cannot be removed', async () => {
+    const cache = openScanCache(dir);
+    await cache.put('a', scan);
+    const [file = assert.fail()] = await files();
+    await writeFile(file, 'damaged');
+    const readOnly = Object.assign(new Error('EROFS'), { code: 'EROFS', syscall: 'unlink' });
+    const removing = mock.method(fs, 'rm', () => Promise.reject(readOnly));
+    try {
+      assert.equal(await cache.get('a'), undefined);
+      assert.equal(removing.mock.callCount(), 1);
+    } finally {
+      removing.mock.restore();
     }
   });
 

@@ -159,6 +159,16 @@ describe('the scan pool', { timeout: 900_000 }, () => {
     assert.equal((await sound).entries.length, 2);
   });
 
+  it('gives the typed error of a file that is gone, or that the system does not let be read', async () => {
+    pool = createScanPool({ workers: 1, workerFile });
+    const refused = async (file: string, code: LensError['code']): Promise<void> =>
+      assert.rejects(pool.scan(await fileBytes(file, 10), 'gzip'), lensError(code));
+    await refused(`${workerFile}.gone`, 'layer/gone');
+    // A folder can be opened, but not read; and a file holds no other one.
+    await refused(path.dirname(workerFile), 'layer/cannot-read');
+    await refused(path.join(workerFile, 'blob'), 'layer/cannot-read');
+  });
+
   it('stops reading a stream whose layer turned out broken', async () => {
     pool = createScanPool({ workers: 1, workerFile });
     let sent = 0;
