@@ -14,6 +14,8 @@ const options = [
   // new, so the zeros that the engine begins with need not be in the module, of which they would be nine tenths and more.
   ...['--importMemory', '--zeroFilledMemory', '--sharedMemory', '--enable', 'threads'],
   ...['--initialMemory', '16', '--maximumMemory', '65536'],
+  // What is before that is the table of literals, from address 0 on.
+  ...['--memoryBase', '17408'],
 ];
 
 export const wasmPlugin = {

@@ -46,8 +46,11 @@ const LENGTH_CODE_BITS: u32 = 7;
 const LITERAL_MASK: u32 = (1 << LITERAL_BITS) - 1;
 const DISTANCE_MASK: u32 = (1 << DISTANCE_BITS) - 1;
 
-// A second table holds at least two symbols, so there are at most half as many as symbols.
-const LITERALS: usize = memory.data(4 * ((1 << 11) + (288 / 2) * (1 << (15 - 11))), 16);
+// A second table holds at least two symbols, so there are at most half as many as symbols. The table of literals stands at address
+// 0 (`--memoryBase` leaves it room), so that nothing has to be added to find an entry: decoding waits for each of these additions.
+const LITERALS: usize = 0;
+const LITERALS_SIZE: usize = 4 * ((1 << 11) + (288 / 2) * (1 << (15 - 11)));
+if (INPUT < LITERALS + LITERALS_SIZE) ERROR('--memoryBase leaves no room for LITERALS');
 const DISTANCES: usize = memory.data(4 * ((1 << 8) + (32 / 2) * (1 << (15 - 8))), 16);
 const LENGTH_CODES: usize = memory.data(4 * (1 << 7), 16);
 
@@ -238,7 +241,7 @@ export function run(): Event {
         break;
       }
       case State.Symbols: {
-        const event = symbols();
+        const event = symbols(OUTPUT + memberStart);
         if (event != CONTINUE) return event;
         if (endBlock()) return Event.Boundary;
         break;
@@ -425,16 +428,22 @@ function stored(): Event {
 // its count modulo 64, can use the entry as it is.
 //
 //   literal         bits 0–5 code length, LITERAL, bits 16–23 the byte
-//   length or       bits 0–5 code length + extra bits, bits 8–13 code length alone,
+//   length or       bits 0–5 code length + extra bits, bits 8–13 DEAD + code length alone,
 //     distance      bits 16–31 base value
 //   second table    bits 0–5 bits of the first table, SPECIAL | SECOND, bits 8–11 bits of the second, bits 16–31 where
 //   end of block    bits 0–5 code length, SPECIAL | END
 //   unused code     SPECIAL
 
 const LITERAL: u32 = 1 << 6;
-const END: u32 = 1 << 13;
-const SECOND: u32 = 1 << 14;
-const SPECIAL: u32 = 1 << 15;
+const SPECIAL: u32 = 1 << 7;
+const END: u32 = 1 << 12;
+const SECOND: u32 = 1 << 13;
+
+/**
+ * `symbols` keeps the last two bits that it has dropped below the next one. So what it looks up is four times the index of an entry:
+ * its address in the table.
+ */
+const DEAD: u32 = 2;
 
 /** Which alphabet a code is for: each has its own rule for incomplete codes. */
 const enum Alphabet {
@@ -474,14 +483,14 @@ function entryOf(alphabet: Alphabet, symbol: u32, length: u32): u32 {
     if (symbol >= 29) return SPECIAL; // 286 and 287 take part in the fixed code, but never occur (§3.2.6)
     return (
       ((<u32>load<u16>(LENGTH_BASE + 2 * symbol)) << 16) |
-      (length << 8) |
+      ((DEAD + length) << 8) |
       (length + load<u8>(LENGTH_EXTRA + symbol))
     );
   }
   if (symbol >= 30) return SPECIAL; // likewise 30 and 31
   return (
     ((<u32>load<u16>(DISTANCE_BASE + 2 * symbol)) << 16) |
-    (length << 8) |
+    ((DEAD + length) << 8) |
     (length + load<u8>(DISTANCE_EXTRA + symbol))
   );
 }
@@ -655,52 +664,70 @@ function dynamicTables(at: usize, bits: u64, count: u32): Event {
 
 // ------------------------------------------------------------ RFC 1951 §3.2.3, §3.2.5: the symbols of a block
 
-function symbols(): Event {
+/**
+ * For each distance below 16, which of the 16 bytes there make the next 16 bytes of output, where they repeat; and how many of
+ * these can be counted on: a multiple of the distance.
+ */
+const PATTERNS: usize = memory.data(16 * 16, 16);
+const PATTERN_LENGTHS: usize = memory.data(16);
+for (let distance: u32 = 1; distance < 16; distance++) {
+  for (let i: u32 = 0; i < 16; i++) store<u8>(PATTERNS + 16 * distance + i, <u8>(i % distance));
+  store<u8>(PATTERN_LENGTHS + distance, <u8>(16 - (16 % distance)));
+}
+
+function symbols(member: usize): Event {
   let at: usize = input + inputPos;
   let out: usize = OUTPUT + outputPos;
   // With the last input at hand the loop may run into the zeros behind it; what it read too much is seen at its end.
   const atEnd: usize = inputIsLast ? input + inputLen + INPUT_SLACK - 8 : input + inputLen - INPUT_SLACK;
   const outEnd: usize = OUTPUT + WINDOW + OUTPUT_CAPACITY - OUTPUT_SLACK;
-  const member: usize = OUTPUT + memberStart;
   if (!inputIsLast && inputLen < INPUT_SLACK) return Event.Input;
   if (at >= atEnd) return starved();
   if (out >= outEnd) return Event.Output;
 
-  // Only the low 6 bits of `count` count. That lets an entry be subtracted as a whole.
-  let bits = bitBuffer;
-  let count = bitCount;
+  // Only the low 6 bits of `count` count. That lets an entry be subtracted as a whole. The dead bits are among them.
+  let bits = bitBuffer << DEAD;
+  let count = bitCount + DEAD;
   let before: u64;
   let rule: Fault = Fault.None;
   let event: Event = CONTINUE;
 
+  // The time goes into waiting: for one entry, which tells where the next one is, and for the right way where the processor has guessed a
+  // wrong one. So nothing that can wait stands between two look-ups, each refill comes behind the next look-up, and `far`, the entry of
+  // the distance that follows if this is a length, is looked up before that is known.
   bits |= load<u64>(at) << (<u64>count);
-  at += 7 - ((count >> 3) & 7);
+  at = at + 7 - ((count >> 3) & 7);
   count |= 56;
-  let entry = load<u32>(LITERALS + (((<u32>bits) & LITERAL_MASK) << 2));
+  let entry = load<u32>(LITERALS + ((<u32>bits) & (LITERAL_MASK << DEAD)));
+  let far: u32;
   while (true) {
-    // At least 56 bits are here: three look-ups of literals need 33.
+    // At least 54 bits are here, not counting the dead ones: three look-ups of literals, or two and a length, need 38.
     before = bits;
     bits >>= <u64>entry;
     count -= entry;
+    far = load<u32>(DISTANCES + ((<u32>bits) & (DISTANCE_MASK << DEAD)));
     if (entry & LITERAL) {
       store<u8>(out++, entry >> 16);
-      entry = load<u32>(LITERALS + (((<u32>bits) & LITERAL_MASK) << 2));
+      entry = load<u32>(LITERALS + ((<u32>bits) & (LITERAL_MASK << DEAD)));
       before = bits;
       bits >>= <u64>entry;
       count -= entry;
+      far = load<u32>(DISTANCES + ((<u32>bits) & (DISTANCE_MASK << DEAD)));
       if (entry & LITERAL) {
         store<u8>(out++, entry >> 16);
-        entry = load<u32>(LITERALS + (((<u32>bits) & LITERAL_MASK) << 2));
+        entry = load<u32>(LITERALS + ((<u32>bits) & (LITERAL_MASK << DEAD)));
         before = bits;
         bits >>= <u64>entry;
         count -= entry;
+        far = load<u32>(DISTANCES + ((<u32>bits) & (DISTANCE_MASK << DEAD)));
         if (entry & LITERAL) {
           store<u8>(out++, entry >> 16);
+          entry = load<u32>(LITERALS + ((<u32>bits) & (LITERAL_MASK << DEAD)));
           bits |= load<u64>(at) << (<u64>count);
-          at += 7 - ((count >> 3) & 7);
+          at = at + 7 - ((count >> 3) & 7);
           count |= 56;
-          entry = load<u32>(LITERALS + (((<u32>bits) & LITERAL_MASK) << 2));
-          if (at < atEnd && out < outEnd) continue;
+          // While both have room, both differences are negative.
+          if (<i32>((at - atEnd) & (out - outEnd)) < 0) continue;
           event = out >= outEnd ? Event.Output : Event.Input;
           break;
         }
@@ -712,18 +739,18 @@ function symbols(): Event {
         rule = Fault.UnusedLiteral;
         break;
       }
-      entry = load<u32>(LITERALS + (((entry >> 16) + ((<u32>bits) & ((1 << ((entry >> 8) & 15)) - 1))) << 2));
+      entry = second(LITERALS, entry, bits);
       before = bits;
       bits >>= <u64>entry;
       count -= entry;
       if (entry & LITERAL) {
         store<u8>(out, entry >> 16);
         out++;
+        entry = load<u32>(LITERALS + ((<u32>bits) & (LITERAL_MASK << DEAD)));
         bits |= load<u64>(at) << (<u64>count);
-        at += 7 - ((count >> 3) & 7);
+        at = at + 7 - ((count >> 3) & 7);
         count |= 56;
-        entry = load<u32>(LITERALS + (((<u32>bits) & LITERAL_MASK) << 2));
-        if (at < atEnd && out < outEnd) continue;
+        if (<i32>((at - atEnd) & (out - outEnd)) < 0) continue;
         event = out >= outEnd ? Event.Output : Event.Input;
         break;
       }
@@ -731,86 +758,85 @@ function symbols(): Event {
         if (!(entry & END)) rule = Fault.UnusedLiteral;
         break;
       }
+      far = load<u32>(DISTANCES + ((<u32>bits) & (DISTANCE_MASK << DEAD)));
     }
 
     // A length, its extra bits, then a distance of up to 28 bits with its own.
-    const length = (entry >> 16) + <u32>((before & (((<u64>1) << (<u64>entry)) - 1)) >> (<u64>(entry >> 8)));
-    if ((count & 63) < 28) {
-      bits |= load<u64>(at) << (<u64>count);
-      at += 7 - ((count >> 3) & 7);
-      count |= 56;
-    }
-    entry = load<u32>(DISTANCES + (((<u32>bits) & DISTANCE_MASK) << 2));
-    if (entry & SPECIAL) {
-      if (!(entry & SECOND)) {
+    const length = (entry >> 16) + extra(before, entry);
+    bits |= load<u64>(at) << (<u64>count);
+    at = at + 7 - ((count >> 3) & 7);
+    count |= 56;
+    if (far & SPECIAL) {
+      if (!(far & SECOND)) {
         rule = Fault.UnusedDistance;
         break;
       }
       bits >>= <u64>DISTANCE_BITS;
       count -= DISTANCE_BITS;
-      entry = load<u32>(
-        DISTANCES + (((entry >> 16) + ((<u32>bits) & ((1 << ((entry >> 8) & 15)) - 1))) << 2),
-      );
-      if (entry & SPECIAL) {
+      far = second(DISTANCES, far, bits);
+      if (far & SPECIAL) {
         rule = Fault.UnusedDistance;
         break;
       }
     }
     before = bits;
-    bits >>= <u64>entry;
-    count -= entry;
-    const distance =
-      (entry >> 16) + <u32>((before & (((<u64>1) << (<u64>entry)) - 1)) >> (<u64>(entry >> 8)));
-    if (distance > <u32>(out - member)) {
+    bits >>= <u64>far;
+    count -= far;
+    const distance = (far >> 16) + extra(before, far);
+    let from = out - distance;
+    if (from < member) {
       rule = Fault.TooFarBack;
       break;
     }
-    let from = out - distance;
     let to = out;
     out += length;
-    // The next look-up is begun before the copy, so that the two run side by side.
+    // At least 26 bits are left. The next look-up is begun before the copy, so that the two run side by side.
+    entry = load<u32>(LITERALS + ((<u32>bits) & (LITERAL_MASK << DEAD)));
     bits |= load<u64>(at) << (<u64>count);
-    at += 7 - ((count >> 3) & 7);
+    at = at + 7 - ((count >> 3) & 7);
     count |= 56;
-    entry = load<u32>(LITERALS + (((<u32>bits) & LITERAL_MASK) << 2));
     // Copies go past the end; the next symbols overwrite the excess. Most matches are short: 32 bytes need no loop.
     if (distance >= 16) {
       v128.store(to, v128.load(from));
       v128.store(to, v128.load(from, 16), 16);
-      for (to += 32; to < out; to += 16) {
-        from += 16;
-        v128.store(to, v128.load(from, 16));
+      if (length > 32) {
+        to += 32;
+        do {
+          from += 16;
+          v128.store(to, v128.load(from, 16));
+          to += 16;
+        } while (to < out);
       }
-    } else if (distance >= 8) {
-      do {
-        store<u64>(to, load<u64>(from));
-        to += 8;
-        from += 8;
-      } while (to < out);
-    } else if (distance == 1) {
-      const byte = 0x0101010101010101 * <u64>load<u8>(from);
-      do {
-        store<u64>(to, byte);
-        to += 8;
-      } while (to < out);
     } else {
-      // The source overlaps its copy: only `distance` bytes of each word are final.
+      // The source overlaps its copy: the bytes between them repeat.
+      const pattern = v128.swizzle(v128.load(from), v128.load(PATTERNS + 16 * distance));
+      const step = <u32>load<u8>(PATTERN_LENGTHS + distance);
       do {
-        store<u64>(to, load<u64>(from));
-        to += distance;
-        from += distance;
+        v128.store(to, pattern);
+        to += step;
       } while (to < out);
     }
-    if (at < atEnd && out < outEnd) continue;
+    if (<i32>((at - atEnd) & (out - outEnd)) < 0) continue;
     event = out >= outEnd ? Event.Output : Event.Input;
     break;
   }
 
-  putBack(at, bits, count & 63);
+  putBack(at, bits >> DEAD, (count & 63) - DEAD);
   outputPos = <u32>(out - OUTPUT);
   if (rule) return fail(rule);
   if (inputIsLast && (inputPos > inputLen || event == Event.Input)) return fail(Fault.Truncated);
   return event;
+}
+
+/** The entry in a second table, behind `table`, that `first` tells of. `bits` are those behind the first one's. */
+function second(table: usize, first: u32, bits: u64): u32 {
+  const secondBits = (first >> 8) & 15;
+  return load<u32>(table + 4 * (first >> 16) + ((<u32>bits) & (((1 << secondBits) - 1) << DEAD)));
+}
+
+/** §3.2.5: the value of the extra bits of a length or a distance; `bits` begin with its code. */
+function extra(bits: u64, entry: u32): u32 {
+  return <u32>((bits & (((<u64>(1 << DEAD)) << (<u64>entry)) - 1)) >> (<u64>(entry >> 8)));
 }
 
 // ------------------------------------------------------------------------------- RFC 1952 §8: CRC-32
