@@ -69,7 +69,7 @@ export class FlatReader {
 
   private check(at: number, length: number): number {
     if (at < 0 || at + length > this.bytes.length)
-      throw badZtoc(`it points ${at + length - this.bytes.length} bytes past its end`);
+      throw badZtoc(`it points to its bytes ${at} to ${at + length}, and it has ${this.bytes.length}`);
     return at;
   }
 }

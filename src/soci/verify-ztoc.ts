@@ -47,8 +47,12 @@ export async function checkZtoc(ztoc: Ztoc, blob: Bytes, check: ZtocCheck): Prom
   const { scan, problems, signal } = check;
   const spans = spansOf(ztoc, scan);
   const wrong = spans.findIndex((span) => !isPossible(span, ztoc));
-  if (wrong >= 0) {
-    problems.push(`Span ${wrong} of the ztoc cannot be: its offsets do not ascend or do not fit the layer.`);
+  const impossible = spans[wrong];
+  if (impossible) {
+    const [packed, tar] = [impossible.compressed, impossible.tar].map(({ start, end }) => `${start}–${end}`);
+    problems.push(
+      `Span ${wrong} of the ztoc cannot be: bytes ${packed} of ${ztoc.compressedSize} would hold bytes ${tar} of the tar.`,
+    );
     return 0;
   }
   if (scan) compareWithScan(ztoc, scan, problems);
@@ -69,20 +73,22 @@ export async function checkZtoc(ztoc: Ztoc, blob: Bytes, check: ZtocCheck): Prom
     signal.throwIfAborted();
     if (!found) continue;
     const { index, span, tar } = found;
+    const { start, end } = span.compressed;
     done += found.size;
     check.onBytes?.(done);
     const window = scan && before;
     before = undefined;
     if (!found.isRight) {
-      const { start, end } = span.compressed;
       problems.push(`Span ${index}: bytes ${start}–${end} of the layer are not those of its digest.`);
       continue;
     }
     if (window && ztoc.zinfo.kind === 'gzip' && Buffer.compare(window, ztoc.zinfo.window(index)) !== 0) {
-      problems.push(`Span ${index}: its window is not the 32 KiB that come before it.`);
+      problems.push(`Span ${index}: its window is not the 32 KiB before byte ${span.tar.start} of the tar.`);
     }
     if (!tar) {
-      problems.push(`Span ${index}: pako cannot decode it from its checkpoint.`);
+      problems.push(
+        `Span ${index}: pako cannot decode bytes ${start}–${end} of the layer from its checkpoint.`,
+      );
       continue;
     }
     whole.update(tar);
@@ -210,7 +216,10 @@ function compareWithScan(ztoc: Ztoc, scan: LayerScan, problems: string[]): void 
         points.out[index] !== zinfo.out[index] ||
         points.bits[index] !== zinfo.bits[index],
     );
-    if (wrong >= 0) problems.push(`Checkpoint ${wrong} is not where a block of the layer ends.`);
+    if (wrong >= 0)
+      problems.push(
+        `Checkpoint ${wrong} is not at byte ${points.in[wrong] ?? 0}, where a block of the layer ends.`,
+      );
   }
   for (const [index, file] of ztoc.files.entries()) {
     if (index >= scan.entries.length) return;
@@ -255,7 +264,9 @@ function checkHeaders(files: readonly ZtocFile[], start: number, tar: Uint8Array
     const isThere = file.name.length <= 100 && !paxKeys.includes('path');
     const isNamed = !isThere || name.equals(file.name.subarray(Math.max(0, file.name.length - name.length)));
     if (!isNamed || !hasChecksum(block)) {
-      problems.push(`The tar has no header for "${textOf(file.name)}" where the ztoc says.`);
+      problems.push(
+        `The tar has no header for "${textOf(file.name)}" at byte ${file.offset - BLOCK}, where the ztoc says.`,
+      );
       return;
     }
   }
