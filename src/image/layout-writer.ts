@@ -24,6 +24,11 @@ export interface LayoutWriter {
   /** Stores bytes under their digest. Throws `image/wrong-digest` when they are not `expected`. */
   addBlob(data: Uint8Array | AsyncIterable<Uint8Array>, expected?: Blob, signal?: AbortSignal): Promise<Blob>;
   /**
+   * Stores bytes behind the caller's back, who needs no more of them than their digest. `finish` waits until they are on the disk; where
+   * they do not get there, it fails for that reason, and so does every further `keepBlob`.
+   */
+  keepBlob(data: Uint8Array): Blob;
+  /**
    * Takes a blob over from where it is: a file is cloned, else hard-linked, else copied, anything else is streamed. Its
    * digest is checked unless the source does so, or `trusted` says that the caller did.
    */
@@ -63,6 +68,9 @@ class Writer implements LayoutWriter {
   private readonly store: BlobFolder;
   /** Files and folders that were not there before, in the order they came. */
   private readonly made: { readonly path: string; readonly folder: boolean }[] = [];
+  /** What is under way for `keepBlob`; never rejected, since the failure is kept too. */
+  private readonly keeping: Promise<unknown>[] = [];
+  private failure: Error | undefined;
 
   constructor(readonly dir: string) {
     this.store = new BlobFolder(dir);
@@ -97,16 +105,26 @@ class Writer implements LayoutWriter {
     if (data instanceof Uint8Array) {
       const own = { digest: sha256(data), size: data.length };
       if (expected) checkContent(own, expected);
-      if ((await this.store.size(own.digest)) === own.size) return own;
+      await this.storeBytes(data, own);
+      return own;
     }
     const hash = createHash('sha256');
     return this.placeBlob(async (temporary) => {
-      const chunks = data instanceof Uint8Array ? [data] : data;
-      const size = await writeBlob(temporary, chunks, expected, signal, (chunk) => hash.update(chunk));
+      const size = await writeBlob(temporary, data, expected, signal, (chunk) => hash.update(chunk));
       const own = { digest: `sha256:${hash.digest('hex')}`, size };
       if (expected) checkContent(own, expected);
       return own;
     });
+  }
+
+  keepBlob(data: Uint8Array): Blob {
+    if (this.failure) throw this.failure;
+    const blob = { digest: sha256(data), size: data.length };
+    const keeping = this.storeBytes(data, blob).catch((error: unknown) => {
+      this.failure ??= error instanceof Error ? error : new Error(String(error));
+    });
+    this.keeping.push(keeping);
+    return blob;
   }
 
   async takeBlob(
@@ -134,16 +152,27 @@ class Writer implements LayoutWriter {
   }
 
   async finish(manifests: readonly Descriptor[]): Promise<void> {
+    await Promise.all(this.keeping);
+    if (this.failure) throw this.failure;
     const bytes = encodeIndex({ schemaVersion: 2, mediaType: OCI_INDEX, manifests });
     await this.placeFile(INDEX_FILE, bytes);
     this.made.length = 0;
   }
 
   async abort(): Promise<void> {
+    await Promise.all(this.keeping);
     for (const { path: made, folder } of this.made.splice(0).reverse()) {
       // A folder stays when someone else has put something into it.
       await (folder ? rmdir(made) : rm(made, { force: true })).catch(() => undefined);
     }
+  }
+
+  private async storeBytes(data: Uint8Array, blob: Blob): Promise<void> {
+    if ((await this.store.size(blob.digest)) === blob.size) return;
+    await this.placeBlob(async (temporary) => {
+      await writeFile(temporary, (handle) => writeAll(handle, data));
+      return blob;
+    });
   }
 
   private placeFile(name: string, bytes: Uint8Array): Promise<void> {
@@ -189,7 +218,7 @@ function onlyLeftovers(names: readonly string[]): boolean {
 /** Writes what a stream gives into a new file, no more than is expected. @returns bytes */
 async function writeBlob(
   file: string,
-  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  chunks: AsyncIterable<Uint8Array>,
   expected: Blob | undefined,
   signal: AbortSignal | undefined,
   onChunk?: (chunk: Uint8Array) => void,

@@ -3,7 +3,7 @@ import { encodeIndex, encodeManifest } from '../oci/json';
 import { INDEX_TYPES, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST } from '../oci/media-types';
 import { parseManifest } from '../oci/parse';
 import type { Descriptor, Digest, Index, Platform } from '../oci/types';
-import { copyImage } from './copy';
+import { copyImage, whileCopying } from './copy';
 import { ANNOTATIONS, BUILD_TOOL, isSociIndexV2, SOCI_INDEX_V1, SOCI_INDEX_V2 } from './index';
 import { type IndexedImage, type IndexedLayers, type IndexOptions, indexImages } from './layers';
 import { chooseImages, isSociIndexFor, type WantedPlatforms } from './platforms';
@@ -46,7 +46,9 @@ export async function convertLayout(
   return orNothing(output, async () => {
     const root = await source.root(options.tag);
     const { index: start, images } = await chooseImages(source, root, options.platforms);
-    const indexed = await indexImages(images, source, output, 2, options);
+    const indexed = await whileCopying(source, output, options, (signal) =>
+      indexImages(images, source, output, 2, { ...options, signal }),
+    );
     const { manifests, changed } = await rewriteManifests(source, output, start, indexed);
     const perPlatform: ConvertedPlatform[] = [];
     for (const { platform, entry, sociIndex, layers } of indexed) {
@@ -64,7 +66,7 @@ export async function convertLayout(
     }
     const index: Descriptor = {
       mediaType: OCI_INDEX,
-      ...(await output.addBlob(encodeIndex({ ...start, mediaType: OCI_INDEX, manifests }))),
+      ...output.keepBlob(encodeIndex({ ...start, mediaType: OCI_INDEX, manifests })),
     };
     await copyImage(source, output, root, start, indexed, options);
     options.signal?.throwIfAborted();
@@ -85,7 +87,9 @@ export async function attachLayout(
   return orNothing(output, async () => {
     const root = await source.root(options.tag);
     const { index: start, images } = await chooseImages(source, root, options.platforms);
-    const indexed = await indexImages(images, source, output, 1, options);
+    const indexed = await whileCopying(source, output, options, (signal) =>
+      indexImages(images, source, output, 1, { ...options, signal }),
+    );
     const perPlatform = indexed.map(({ platform, entry, sociIndex, layers }) => ({
       platform,
       source: entry,
@@ -151,7 +155,7 @@ async function rewriteManifests(
     // The descriptor's own annotations give way to the manifest's; embedded data would be the old manifest.
     const descriptor: Descriptor = {
       mediaType: OCI_MANIFEST,
-      ...(await output.addBlob(bytes)),
+      ...output.keepBlob(bytes),
       ...(entry.urls ? { urls: entry.urls } : {}),
       ...(Object.keys(annotations).length > 0 ? { annotations } : {}),
       ...(entry.platform ? { platform: entry.platform } : {}),

@@ -9,9 +9,45 @@ import { mapConcurrently } from './concurrent';
 import type { IndexedImage } from './layers';
 import type { BlobStore } from './store';
 
+interface CopyOptions {
+  readonly tag?: string;
+  readonly copy?: boolean;
+  readonly signal?: AbortSignal;
+}
+
 interface Blob {
   readonly digest: Digest;
   readonly size: number;
+}
+
+/**
+ * Does the work of making an index, and meanwhile takes over the blobs of a layout that are too small to be scanned for it, so that
+ * only their digests remain to be taken. The others, and those that are damaged, are left to `copyImage`.
+ */
+export async function whileCopying<T>(
+  source: BlobStore,
+  output: LayoutWriter,
+  options: CopyOptions & { readonly minLayerSize: number },
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const copySmall = async (signal: AbortSignal): Promise<undefined> => {
+    if (options.copy === false || options.tag !== undefined) return;
+    for (const blob of (await source.blobs?.()) ?? []) {
+      if (blob.size >= options.minLayerSize) continue;
+      try {
+        await output.takeBlob(await source.blob(blob), blob, { signal });
+      } catch (error) {
+        if (!isDamaged(error)) throw error;
+      }
+    }
+  };
+  const [result] = await mapConcurrently(
+    [work, copySmall],
+    2,
+    (one, _, signal) => one(signal),
+    options.signal,
+  );
+  return result as T;
 }
 
 /**
@@ -24,10 +60,10 @@ export async function copyImage(
   root: ImageRoot,
   index: Index,
   indexed: readonly IndexedImage[],
-  options: { readonly tag?: string; readonly copy?: boolean; readonly signal?: AbortSignal },
+  options: CopyOptions,
 ): Promise<void> {
   const { signal, tag } = options;
-  await output.addBlob(root.bytes);
+  output.keepBlob(root.bytes);
   if (options.copy === false) return;
   const checked = new Set(
     indexed.flatMap(({ layers }) =>
@@ -45,12 +81,15 @@ export async function copyImage(
         await output.takeBlob(await source.blob(blob), blob, { ...trusted, signal: each });
       } catch (error) {
         // A damaged blob that the image does not use is left behind.
-        if (needed.has(blob.digest) || !(error instanceof LensError) || error.code !== 'image/wrong-digest')
-          throw error;
+        if (needed.has(blob.digest) || !isDamaged(error)) throw error;
       }
     },
     signal,
   );
+}
+
+function isDamaged(error: unknown): boolean {
+  return error instanceof LensError && error.code === 'image/wrong-digest';
 }
 
 /** Copies the documents that are here, also those of an index within the index, and gives the blobs that they name. */
@@ -63,7 +102,7 @@ async function copyDocuments(
   for (const entry of index.manifests) {
     if (!(await source.has(entry))) continue;
     const bytes = await source.document(entry.digest);
-    await output.addBlob(bytes);
+    output.keepBlob(bytes);
     if (INDEX_TYPES.has(entry.mediaType)) {
       await copyDocuments(source, output, parseIndex(bytes), needed);
       continue;

@@ -102,7 +102,7 @@ export async function indexImages(
   const known = new Map<Digest, Promise<BuiltLayer>>();
   const store: LayerStore = {
     read: (layer) => source.blob(layer),
-    write: (bytes) => output.addBlob(bytes),
+    write: (bytes) => output.keepBlob(bytes),
   };
   const indexed: IndexedImage[] = [];
   for (const image of images) {
@@ -112,9 +112,9 @@ export async function indexImages(
       ...layers.ztocs.map(({ ztoc }) => ztoc),
       ...layers.prefetch.map(({ artifact }) => artifact),
     ];
-    await output.addBlob(EMPTY_CONFIG);
+    output.keepBlob(EMPTY_CONFIG);
     const bytes = encodeSociIndex(blobs, version === 1 ? image.entry : undefined);
-    indexed.push({ ...image, layers, sociIndex: await output.addBlob(bytes) });
+    indexed.push({ ...image, layers, sociIndex: output.keepBlob(bytes) });
   }
   if (indexed.length > 0) return indexed;
   throw new LensError(
@@ -127,7 +127,7 @@ export async function indexImages(
 /** Where the layers come from and where the artifacts made of them go. */
 interface LayerStore {
   read(layer: Descriptor): Promise<Bytes>;
-  write(bytes: Uint8Array): Promise<{ digest: Digest; size: number }>;
+  write(bytes: Uint8Array): { digest: Digest; size: number };
 }
 
 /**
@@ -169,7 +169,7 @@ async function indexLayers(
     options.signal,
   );
   const built = made.sort((a, b) => a.index - b.index);
-  const { prefetch, missingFiles } = await writePrefetch(built, store, wanted, options);
+  const { prefetch, missingFiles } = writePrefetch(built, store, wanted, options);
   const ztocs = built.map(({ layer, ztoc, spanSize, isChecked, disableXattrs }) => ({
     layer,
     ztoc: ztocDescriptor(layer, ztoc, {
@@ -220,12 +220,12 @@ function chooseLayers(
 }
 
 /** Each file is looked for from the topmost layer down, and the first layer that has it gets its spans (soci-format §3.6). */
-async function writePrefetch(
+function writePrefetch(
   built: readonly ({ readonly layer: Descriptor } & BuiltLayer)[],
   store: LayerStore,
   wanted: ReadonlySet<string>,
   { prefetchSpans, onLine }: IndexOptions,
-): Promise<Pick<IndexedLayers, 'prefetch' | 'missingFiles'>> {
+): Pick<IndexedLayers, 'prefetch' | 'missingFiles'> {
   const missing = new Set(wanted);
   const layers = [...new Map(built.map((item) => [item.layer.digest, item])).values()];
   const ranges = new Map<Digest, SpanRange[]>();
@@ -242,7 +242,7 @@ async function writePrefetch(
     const own = [...(ranges.get(layer.digest) ?? []), ...(prefetchSpans?.(layer) ?? [])];
     if (own.length === 0) continue;
     const { bytes, descriptor } = encodePrefetch(layer, own);
-    await store.write(bytes);
+    store.write(bytes);
     prefetch.push({ layer, artifact: descriptor });
     onLine?.(`Created prefetch artifact for layer ${layer.digest}: ${descriptor.digest}`);
   }
@@ -288,7 +288,7 @@ async function build(
     }));
   const ztoc = await buildZtoc({ scan, spanSize, blob, signal: options.signal });
   return {
-    ztoc: await store.write(ztoc),
+    ztoc: store.write(ztoc),
     spanSize,
     isChecked: known === undefined,
     disableXattrs: (options.optimizations?.includes('xattr') ?? false) && !needsXattrs(scan),

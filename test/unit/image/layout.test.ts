@@ -232,6 +232,50 @@ describe('writing a layout', () => {
     assert.deepEqual(events, ['sync', `rename to ${sha256(layer).slice(7)}`, 'sync', 'rename to index.json']);
   });
 
+  test('blobs that are kept behind the caller are on the disk before index.json is', async (t) => {
+    const writer = await createLayout(path.join(await temporaryFolder(t), 'out'));
+    const renamed: string[] = [];
+    const rename = fs.rename;
+    const mocked = mock.method(fs, 'rename', async (from: string, to: string) => {
+      // Other writers of the same disk may keep it busy.
+      for (let turn = 0; turn < 100; turn++) await new Promise(setImmediate);
+      await rename(from, to);
+      renamed.push(path.basename(to));
+    });
+    t.after(() => {
+      mocked.mock.restore();
+    });
+    const kept = [writer.keepBlob(layer), writer.keepBlob(config)];
+    assert.deepEqual(
+      kept,
+      [layer, config].map((bytes) => ({ digest: sha256(bytes), size: bytes.length })),
+    );
+    await writer.finish([describeBlob(OCI_LAYER_TAR, layer)]);
+    assert.deepEqual(
+      [renamed.slice(0, 2).sort(), renamed.slice(2)],
+      [kept.map(({ digest }) => digest.slice(7)).sort(), ['index.json']],
+    );
+  });
+
+  test('one that does not get to the disk fails the next ones and the end, and abort leaves nothing', async (t) => {
+    const writer = await createLayout(path.join(await temporaryFolder(t), 'out'));
+    const full = Object.assign(new Error('ENOSPC: no space left on device, rename'), {
+      ...{ code: 'ENOSPC', syscall: 'rename' },
+    });
+    const mocked = mock.method(fs, 'rename', () => Promise.reject(full));
+    t.after(() => {
+      mocked.mock.restore();
+    });
+    writer.keepBlob(layer);
+    await assert.rejects(writer.finish([]), fails('image/cannot-write', /no room left/));
+    mocked.mock.restore();
+    assert.throws(() => writer.keepBlob(config), fails('image/cannot-write'));
+    await assert.rejects(writer.finish([]), fails('image/cannot-write'));
+    assert.deepEqual(await tree(writer.dir), ['oci-layout']);
+    await writer.abort();
+    await assert.rejects(fs.stat(writer.dir));
+  });
+
   test('until it is finished a reader sees the old state; abort brings it back', async (t) => {
     const dir = path.join(await temporaryFolder(t), 'out');
     const first = await createLayout(dir);

@@ -14,6 +14,7 @@ import { formatPlatform, parsePlatform } from '../../../src/oci/platform';
 import { type ConvertOptions, convertLayout } from '../../../src/soci/convert';
 import { listIndexes } from '../../../src/soci/discover';
 import type { BlobStore } from '../../../src/soci/store';
+import { eventually } from '../../support/eventually';
 import { temporaryFolder } from '../../support/folders';
 import { goldenBlob, goldenImage, goldenImages, scanHere, writeGoldenLayout } from '../../support/golden';
 
@@ -240,6 +241,25 @@ describe('what the golden images leave open', () => {
         [2583, 541802],
       ],
     );
+  });
+
+  test('what is too small to be scanned is taken over while the others are scanned', async (t) => {
+    const dir = await temporaryFolder(t);
+    const source = await writeGoldenLayout(path.join(dir, 'in'), goldenImage('two-layers-one-below-min'));
+    const output = await createLayout(path.join(dir, 'out'));
+    const small = (await source.blobs()).find(({ size }) => size === 2583);
+    assert.ok(small);
+    const { perPlatform } = await convertLayout(source, output, {
+      ...defaults,
+      minLayerSize: 10_000,
+      async scan(...args) {
+        await eventually(async () => {
+          assert.ok(await output.has(small.digest));
+        });
+        return scanHere(...args);
+      },
+    });
+    assert.equal(perPlatform[0]?.ztocs.length, 1);
   });
 
   test('an attestation that is not here stays listed only when the rest is an index', async (t) => {
