@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { isAbort, LensError, messageOf } from '../errors';
 import type { Descriptor } from '../oci/types';
 import type { OnProgress } from '../progress';
 import { cachedLayout, type ImageCache } from './cached-layout';
@@ -27,7 +28,7 @@ export interface ExportOptions extends ImageCache {
  * all.
  *
  * @returns the folder of the layout
- * @throws LensError `image/not-found`, `image/engine-gone`, `image/bad-save`, `image/cannot-write`
+ * @throws LensError `image/not-found`, `image/no-layers`, `image/engine-gone`, `image/bad-save`, `image/cannot-write`
  */
 export async function exportImage(engine: Engine, name: string, options: ExportOptions): Promise<string> {
   const { cacheDir, level = DEFAULT_LEVEL, signal, onProgress } = options;
@@ -42,7 +43,9 @@ export async function exportImage(engine: Engine, name: string, options: ExportO
   };
   const fill = async (writer: LayoutWriter): Promise<readonly Descriptor[]> => {
     onProgress?.({ step });
-    const save = await saveImage(engine, image.id, signal);
+    const save = await saveImage(engine, image.id, signal).catch((cause: unknown) => {
+      throw image.diffIds.length > 0 || isAbort(cause) ? cause : noLayers(name, cause);
+    });
     if (engine.info.store === 'containerd') return storeLayoutSave(save, writer, { signal, onBytes });
     return storeClassicSave(save, writer, {
       imageId: image.id,
@@ -55,4 +58,14 @@ export async function exportImage(engine: Engine, name: string, options: ExportO
     });
   };
   return cachedLayout(target, fill, options);
+}
+
+/** Docker's classic store refuses to save such an image: "empty export - not implemented". */
+function noLayers(name: string, cause: unknown): LensError {
+  return new LensError(
+    'image/no-layers',
+    `${name} has no layers, and the engine hands out no such image: ${messageOf(cause)}`,
+    'Put a file into it, for example by a COPY in its Dockerfile; without one a start reads nothing.',
+    { cause },
+  );
 }

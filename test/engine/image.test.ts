@@ -60,6 +60,22 @@ describe('connecting', () => {
 });
 
 describe('building', () => {
+  test('an image without layers is built, and the error says that it has none', async (t) => {
+    const [contextDir, cacheDir] = [await temporaryFolder(t), await temporaryFolder(t)];
+    const dockerfile = path.join(contextDir, 'Dockerfile');
+    await writeFile(dockerfile, 'FROM scratch\nLABEL empty=1\n');
+    const { imageId } = await buildImage(engine, { contextDir, dockerfile });
+    t.after(() => engine.docker.getImage(imageId).remove({ force: true }));
+    await assert.rejects(
+      exportImage(engine, imageId, { cacheDir }),
+      lensError('image/no-layers', /^sha256:[0-9a-f]+ has no layers/),
+    );
+    assert.deepEqual(
+      (await everythingIn(cacheDir)).filter((name) => name.includes('sha') || name.endsWith('.json')),
+      [],
+    );
+  });
+
   test('the image is the one of this very build, and .dockerignore holds', async (t) => {
     const dir = await temporaryFolder(t);
     await mkdir(path.join(dir, 'sub', 'deep'), { recursive: true });
