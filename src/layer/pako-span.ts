@@ -66,8 +66,15 @@ function skipHeader(bytes: Uint8Array, start: number): number {
   const flags = bytes[start + 3] ?? 0;
   let at = start + 10;
   if (flags & 4) at += 2 + (bytes[at] ?? 0) + 256 * (bytes[at + 1] ?? 0);
-  for (const bit of [8, 16]) if (flags & bit) at = bytes.indexOf(0, at) + 1;
-  return flags & 2 ? at + 2 : at;
+  for (const bit of [8, 16]) {
+    if (!(flags & bit)) continue;
+    // Where no NUL follows, the header does not end.
+    const end = bytes.indexOf(0, at);
+    at = end < 0 ? Infinity : end + 1;
+  }
+  if (flags & 2) at += 2;
+  if (at > bytes.length) throw badSpan('the header of a gzip member in it is cut off');
+  return at;
 }
 
 function badSpan(why: string): LensError {

@@ -244,6 +244,15 @@ describe('reading back', () => {
 });
 
 describe('pako', () => {
+  it('refuses a span in which the header of a member does not end', () => {
+    // An empty block, a trailer, and a header with a name, extra bytes or a checksum that the span does not hold.
+    for (const flags of [8, 16, 4, 2]) {
+      const header = [0x1f, 0x8b, 8, flags, 0, 0, 0, 0, 0, 0, ...(flags === 2 ? [1] : [0xff, 0xff])];
+      const span = Uint8Array.of(3, 0, ...new Uint8Array(8), ...header);
+      assert.throws(() => inflateSpan(span, new Uint8Array(32768), 0, 10), /header .* is cut off/);
+    }
+  });
+
   it('refuses a span that is damaged, or shorter than promised', async () => {
     const { blob } = textLayer(100_000);
     const scan = await scanLayer(memoryBytes(blob), 'gzip');

@@ -306,7 +306,7 @@ function memberHeader(): Event {
   }
   const begin = input + inputPos;
   const end = input + inputLen;
-  let at = begin + 10;
+  let at = begin + 10; // behind FLG: MTIME, XFL and OS (§2.3.1), on which nothing depends
   // Say what is wrong with the first bytes before asking for more, so that a blob of another kind is named as such.
   if (begin + 2 <= end && load<u16>(begin) != 0x8b1f) return fail(Fault.Magic); // §2.3.1 ID1, ID2
   if (begin + 3 <= end && load<u8>(begin, 2) != 8) return fail(Fault.Method); // §2.3.1 CM
@@ -319,7 +319,7 @@ function memberHeader(): Event {
     at += 2 + <u32>load<u16>(at);
     if (at > end) return starved();
   }
-  // FNAME, then FCOMMENT: both end with a NUL.
+  // FNAME, then FCOMMENT, §2.3.1: both end with a NUL.
   for (let bit: u32 = 8; bit <= 16; bit <<= 1) {
     if (!(flags & bit)) continue;
     const limit = at + HEADER_TEXT;
@@ -329,7 +329,7 @@ function memberHeader(): Event {
     } while (load<u8>(at++) != 0);
   }
   if (flags & 2) {
-    // FHCRC: the low half of the CRC of all header bytes before it.
+    // FHCRC, §2.3.1: the low half of the CRC of all header bytes before it.
     if (at + 2 > end) return starved();
     if (load<u16>(at) != <u16>crc32(0, begin, at - begin)) return fail(Fault.HeaderCrc);
     at += 2;
