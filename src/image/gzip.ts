@@ -1,3 +1,4 @@
+import { crc32 } from '../layer/inflate/crc32';
 import os from 'node:os';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
@@ -73,20 +74,4 @@ async function* pieces(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
     }
   }
   if (filled > 0) yield piece.subarray(0, filled);
-}
-
-/** CRC-32 (RFC 1952 §8). zlib's own where Node has it (from 20.15), which the oldest supported editor has not. */
-const crc32: (data: Uint8Array, value: number) => number = 'crc32' in zlib ? zlib.crc32 : crc32ByTable;
-
-let table: Uint32Array | undefined;
-
-export function crc32ByTable(data: Uint8Array, value: number): number {
-  table ??= Uint32Array.from({ length: 256 }, (_, byte) => {
-    let c = byte;
-    for (let bit = 0; bit < 8; bit++) c = c & 1 ? (c >>> 1) ^ 0xedb88320 : c >>> 1;
-    return c;
-  });
-  let crc = ~value;
-  for (const byte of data) crc = (table[(crc ^ byte) & 0xff] ?? 0) ^ (crc >>> 8);
-  return ~crc >>> 0;
 }

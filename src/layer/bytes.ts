@@ -7,8 +7,8 @@ export interface ByteRange {
   readonly end: number;
 }
 
-/** Gives memory for a chunk of `length` bytes, `CHUNK` at most; may wait until some is free again. */
-export type Allocate = (length: number) => Uint8Array | Promise<Uint8Array>;
+/** Gives memory for a chunk of `length` bytes, `CHUNK` at most. */
+export type Allocate = (length: number) => Uint8Array;
 
 /** The bytes of one blob, wherever they are: a file, a registry, memory. */
 export interface Bytes {
@@ -62,7 +62,7 @@ async function* readFile(
   const handle = await open(path).catch(explain);
   try {
     const chunkAt = async (at: number): Promise<Uint8Array> => {
-      const buffer = await allocate(Math.min(CHUNK, end - at));
+      const buffer = allocate(Math.min(CHUNK, end - at));
       const { bytesRead } = await handle.read(buffer, 0, buffer.length, at).catch(explain);
       return buffer.subarray(0, bytesRead);
     };

@@ -1,17 +1,15 @@
 import { BoundaryWriter, isCheckpoint } from './boundaries';
-import type { ChunkMemory } from './chunk-memory';
 import type { GzipFault } from './faults';
-import type { Cut } from './hasher';
-import { Event, Fault, Inflater, WINDOW_SIZE } from './inflate/inflater';
+import type { Cut, Digester } from './digests';
+import { Event, Fault, type Inflater, WINDOW_SIZE } from './inflate/inflater';
 import type { KeptWindows, Pass } from './pass';
 import { TarReader } from './tar';
 import type { Boundaries } from './types';
-import { createHash, type Hash } from 'node:crypto';
 
 /** Windows that are kept at most: 16 MiB of them. At 4 MiB spans, that is every one of a layer of 2 GiB. */
 const MAX_WINDOWS = 512;
 
-/** A gzip layer: one inflate, and all else beside it. */
+/** A gzip layer: one inflate, and all else beside it. Its CRC-32 is the digester's to check. */
 export class GzipPass implements Pass {
   readonly tar = new TarReader();
   fault: GzipFault | undefined;
@@ -19,20 +17,17 @@ export class GzipPass implements Pass {
   streamSize = 0;
   members = 0;
 
-  readonly #inflater = new Inflater();
+  readonly #inflater: Inflater;
+  readonly #digester: Digester;
   readonly #boundaries = new BoundaryWriter();
   readonly #checkpoints: CheckpointKeeper;
-  readonly #diffHash: Hash | undefined;
-  readonly #isFresh: boolean;
-  #crc = 0;
   #memberSize = 0;
 
-  /** @param isFresh leaves out the CRC-32, see `ScanOptions` */
-  constructor(spanSize: number, withDiffId: boolean, isFresh: boolean) {
-    this.#isFresh = isFresh;
+  constructor(spanSize: number, inflater: Inflater, digester: Digester) {
+    this.#inflater = inflater;
+    this.#digester = digester;
     this.#checkpoints = new CheckpointKeeper(spanSize);
-    this.#diffHash = withDiffId ? createHash('sha256') : undefined;
-    this.#inflater.start();
+    inflater.start(digester.nextArea());
   }
 
   write(chunk: Uint8Array): void {
@@ -42,14 +37,6 @@ export class GzipPass implements Pass {
   end(): void {
     this.#follow(this.#inflater.decodeEnd());
     this.tar.finish();
-  }
-
-  get chunks(): ChunkMemory {
-    return this.#inflater.chunks;
-  }
-
-  diffId(): string | undefined {
-    return this.#diffHash && `sha256:${this.#diffHash.digest('hex')}`;
   }
 
   boundaries(): Boundaries {
@@ -84,7 +71,7 @@ export class GzipPass implements Pass {
       }
       case Event.Output:
         this.#takeOutput();
-        this.#inflater.slide();
+        this.#inflater.slide((area) => this.#digester.nextArea(area));
         break;
       case Event.Input:
       case Event.Done:
@@ -102,10 +89,9 @@ export class GzipPass implements Pass {
   #takeOutput(): void {
     const { from, to } = this.#inflater.takeOutput();
     if (from === to) return;
-    if (!this.#isFresh) this.#crc = this.#inflater.crc32(this.#crc, from, to);
+    this.#digester.output(from, to);
     this.#memberSize += to - from;
     this.streamSize += to - from;
-    this.#diffHash?.update(this.#inflater.memory.subarray(from, to));
     // A sound stream of a broken tar is read on: if it breaks too, that is the cause.
     if (!this.tar.fault) this.tarFaultAt = this.#inflater.engine.inputTotal();
     this.tar.push(this.#inflater.memory, from, to);
@@ -114,10 +100,14 @@ export class GzipPass implements Pass {
   /** RFC 1952 §2.3.1: the trailer holds the CRC and the length, modulo 2³², of what the member unpacks to. */
   #endMember(): void {
     const { engine } = this.#inflater;
-    if (!this.#isFresh && engine.trailerCrc() >>> 0 !== this.#crc) this.#fail(Fault.Crc);
-    else if (engine.trailerSize() >>> 0 !== this.#memberSize % 2 ** 32) this.#fail(Fault.Size);
+    this.#digester.endMember({
+      crc: engine.trailerCrc() >>> 0,
+      in: engine.inputTotal(),
+      out: engine.outputTotal(),
+      members: this.members,
+    });
+    if (engine.trailerSize() >>> 0 !== this.#memberSize % 2 ** 32) this.#fail(Fault.Size);
     this.members++;
-    this.#crc = 0;
     this.#memberSize = 0;
   }
 

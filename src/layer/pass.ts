@@ -1,14 +1,11 @@
-import type { ChunkMemory } from './chunk-memory';
 import type { GzipFault } from './faults';
-import type { Cut } from './hasher';
+import type { Cut } from './digests';
 import type { TarReader } from './tar';
 import type { Boundaries, KeptSpans } from './types';
 
 /** What a scan needs from the way a layer is packed: gzip (`GzipPass`) or not at all (`TarPass`). */
 export interface Pass {
   readonly tar: TarReader;
-  /** Where chunks best stand when they are written. */
-  readonly chunks: ChunkMemory;
   /** Set when the packing itself is broken; nothing is decoded from then on. */
   readonly fault: GzipFault | undefined;
   /** Byte of the blob at which the tar turned out to be broken. */
@@ -23,7 +20,6 @@ export interface Pass {
   end(): void;
   /** Where spans begin that were not told before. */
   takeCuts(): readonly Cut[];
-  diffId(): string | undefined;
   boundaries(): Boundaries;
   windows(): KeptWindows;
 }

@@ -3,10 +3,10 @@ import type { Bytes } from './bytes';
 import { unpackScan } from './packed';
 import type { ScanOptions } from './scan';
 import type { LayerCompression, LayerScan } from './types';
-import { HASHED_APART, type FromWorker, type ToWorker } from './worker-protocol';
+import type { FromWorker, ToWorker } from './worker-protocol';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, Worker } from 'node:worker_threads';
 
 /** Chunks that may be on their way to a worker: enough to keep it busy, few enough to bound memory. */
 const CHUNKS_AHEAD = 4;
@@ -66,21 +66,40 @@ export interface ScanPoolOptions {
   /** The worker's bundle; beside the running bundle where nothing is said. */
   readonly workerFile?: string | undefined;
   /** One that `startWorker` has started. */
-  readonly worker?: Worker | undefined;
+  readonly worker?: StartedWorker | undefined;
+}
+
+/** A worker that runs `file`, and others of that file which take digests for it. */
+export interface StartedWorker {
+  readonly file: string;
+  readonly worker: Worker;
+  readonly digesters: Worker[];
 }
 
 /**
- * Starts a worker for a pool that is still to be made, together with its second thread for the digests; its first layer finds both ready.
+ * Starts a worker for a pool that is still to be made, together with a thread for the digests; its first layer finds both ready.
  * Until it gets one it does not keep the program alive.
  */
-export function startWorker(file = WORKER_FILE): Worker {
-  const worker = newWorker(file, availableParallelism() < 2 ? undefined : HASHED_APART);
-  worker.unref();
-  return worker;
+export function startWorker(file = WORKER_FILE): StartedWorker {
+  const started = newWorker(file);
+  started.worker.unref();
+  if (availableParallelism() > 1) addDigester(started);
+  return started;
 }
 
-function newWorker(file: string, role?: typeof HASHED_APART): Worker {
-  return new Worker(file, { workerData: role, resourceLimits: { maxOldGenerationSizeMb: WORKER_HEAP } });
+function newWorker(file: string): StartedWorker {
+  const worker = new Worker(file, { resourceLimits: { maxOldGenerationSizeMb: WORKER_HEAP } });
+  return { file, worker, digesters: [] };
+}
+
+/** Starts a thread for digests, and tells the one that scans the way to it. */
+function addDigester({ file, worker, digesters }: StartedWorker): Worker {
+  const { port1, port2 } = new MessageChannel();
+  const digester = new Worker(file, { workerData: port1, transferList: [port1] });
+  digester.unref();
+  digesters.push(digester);
+  worker.postMessage({ kind: 'digests', port: port2 } satisfies ToWorker, [port2]);
+  return digester;
 }
 
 export function createScanPool(options: ScanPoolOptions = {}): ScanPool {
@@ -95,7 +114,7 @@ class Pool implements ScanPool {
   readonly #threads = new Set<Thread>();
   #isClosed = false;
 
-  constructor(limit: number, workerFile: string, worker: Worker | undefined) {
+  constructor(limit: number, workerFile: string, worker: StartedWorker | undefined) {
     this.#limit = limit;
     this.#workerFile = workerFile;
     // What it is sent waits until it has started.
@@ -116,7 +135,7 @@ class Pool implements ScanPool {
       size: blob.size,
       file: blob.file,
       // Decided when it begins.
-      isHashedApart: false,
+      digestThreads: 0,
     };
     const stream = blob.file === undefined ? blob : undefined;
     const result = await this.#run({
@@ -192,7 +211,7 @@ class Pool implements ScanPool {
       this.#add(newWorker(this.#workerFile));
   }
 
-  #add(worker: Worker): Thread {
+  #add(worker: StartedWorker): Thread {
     const thread = new Thread(worker, {
       onIdle: () => {
         this.#next(thread);
@@ -216,21 +235,22 @@ class Pool implements ScanPool {
     }
     if (!largest) return;
     this.#waiting.delete(largest);
-    thread.start(largest, this.#isHashedApart(largest));
+    thread.start(largest, this.#digestThreads(largest));
   }
 
   /**
-   * Whether a scan gets a second thread for its digests. The largest one does, since the others wait for it in the end; the
-   * next ones only where that leaves a core to every layer. A blob whose size nobody knows is only just being made, and who
-   * makes it has the cores busy.
+   * How many threads take the digests of a scan. The largest one has one, since the others wait for it in the end, and two where
+   * even then each layer keeps a core. The next ones have one only where that leaves a core to every layer. A blob whose size nobody
+   * knows is only just being made, and who makes it has the cores busy.
    */
-  #isHashedApart({ order, size }: Job): boolean {
+  #digestThreads({ order, size }: Job): number {
     const cores = availableParallelism();
-    if (order.kind !== 'scan' || order.size === undefined || size < MIN_HASHED_APART || cores < 2)
-      return false;
+    if (order.kind !== 'scan' || order.size === undefined || size < MIN_HASHED_APART || cores < 2) return 0;
     const busy = [...this.#threads].filter(({ job }) => job !== undefined);
-    const hashing = busy.filter(({ isHashedApart }) => isHashedApart).length;
-    return hashing === 0 || this.#waiting.size + busy.length + hashing + 2 <= cores;
+    const digesting = busy.reduce((sum, thread) => sum + thread.digestThreads, 0);
+    const layers = 1 + busy.length + this.#waiting.size;
+    if (digesting > 0) return layers + digesting + 1 <= cores ? 1 : 0;
+    return layers + 2 <= cores ? 2 : 1;
   }
 }
 
@@ -239,45 +259,50 @@ class Thread {
   job: Job | undefined;
   /** True from the moment that the worker asks for a job until it gets one. */
   isIdle = false;
-  /** True while its job has a second thread for the digests. */
-  isHashedApart = false;
+  /** How many other threads take the digests of its job. */
+  digestThreads = 0;
+  readonly #started: StartedWorker;
   readonly #worker: Worker;
   readonly #onIdle: () => void;
+  #crash: unknown;
   /** Chunks that may still be sent, and who waits for one more. */
   #credit = 0;
   #wake: (() => void) | undefined;
 
   /** @param events `onExit` gets the error of a thread that ended before it was ready. */
   constructor(
-    worker: Worker,
+    started: StartedWorker,
     events: { onIdle: () => void; onExit: (error: LensError | undefined) => void },
   ) {
     this.#onIdle = events.onIdle;
-    this.#worker = worker;
-    let crash: unknown;
+    this.#started = started;
+    this.#worker = started.worker;
+    for (const digester of started.digesters) this.#watch(digester);
     let hasStarted = false;
     this.#worker.on('message', (message: FromWorker) => {
       hasStarted = true;
       this.#receive(message);
     });
     this.#worker.on('error', (error) => {
-      crash = error;
+      this.#crash = error;
     });
     this.#worker.on('exit', () => {
       const { job } = this;
       this.#finish();
       this.isIdle = false;
-      job?.reject(crashError(crash));
-      events.onExit(hasStarted ? undefined : crashError(crash));
+      for (const digester of started.digesters) void digester.terminate();
+      job?.reject(crashError(this.#crash));
+      events.onExit(hasStarted ? undefined : crashError(this.#crash));
     });
   }
 
-  start(job: Job, isHashedApart: boolean): void {
+  start(job: Job, digestThreads: number): void {
     this.job = job;
     this.isIdle = false;
-    this.isHashedApart = isHashedApart;
+    this.digestThreads = digestThreads;
     this.#worker.ref();
-    this.#send(job.order.kind === 'scan' ? { ...job.order, isHashedApart } : job.order, job.transfer);
+    while (this.#started.digesters.length < digestThreads) this.#watch(addDigester(this.#started));
+    this.#send(job.order.kind === 'scan' ? { ...job.order, digestThreads } : job.order, job.transfer);
     if (job.stream) void this.#stream(job, job.stream);
   }
 
@@ -288,7 +313,15 @@ class Thread {
     // Who waits for the end of a thread must live to see it: a last message would let the program go.
     this.#worker.removeAllListeners('message');
     this.#worker.ref();
-    await this.#worker.terminate();
+    await Promise.all([this.#worker, ...this.#started.digesters].map((worker) => worker.terminate()));
+  }
+
+  #watch(digester: Worker): void {
+    digester.on('error', (error) => {
+      // The scan waits for it with its thread blocked.
+      this.#crash = error;
+      void this.#worker.terminate();
+    });
   }
 
   #finish(): void {

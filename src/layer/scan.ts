@@ -1,9 +1,10 @@
 import type { Bytes } from './bytes';
-import type { ChunkMemory } from './chunk-memory';
 import { EntryTable } from './entries';
 import { digestError, gzipError, tarError } from './faults';
 import { GzipPass } from './gzip-pass';
-import { InlineHasher, type BlobHasher } from './hasher';
+import { InlineDigester, type DigestOptions, type Digester } from './digests';
+import { Fault, Inflater } from './inflate/inflater';
+import { plainMemory, type LayerMemory } from './memory';
 import { TarPass } from './tar-pass';
 import type { LayerCompression, LayerScan } from './types';
 import { layerWarnings } from './warnings';
@@ -28,9 +29,12 @@ export interface ScanOptions {
   readonly isFresh?: boolean;
 }
 
+/** Gives what takes the digests of a layer that stands in `memory`. */
+export type DigesterOf = (memory: LayerMemory, options: DigestOptions) => Digester;
+
 /**
  * Reads a layer once, from its first byte to its last, and tells what any index of it needs (soci-format §1–2). Nothing
- * of the layer is kept but offsets and a bounded number of windows. What `hasherOf` gives takes the digests of the blob and its spans.
+ * of the layer is kept but offsets and a bounded number of windows. What `digesterOf` gives takes all digests.
  *
  * Fails with `layer/digest-mismatch`, else `layer/bad-gzip`, else `layer/bad-tar` or `layer/unsupported-entry`: the deepest
  * cause goes first. The verdict is that of the `soci` CLI.
@@ -39,26 +43,32 @@ export async function scanLayer(
   blob: Bytes,
   compression: LayerCompression,
   options: ScanOptions = {},
-  hasherOf: (chunks: ChunkMemory) => BlobHasher = (chunks) => new InlineHasher(chunks, !options.isFresh),
+  digesterOf: DigesterOf = (...given) => new InlineDigester(...given),
 ): Promise<LayerScan> {
   const { signal, onProgress, expectedDigest, spanSize = DEFAULT_SPAN_SIZE } = options;
   const { diffId = false, isFresh = false } = options;
-  const pass = compression === 'gzip' ? new GzipPass(spanSize, diffId, isFresh) : new TarPass(spanSize);
-  const hasher = hasherOf(pass.chunks);
+  const inflater = compression === 'gzip' ? new Inflater() : undefined;
+  const digester = digesterOf(inflater?.shared ?? plainMemory(), {
+    ...{ blob: !isFresh, spans: true },
+    ...{ crc: !isFresh, diffId },
+  });
+  const pass = inflater ? new GzipPass(spanSize, inflater, digester) : new TarPass(spanSize);
   let size = 0;
-  for await (const chunk of blob.read(undefined, signal, (length) => hasher.allocate(length))) {
+  for await (const chunk of blob.read(undefined, signal, (length) => digester.allocate(length))) {
     signal?.throwIfAborted();
     size += chunk.length;
     pass.write(chunk);
     // A blob of known digest is read to its end, since the broken stream may only be the sign of a damaged copy.
     if (pass.fault && expectedDigest === undefined) break;
-    await hasher.add(chunk, pass.takeCuts());
+    digester.add(chunk, pass.takeCuts());
     onProgress?.(size);
   }
   if (!pass.fault) pass.end();
-  const { digest, spans } = await hasher.finish(pass.takeCuts());
+  const { digest, spans, badMember, ...digests } = await digester.finish(pass.takeCuts());
   if (expectedDigest !== undefined && digest !== expectedDigest)
     throw digestError(expectedDigest, digest, size);
+  // What the pass found is in the member of the first wrong CRC-32, where it is its size, or behind it.
+  if (badMember) throw gzipError({ ...badMember, fault: Fault.Crc });
   if (pass.fault) throw gzipError(pass.fault);
   if (pass.tar.fault) throw tarError(pass.tar.fault, pass.tarFaultAt);
 
@@ -67,7 +77,7 @@ export async function scanLayer(
   return {
     compression,
     digest,
-    diffId: compression === 'tar' ? digest : pass.diffId(),
+    diffId: compression === 'tar' ? digest : digests.diffId,
     compressedSize: size,
     tarSize: pass.tar.position,
     streamSize: pass.streamSize,

@@ -1,6 +1,5 @@
 import { LensError } from '../errors';
-import { plainMemory } from './chunk-memory';
-import type { Cut } from './hasher';
+import type { Cut } from './digests';
 import type { KeptWindows, Pass } from './pass';
 import { TarReader } from './tar';
 import type { Boundaries } from './types';
@@ -8,7 +7,6 @@ import type { Boundaries } from './types';
 /** A plain tar: its spans are cut by size alone (soci-format §2.5). */
 export class TarPass implements Pass {
   readonly tar = new TarReader();
-  readonly chunks = plainMemory();
   readonly fault = undefined;
   readonly members = 1;
   streamSize = 0;
@@ -46,10 +44,6 @@ export class TarPass implements Pass {
       cuts.push({ at: this.#nextCut, shared: false });
     }
     return cuts;
-  }
-
-  diffId(): undefined {
-    return undefined;
   }
 
   boundaries(): Boundaries {

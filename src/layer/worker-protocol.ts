@@ -1,5 +1,6 @@
 import type { PackedScan } from './packed';
 import type { LayerCompression } from './types';
+import type { MessagePort } from 'node:worker_threads';
 
 /** What a scan is asked for, as far as it crosses to the worker. */
 export interface WorkerOptions {
@@ -8,9 +9,6 @@ export interface WorkerOptions {
   readonly diffId?: boolean;
   readonly isFresh?: boolean;
 }
-
-/** The role of a worker that starts its second thread, for the digests, before it has a layer. */
-export const HASHED_APART = 'hashed apart';
 
 /** From the pool to a worker. A worker has one job at a time. */
 export type ToWorker =
@@ -22,9 +20,11 @@ export type ToWorker =
       readonly size: number | undefined;
       /** The blob where it is a file of this machine; else its bytes follow as chunks. */
       readonly file: string | undefined;
-      /** True: a thread of its own takes the digests. */
-      readonly isHashedApart: boolean;
+      /** How many of the threads that `digests` told of take the digests; without any, the scan takes them itself. */
+      readonly digestThreads: number;
     }
+  /** Where a thread waits to take digests. */
+  | { readonly kind: 'digests'; readonly port: MessagePort }
   | {
       /** A span to be read back by pako. */
       readonly kind: 'inflate';

@@ -1,19 +1,17 @@
-// The entry of dist/layer-worker.js: scans one layer after the other in a thread of its own. Started in the role HASHING, it
-// takes digests for another such thread instead.
+// The entry of dist/layer-worker.js: scans one layer after the other in a thread of its own. Started with a port, it takes the
+// digests for such a thread instead.
 
 import { LensError } from '../errors';
 import { fileBytes, type Bytes } from './bytes';
-import type { ChunkMemory } from './chunk-memory';
-import type { BlobHasher } from './hasher';
+import { serveDigests } from './digest-thread';
+import { DigestThreads } from './digest-threads';
 import { arraysOf, packScan } from './packed';
 import { inflateSpan } from './pako-span';
-import { scanLayer } from './scan';
-import { HASHED_APART, type FromWorker, type ToWorker } from './worker-protocol';
-import { HashThread, serveHashing } from './thread-hasher';
+import { scanLayer, type DigesterOf } from './scan';
+import type { FromWorker, ToWorker } from './worker-protocol';
 import { on } from 'node:events';
-import { parentPort, workerData } from 'node:worker_threads';
+import { MessagePort, parentPort, workerData } from 'node:worker_threads';
 
-const HASHING = 'hashing';
 /** Milliseconds between two reports of progress. */
 const PROGRESS_INTERVAL = 50;
 
@@ -48,17 +46,7 @@ function streamedBytes(size: number | undefined): Bytes {
   };
 }
 
-let hashThread: HashThread | undefined;
-
-/** The second thread, which is started when it is first asked for. */
-function secondThread(): HashThread {
-  hashThread ??= new HashThread(__filename, HASHING);
-  return hashThread;
-}
-
-function threadedHasher(chunks: ChunkMemory): BlobHasher {
-  return secondThread().start(chunks);
-}
+const digestThreads = new DigestThreads();
 
 async function scan(job: Extract<ToWorker, { kind: 'scan' }>): Promise<void> {
   let reported = 0;
@@ -69,8 +57,9 @@ async function scan(job: Extract<ToWorker, { kind: 'scan' }>): Promise<void> {
     send({ kind: 'progress', bytes });
   };
   const blob = job.file === undefined ? streamedBytes(job.size) : await fileBytes(job.file, job.size);
-  const hasher = job.isHashedApart ? threadedHasher : undefined;
-  const packed = packScan(await scanLayer(blob, job.compression, { ...job.options, onProgress }, hasher));
+  const digesterOf: DigesterOf | undefined =
+    job.digestThreads > 0 ? (...given) => digestThreads.start(...given, job.digestThreads) : undefined;
+  const packed = packScan(await scanLayer(blob, job.compression, { ...job.options, onProgress }, digesterOf));
   send({ kind: 'done', scan: packed }, [
     ...new Set(arraysOf(packed).map((array) => array.buffer as ArrayBuffer)),
   ]);
@@ -82,9 +71,9 @@ function inflate(job: Extract<ToWorker, { kind: 'inflate' }>): void {
 }
 
 async function work(): Promise<void> {
-  if (workerData === HASHED_APART) secondThread();
   send({ kind: 'ready' });
   for await (const message of inbox) {
+    if (message.kind === 'digests') digestThreads.add(message.port);
     // After a failed job, chunks that were on their way still come.
     if (message.kind !== 'scan' && message.kind !== 'inflate') continue;
     try {
@@ -98,5 +87,5 @@ async function work(): Promise<void> {
   }
 }
 
-if (workerData === HASHING) serveHashing(port);
+if (workerData instanceof MessagePort) serveDigests(workerData);
 else void work();

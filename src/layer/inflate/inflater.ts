@@ -1,15 +1,14 @@
 import { CHUNK } from '../bytes';
-import { ChunkMemory, SLOTS } from '../chunk-memory';
 import wasm from './inflate.wasm';
+import { slots, SLOTS, type LayerMemory } from '../memory';
 import { Event, type Fault } from './assembly/codes';
-import * as zlib from 'node:zlib';
 
 export { Event, Fault } from './assembly/codes';
 
 /** What the engine exports; `assembly/inflate.ts` explains each. */
 interface Engine {
-  start(): void;
-  resume(input: number, output: number, bits: number, byte: number): void;
+  start(area: number): void;
+  resume(area: number, input: number, output: number, bits: number, byte: number): void;
   inputAddress(): number;
   inputCapacity(): number;
   inputShift(): number;
@@ -17,10 +16,10 @@ interface Engine {
   inputAdded(length: number): void;
   inputEnded(): void;
   inputTotal(): number;
-  outputAddress(): number;
+  areaSize(): number;
   outputEnd(): number;
   outputTotal(): number;
-  slide(): void;
+  slide(area: number): void;
   run(): Event;
   boundaryIn(): number;
   boundaryBits(): number;
@@ -39,53 +38,58 @@ const ENGINE_PAGES = 16;
 /** Room before each slot for what the engine has not used of the chunk before: less than 67 kB (`inputAt`). */
 const HEADROOM = 2 * PAGE;
 
+/** Pages of an area for output: 32 KiB of history, 256 KiB of output, and slack. */
+const AREA_PAGES = 5;
+/** One is decoded into, while another thread may take the digests of the others. */
+const AREAS = 12;
+
 let compiled: WebAssembly.Module | undefined;
 
 /**
- * One decoder of gzip streams: the WebAssembly engine and the views of its memory, which is 1 MiB for itself, and `chunks`. A chunk that
- * stands there is decoded where it is, any other one is copied. Output is read in place too: it stays valid until the next `run` that
- * follows a `slide`.
+ * One decoder of gzip streams: the WebAssembly engine and the views of its memory, which is 1 MiB for itself, and what `shared` tells. A
+ * chunk that stands there is decoded where it is, any other one is copied. Output is read in place too: it stays until `slide` has led
+ * back to its area.
  */
 export class Inflater {
   readonly engine: Engine;
   /** All of the engine's memory. It never grows. */
   readonly memory: Uint8Array<SharedArrayBuffer>;
-  readonly chunks: ChunkMemory;
+  readonly shared: LayerMemory;
   readonly #input: number;
   readonly #capacity: number;
-  readonly #history: number;
+  /** Where output goes. */
+  #area: number;
   /** Where the output begins that was not taken yet, in `memory`. */
   #outputTaken = 0;
 
-  /** @param slots for chunks; memory that is never touched takes none */
-  constructor(slots = SLOTS) {
+  /** @param chunks slots for them; memory that is never touched takes none */
+  constructor(chunks = SLOTS) {
     compiled ??= new WebAssembly.Module(wasm);
+    const firstChunk = ENGINE_PAGES + AREAS * AREA_PAGES;
     const stride = HEADROOM + CHUNK;
     // One page behind the last slot, for the zeros that the engine puts behind the input.
-    const pages = ENGINE_PAGES + (slots * stride) / PAGE + 1;
+    const pages = firstChunk + (chunks * stride) / PAGE + 1;
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     // The exports are those of our own module, which is compiled into the bundle.
     this.engine = new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as Engine;
-    this.memory = new Uint8Array(memory.buffer);
-    this.chunks = new ChunkMemory(memory.buffer, ENGINE_PAGES * PAGE + HEADROOM, stride, slots);
+    const { buffer } = memory;
+    this.memory = new Uint8Array(buffer);
+    const areas = slots(ENGINE_PAGES * PAGE, AREA_PAGES * PAGE, AREAS);
+    this.shared = { buffer, chunks: slots(firstChunk * PAGE + HEADROOM, stride, chunks), areas };
     this.#input = this.engine.inputAddress();
     this.#capacity = this.engine.inputCapacity();
-    this.#history = this.engine.outputAddress();
+    this.#area = areas.table.first;
   }
 
   /** Where new output begins in `memory` after `start`, `resume` or `slide`. */
   get outputStart(): number {
-    return this.#history + WINDOW_SIZE;
+    return this.#area + WINDOW_SIZE;
   }
 
-  /** End of the output in `memory`. */
-  get outputEnd(): number {
-    return this.#history + this.engine.outputEnd();
-  }
-
-  /** Begins a blob at its first byte. */
-  start(): void {
-    this.engine.start();
+  /** Begins a blob at its first byte; its output goes to `area`. */
+  start(area: number): void {
+    this.#area = area;
+    this.engine.start(area);
     this.#outputTaken = this.outputStart;
   }
 
@@ -94,8 +98,8 @@ export class Inflater {
    * `input − 1`, of which the `bits` high bits are unused yet. Feed the blob's bytes from `input` on.
    */
   resume(input: number, output: number, bits: number, byte: number, window: Uint8Array): void {
-    this.memory.set(window, this.#history);
-    this.engine.resume(input, output, bits, byte);
+    this.memory.set(window, this.#area);
+    this.engine.resume(this.#area, input, output, bits, byte);
     this.#outputTaken = this.outputStart;
   }
 
@@ -133,14 +137,15 @@ export class Inflater {
 
   /** New output since the last call, as a part of `memory`. */
   takeOutput(): { from: number; to: number } {
-    const part = { from: this.#outputTaken, to: this.outputEnd };
+    const part = { from: this.#outputTaken, to: this.engine.outputEnd() };
     this.#outputTaken = part.to;
     return part;
   }
 
-  /** Makes room for more output, after all of it was taken. */
-  slide(): void {
-    this.engine.slide();
+  /** Makes room for more output, after all of it was taken: in `areaAfter` the one that it is in. */
+  slide(areaAfter: (area: number) => number = (area) => area): void {
+    this.#area = areaAfter(this.#area);
+    this.engine.slide(this.#area);
     this.#outputTaken = this.outputStart;
   }
 
@@ -158,17 +163,7 @@ export class Inflater {
 
   /** The last 32 KiB of output, a copy; padded with zeros in front where there is less. */
   window(): Uint8Array {
-    const end = this.outputEnd;
+    const end = this.engine.outputEnd();
     return this.memory.slice(end - WINDOW_SIZE, end);
   }
-
-  /** CRC-32 of `memory` from `from` to `to`, going on from `crc`. */
-  crc32(crc: number, from: number, to: number): number {
-    // Node has its own from 20.15 and 22.2 on, which is faster.
-    return nativeCrc32
-      ? nativeCrc32(this.memory.subarray(from, to), crc)
-      : this.engine.crc32(crc, from, to - from) >>> 0;
-  }
 }
-
-const nativeCrc32: typeof zlib.crc32 | undefined = zlib.crc32;

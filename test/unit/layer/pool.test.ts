@@ -64,8 +64,10 @@ describe('the scan pool', { timeout: 900_000 }, () => {
       dripping(big),
     ]) {
       const here = packScan(await scanLayer(blob, 'gzip', options));
-      const there = packScan(await pool.scan(blob, 'gzip', options));
-      assert.deepEqual(there, here);
+      // Alone a large one has two more threads for its digests, and one while another layer waits.
+      const alone = await pool.scan(blob, 'gzip', options);
+      const three = await Promise.all([1, 2, 3].map(() => pool.scan(blob, 'gzip', options)));
+      for (const there of [alone, ...three]) assert.deepEqual(packScan(there), here);
     }
   });
 
@@ -95,6 +97,52 @@ describe('the scan pool', { timeout: 900_000 }, () => {
     assert.equal(all.length, 3);
   });
 
+  it('finds the member whose CRC-32 is wrong also where another thread takes it', async () => {
+    pool = createScanPool({ workers: 1, workerFile });
+    const member = bigLayer(3 << 20);
+    const sound = gzipSync(Buffer.from('a member of its own'));
+    const damaged = Buffer.from(member);
+    damaged.writeUInt32LE(1, damaged.length - 8);
+    // Of two wrong ones the first, and before a wrong length and a block that does not decode.
+    const short = Buffer.from(sound);
+    short.writeUInt32LE(1, short.length - 4);
+    for (const members of [
+      [member, sound, damaged, damaged, member],
+      [member, sound, damaged, short, member],
+      [member, member, damaged, sound.subarray(0, 10), Buffer.alloc(100, 0xff)],
+      [member, member, short, damaged],
+    ]) {
+      const file = path.join(dir, 'members.tar.gz');
+      await writeFile(file, Buffer.concat(members));
+      const blob = await fileBytes(file);
+      const here = await scanLayer(blob, 'gzip').catch((error: unknown) => error);
+      // Alone it has two more threads, and one while another layer waits.
+      const alone = await pool.scan(blob, 'gzip').catch((error: unknown) => error);
+      const both = await Promise.allSettled([pool.scan(blob, 'gzip'), pool.scan(blob, 'gzip')]);
+      assert.ok(here instanceof LensError);
+      for (const there of [alone, ...both.map((one) => 'reason' in one && (one.reason as unknown))]) {
+        assert.ok(there instanceof LensError);
+        assert.equal(there.message, here.message);
+      }
+      const isSize = members[2] === short;
+      assert.match(here.message, isSize ? /ISIZE/ : /CRC-32/);
+      const end = members.slice(0, 3).reduce((sum, { length }) => sum + length, 0);
+      assert.ok(here.message.includes(`at byte ${end} of the blob`), here.message);
+    }
+  });
+
+  it('begins the next layer with the same threads after one that ended too early', async () => {
+    pool = createScanPool({ workers: 1, workerFile });
+    const big = bigLayer(10 << 20);
+    const file = path.join(dir, 'shrunk.tar.gz');
+    await writeFile(file, big);
+    const whole = await fileBytes(file);
+    await writeFile(file, big.subarray(0, 9 << 20));
+    for (let i = 0; i < 2; i++) await assert.rejects(pool.scan(whole, 'gzip'), { code: 'layer/short-read' });
+    await writeFile(file, big);
+    assert.deepEqual(packScan(await pool.scan(whole, 'gzip')), packScan(await scanLayer(whole, 'gzip')));
+  });
+
   it('reads spans back in its workers, and says which one does not decode', async () => {
     pool = createScanPool({ workers: 2, workerFile });
     const tar = Buffer.concat([header({ name: 'a', size: 3000 }), padded(Buffer.alloc(3000, 'ab'))]);
@@ -122,13 +170,14 @@ describe('the scan pool', { timeout: 900_000 }, () => {
     ]);
   });
 
-  it('gives a second thread to the largest layer, and to others only where there are cores for them', async () => {
+  it('gives the digests of the largest layer to other threads, of others only where there are cores for it', async () => {
     const telling = path.join(dir, 'telling.js');
     await writeFile(
       telling,
       `const { parentPort } = require('node:worker_threads');
-       parentPort.on('message', ({ isHashedApart }) =>
-         parentPort.postMessage({ kind: 'progress', bytes: isHashedApart ? 1 : 0 }));
+       parentPort.on('message', ({ kind, digestThreads }) => {
+         if (kind === 'scan') parentPort.postMessage({ kind: 'progress', bytes: digestThreads });
+       });
        parentPort.postMessage({ kind: 'ready' });`,
     );
     pool = createScanPool({ workers: 3, workerFile: telling });
@@ -144,8 +193,8 @@ describe('the scan pool', { timeout: 900_000 }, () => {
       ),
     );
     const cores = availableParallelism();
-    // Three layers and their two threads.
-    assert.deepEqual(found, [cores >= 5 ? 1 : 0, cores >= 2 ? 1 : 0, 0]);
+    // Three layers; the largest has one thread more, or two where a core is left, and then the next one.
+    assert.deepEqual(found, [cores >= 6 ? 1 : 0, cores >= 4 ? 2 : cores >= 2 ? 1 : 0, 0]);
   });
 
   it('gives the typed error of a broken layer, and goes on with the others', async () => {
@@ -271,6 +320,24 @@ describe('the scan pool', { timeout: 900_000 }, () => {
         return true;
       });
     }
+  });
+
+  it('fails a layer whose digests crash, though its own thread waits for them', async () => {
+    const crashing = path.join(dir, 'no-digests.js');
+    await writeFile(
+      crashing,
+      `const { workerData } = require('node:worker_threads');
+       if (workerData) throw new Error('no digests');
+       require(${JSON.stringify(workerFile)});`,
+    );
+    pool = createScanPool({ workers: 1, workerFile: crashing });
+    const big = memoryBytes(bigLayer(20 << 20));
+    await assert.rejects(pool.scan(big, 'gzip'), (error: unknown) => {
+      assert.ok(error instanceof LensError);
+      assert.equal(error.code, 'layer/worker-crashed');
+      assert.match(error.message, /no digests/);
+      return true;
+    });
   });
 
   it('says so when there is no worker to start', async () => {

@@ -11,9 +11,10 @@
 // in place:
 //
 //   input   [ consumed | unread … inputEnd | slack ]
-//   OUTPUT  [ 32 KiB of history | new output … outputEnd | slack ]
+//   output  [ 32 KiB of history | new output … outputEnd | slack ]
 //
-// Input is copied to INPUT, or decoded where it stands in the host's part of memory, behind what the engine has for itself.
+// Input is copied to INPUT, or decoded where it stands in the host's part of memory, behind what the engine has for itself. Output
+// goes to an area there, and from a full one to the next that the host names.
 //
 // The slack lets the inner loop read and write a little too far without asking: it never checks each symbol.
 // Memory is fixed and small (under 1 MiB), whatever the layer's size; positions over all are 64-bit.
@@ -37,7 +38,6 @@ const BLOCK_HEADER: u32 = 512;
 const HEADER_TEXT: u32 = 512;
 
 const INPUT: usize = memory.data(INPUT_CAPACITY + 1024, 16);
-const OUTPUT: usize = memory.data(WINDOW + OUTPUT_CAPACITY + OUTPUT_SLACK, 16);
 
 /** Codes of up to this many bits are decoded by one look-up; longer ones by a second, in a table behind the first. */
 const LITERAL_BITS: u32 = 11;
@@ -84,8 +84,9 @@ let inputLen: u32 = 0; // its bytes
 let inputBase: u64 = 0; // bytes of the blob before it
 let inputIsLast: bool = false; // nothing follows it
 
-let outputPos: u32 = WINDOW; // end of the output in OUTPUT
-let outputBase: u64 = 0; // bytes of output before OUTPUT + WINDOW
+let output: usize = 0; // the area for the output
+let outputPos: u32 = WINDOW; // end of the output in it
+let outputBase: u64 = 0; // bytes of output before output + WINDOW
 
 /** Bits that are read but not used yet, the next one lowest (RFC 1951 §3.1.1). Between steps fewer than 8. */
 let bitBuffer: u64 = 0;
@@ -94,7 +95,7 @@ let bitCount: u32 = 0;
 let isFinalBlock: bool = false;
 let storedLeft: u32 = 0;
 let fixedTablesReady: bool = false;
-/** Where the output of this member begins in OUTPUT, or 0 when that is further back than any match may reach. */
+/** Where the output of this member begins in the area, or 0 when that is further back than any match may reach. */
 let memberStart: u32 = WINDOW;
 
 let lastBoundary: u64 = 0; // output position of the last boundary
@@ -108,12 +109,13 @@ let sizePromised: u32 = 0;
 export function inputAddress(): usize {
   return INPUT;
 }
-export function outputAddress(): usize {
-  return OUTPUT;
+/** Bytes of an area for output; the first 32 KiB are history. */
+export function areaSize(): u32 {
+  return WINDOW + OUTPUT_CAPACITY + OUTPUT_SLACK;
 }
-/** End of the output in OUTPUT; the first 32 KiB of OUTPUT are history. */
-export function outputEnd(): u32 {
-  return outputPos;
+/** Where the output ends. */
+export function outputEnd(): usize {
+  return output + outputPos;
 }
 /** Uncompressed bytes so far, over all members. */
 export function outputTotal(): f64 {
@@ -139,27 +141,28 @@ export function fault(): Fault {
   return failed;
 }
 
-/** Begins a blob at its first byte. */
-export function start(): void {
-  begin(0, 0);
+/** Begins a blob at its first byte; the output goes to `area`. */
+export function start(area: usize): void {
+  begin(area, 0, 0);
   state = State.MemberHeader;
   memberStart = WINDOW;
-  memory.fill(OUTPUT, 0, WINDOW);
+  memory.fill(area, 0, WINDOW);
 }
 
 /**
  * Begins inside a blob, at a checkpoint (soci-format §2.4): the host has put the window into the first 32 KiB of
- * OUTPUT; `byte` is the blob's byte before `inputBefore`, and its `bits` high bits are still to be used.
+ * `area`; `byte` is the blob's byte before `inputBefore`, and its `bits` high bits are still to be used.
  */
-export function resume(inputBefore: f64, outputBefore: f64, bits: u32, byte: u32): void {
-  begin(<u64>inputBefore, <u64>outputBefore);
+export function resume(area: usize, inputBefore: f64, outputBefore: f64, bits: u32, byte: u32): void {
+  begin(area, <u64>inputBefore, <u64>outputBefore);
   state = State.BlockHeader;
   memberStart = 0;
   bitCount = bits;
   bitBuffer = (<u64>byte) >> (8 - <u64>bits);
 }
 
-function begin(inputBefore: u64, outputBefore: u64): void {
+function begin(area: usize, inputBefore: u64, outputBefore: u64): void {
+  output = area;
   input = INPUT;
   inputBase = inputBefore;
   outputBase = outputBefore;
@@ -209,10 +212,11 @@ export function inputEnded(): void {
   memory.fill(input + inputLen, 0, 2 * INPUT_SLACK);
 }
 
-/** Makes room in OUTPUT: the newest 32 KiB become the history. */
-export function slide(): void {
+/** Makes room: output goes on in `area`, the same one or another, whose history the newest 32 KiB become. */
+export function slide(area: usize): void {
   const shift = outputPos - WINDOW;
-  memory.copy(OUTPUT, OUTPUT + shift, WINDOW);
+  memory.copy(area, output + shift, WINDOW);
+  output = area;
   outputPos = WINDOW;
   outputBase += shift;
   memberStart = memberStart > shift ? memberStart - shift : 0;
@@ -241,7 +245,7 @@ export function run(): Event {
         break;
       }
       case State.Symbols: {
-        const event = symbols(OUTPUT + memberStart);
+        const event = symbols(output + memberStart);
         if (event != CONTINUE) return event;
         if (endBlock()) return Event.Boundary;
         break;
@@ -414,7 +418,7 @@ function stored(): Event {
     const length = min(storedLeft, min(available, room));
     if (room == 0) return Event.Output;
     if (length == 0) return starved();
-    memory.copy(OUTPUT + outputPos, input + inputPos, length);
+    memory.copy(output + outputPos, input + inputPos, length);
     outputPos += length;
     inputPos += length;
     storedLeft -= length;
@@ -677,10 +681,10 @@ for (let distance: u32 = 1; distance < 16; distance++) {
 
 function symbols(member: usize): Event {
   let at: usize = input + inputPos;
-  let out: usize = OUTPUT + outputPos;
+  let out: usize = output + outputPos;
   // With the last input at hand the loop may run into the zeros behind it; what it read too much is seen at its end.
   const atEnd: usize = inputIsLast ? input + inputLen + INPUT_SLACK - 8 : input + inputLen - INPUT_SLACK;
-  const outEnd: usize = OUTPUT + WINDOW + OUTPUT_CAPACITY - OUTPUT_SLACK;
+  const outEnd: usize = output + WINDOW + OUTPUT_CAPACITY - OUTPUT_SLACK;
   if (!inputIsLast && inputLen < INPUT_SLACK) return Event.Input;
   if (at >= atEnd) return starved();
   if (out >= outEnd) return Event.Output;
@@ -822,7 +826,7 @@ function symbols(member: usize): Event {
   }
 
   putBack(at, bits >> DEAD, (count & 63) - DEAD);
-  outputPos = <u32>(out - OUTPUT);
+  outputPos = <u32>(out - output);
   if (rule) return fail(rule);
   if (inputIsLast && (inputPos > inputLen || event == Event.Input)) return fail(Fault.Truncated);
   return event;
