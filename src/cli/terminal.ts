@@ -62,7 +62,8 @@ export class Terminal {
   readonly progress: OnProgress = (progress) => {
     if (this.level === 'error') return;
     if (this.stderr.isTTY !== true) {
-      if (progress.step !== this.step) this.debug(progress.step);
+      // Written out also where nobody sees it: `Intl` takes 10 ms to begin with, which would else be waited for behind all the work.
+      if (progress.step !== this.step) this.debug(stepLine(progress));
       this.step = progress.step;
       return;
     }
@@ -103,6 +104,10 @@ export class Terminal {
     this.clear();
     this.stderr.write(`${text}\n`);
   }
+}
+
+function stepLine({ step, total, unit }: Progress): string {
+  return total === undefined || unit !== 'bytes' ? step : `${step} (${formatBytes(total)})`;
 }
 
 function progressLine({ step, done, total, unit }: Progress): string {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
 import { suite, test } from 'node:test';
+import { Terminal } from '../../../src/cli/terminal';
 import { runInProcess } from '../../support/cli';
 
 const VERBS = [
@@ -117,4 +119,16 @@ suite('usage errors end with 2, one sentence and no work', () => {
       assert.equal(stdout, '');
     });
   }
+});
+
+test('without a terminal each step is one line with its size, and only where details are asked for', () => {
+  const told = (level: 'info' | 'debug'): unknown => {
+    const stderr = new PassThrough({ encoding: 'utf8' });
+    const terminal = new Terminal(new PassThrough(), stderr, new PassThrough(), level);
+    for (const done of [0, 1e6, 2e6]) terminal.progress({ step: 'Reading', done, total: 2e6, unit: 'bytes' });
+    terminal.progress({ step: 'Counting', done: 1, total: 2 });
+    return stderr.read();
+  };
+  assert.equal(told('debug'), 'Reading (2 MB)\nCounting\n');
+  assert.equal(told('info'), null);
 });
