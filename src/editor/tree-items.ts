@@ -226,7 +226,7 @@ function layerOf(
 
 function problemOf(result: LayerResult): string {
   if ('error' in result) return translated(result.error.message);
-  return 'skipped' in result ? result.skipped : '';
+  return 'skipped' in result ? translated(result.skipped) : '';
 }
 
 function typeName(type: string): string {

@@ -14,6 +14,12 @@ export type LayerResult =
   /** Damaged; the other layers are of use all the same. */
   | { readonly layer: ImageLayer; readonly error: LensError };
 
+/** Why a layer is passed over. */
+const SKIP_NOTES = {
+  zstd: 'it is compressed with zstd, for which SOCI has no index',
+  other: (mediaType: string) => `its media type ${mediaType} is none that SOCI indexes`,
+};
+
 /** The part of the layer room's pool that a scan needs. */
 export interface Scanner {
   scan(
@@ -71,9 +77,7 @@ export async function scanImage(
     try {
       const { compression, unsupported } = layerType(mediaType);
       if (!compression) {
-        return unsupported === 'zstd'
-          ? 'it is compressed with zstd, for which SOCI has no index'
-          : `its media type ${mediaType} is none that SOCI indexes`;
+        return unsupported === 'zstd' ? SKIP_NOTES.zstd : SKIP_NOTES.other(mediaType);
       }
       const key = scanKey(digest, compression);
       const kept = await cache?.get(key);
