@@ -191,14 +191,14 @@ describe('a scan', () => {
   });
 
   it('finds the targets of many hard links', async () => {
-    const names = Array.from({ length: 20_000 }, (_, i) => `./objects/${i % 100}/${i.toString(36)}`);
+    const names = Array.from({ length: 3000 }, (_, i) => `./objects/${i % 100}/${i.toString(36)}`);
     const forward = names.flatMap((linkname, i) => [
       header({ name: `l${i}`, flag: '1', linkname: linkname.slice(1) }),
       header({ name: linkname }),
     ]);
     const [warning, ...others] = (await scanTar(...forward, END)).warnings;
     assert.deepEqual(others, []);
-    assert.match(warning?.message ?? '', /the hard link "l0" and 19999 more/);
+    assert.match(warning?.message ?? '', /the hard link "l0" and 2999 more/);
     const { warnings } = await scanTar(...forward.toReversed(), END);
     assert.deepEqual(warnings, []);
   });
