@@ -3,7 +3,7 @@ import type { Bytes } from './bytes';
 import { unpackScan } from './packed';
 import type { ScanOptions } from './scan';
 import type { LayerCompression, LayerScan } from './types';
-import type { FromWorker, ToWorker } from './worker-protocol';
+import { BESIDE, type FromWorker, type ToWorker } from './worker-protocol';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { MessageChannel, Worker } from 'node:worker_threads';
@@ -65,7 +65,7 @@ export interface ScanPoolOptions {
   readonly workers?: number;
   /** The worker's bundle; beside the running bundle where nothing is said. */
   readonly workerFile?: string | undefined;
-  /** One that `startWorker` has started. */
+  /** One that `startWorker` has started. It gets the first layer, and all other workers step back behind it. */
   readonly worker?: StartedWorker | undefined;
 }
 
@@ -87,8 +87,11 @@ export function startWorker(file = WORKER_FILE): StartedWorker {
   return started;
 }
 
-function newWorker(file: string): StartedWorker {
-  const worker = new Worker(file, { resourceLimits: { maxOldGenerationSizeMb: WORKER_HEAP } });
+function newWorker(file: string, role?: typeof BESIDE): StartedWorker {
+  const worker = new Worker(file, {
+    workerData: role,
+    resourceLimits: { maxOldGenerationSizeMb: WORKER_HEAP },
+  });
   return { file, worker, digesters: [] };
 }
 
@@ -110,6 +113,8 @@ export function createScanPool(options: ScanPoolOptions = {}): ScanPool {
 class Pool implements ScanPool {
   readonly #limit: number;
   readonly #workerFile: string;
+  /** Of the workers that it starts. */
+  readonly #role: typeof BESIDE | undefined;
   readonly #waiting = new Set<Job>();
   readonly #threads = new Set<Thread>();
   #isClosed = false;
@@ -117,6 +122,7 @@ class Pool implements ScanPool {
   constructor(limit: number, workerFile: string, worker: StartedWorker | undefined) {
     this.#limit = limit;
     this.#workerFile = workerFile;
+    this.#role = worker && BESIDE;
     // What it is sent waits until it has started.
     if (worker) this.#add(worker).isIdle = true;
   }
@@ -208,7 +214,7 @@ class Pool implements ScanPool {
     for (const thread of this.#threads) if (thread.isIdle) this.#next(thread);
     const free = [...this.#threads].filter((thread) => thread.job === undefined).length;
     for (let i = free; i < this.#waiting.size && this.#threads.size < this.#limit; i++)
-      this.#add(newWorker(this.#workerFile));
+      this.#add(newWorker(this.#workerFile, this.#role));
   }
 
   #add(worker: StartedWorker): Thread {

@@ -10,6 +10,9 @@ export interface WorkerOptions {
   readonly isFresh?: boolean;
 }
 
+/** The role of a worker that leaves the cores to another one, which has the largest layer: for that one all wait in the end. */
+export const BESIDE = 'beside';
+
 /** From the pool to a worker. A worker has one job at a time. */
 export type ToWorker =
   | {

@@ -8,10 +8,13 @@ import { DigestThreads } from './digest-threads';
 import { arraysOf, packScan } from './packed';
 import { inflateSpan } from './pako-span';
 import { scanLayer, type DigesterOf } from './scan';
-import type { FromWorker, ToWorker } from './worker-protocol';
+import { BESIDE, type FromWorker, type ToWorker } from './worker-protocol';
 import { on } from 'node:events';
+import { constants, getPriority, setPriority } from 'node:os';
 import { MessagePort, parentPort, workerData } from 'node:worker_threads';
 
+/** Of nice(2): a third of the time that the other thread gets. */
+const STEP_BACK = 5;
 /** Milliseconds between two reports of progress. */
 const PROGRESS_INTERVAL = 50;
 
@@ -70,7 +73,21 @@ function inflate(job: Extract<ToWorker, { kind: 'inflate' }>): void {
   send({ kind: 'inflated', bytes }, [bytes.buffer as ArrayBuffer]);
 }
 
+/**
+ * Has this thread run less where others of the program want the same core. On Linux a priority is one of the thread that asks for it
+ * (setpriority(2), "C library/kernel differences"); elsewhere it would be one of the whole process.
+ */
+function stepBack(): void {
+  if (process.platform !== 'linux') return;
+  try {
+    setPriority(Math.min(getPriority() + STEP_BACK, constants.priority.PRIORITY_LOW));
+  } catch {
+    // A sandbox may forbid it: then all threads are equal.
+  }
+}
+
 async function work(): Promise<void> {
+  if (workerData === BESIDE) stepBack();
   send({ kind: 'ready' });
   for await (const message of inbox) {
     if (message.kind === 'digests') digestThreads.add(message.port);

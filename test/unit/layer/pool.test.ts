@@ -5,11 +5,12 @@ import { createScanPool, startWorker, type ScanPool } from '../../../src/layer/p
 import { scanLayer } from '../../../src/layer/scan';
 import { fixture, repoRoot } from '../../support/paths';
 import { lensError } from '../../support/errors';
+import { eventually } from '../../support/eventually';
 import { Random } from '../../support/random';
 import { header, padded } from '../../support/tars';
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { availableParallelism, getPriority, tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
@@ -81,6 +82,29 @@ describe('the scan pool', { timeout: 900_000 }, () => {
     const again = await pool.scan(await fileBytes(golden('vector-B.tar.gz')), 'gzip');
     assert.equal(again.entries.length, 2);
   });
+
+  it(
+    'has its other workers step back behind that one, each by itself',
+    { skip: process.platform !== 'linux' },
+    async () => {
+      const before = getPriority();
+      pool = createScanPool({ workers: 2, workerFile, worker: startWorker(workerFile) });
+      const blob = await fileBytes(golden('mixed-gzip6.tar.gz'));
+      await Promise.all([pool.scan(blob, 'gzip'), pool.scan(blob, 'gzip')]);
+      const priorities = async (): Promise<number[]> =>
+        Promise.all(
+          (await readdir('/proc/self/task')).map(async (thread) => {
+            const stat = await readFile(`/proc/self/task/${thread}/stat`, 'latin1').catch(() => '');
+            // proc(5): the name stands in parentheses, and the nice value is the 17th field behind it.
+            return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]);
+          }),
+        );
+      await eventually(async () => {
+        assert.ok((await priorities()).includes(Math.min(before + 5, 19)));
+      });
+      assert.equal(getPriority(), before);
+    },
+  );
 
   it('gives a worker its next layer before anybody looks at the last one', async () => {
     const twice = path.join(dir, 'twice.js');
