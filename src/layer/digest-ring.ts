@@ -6,22 +6,18 @@ export const Op = {
   Chunk: 1,
   /** Unpacked bytes (byte of the memory where they begin, and end). */
   Output: 2,
-  /** Unpacked bytes whose CRC-32 is known already (it, length). */
-  Crc: 3,
   /** An area is left (byte of the memory). */
-  Left: 4,
-  /** A gzip member ends (CRC-32, bytes in, bytes out, members before it). */
-  Member: 5,
+  Left: 3,
   /** The blob has ended. */
-  Finish: 6,
+  Finish: 4,
   /** The blob is given up. */
-  Stop: 7,
+  Stop: 5,
 } as const;
 
 /** Ops that the writer may be ahead of a reader. */
 const CAPACITY = 1024;
-/** Numbers of an op: what it is, and up to four more. */
-const WIDTH = 5;
+/** Numbers of an op: what it is, and two more at most. */
+const WIDTH = 3;
 
 /** Indexes of `turns`: how many ops were written; how often a reader told that something is free; how many ops each one has read. */
 const WRITTEN = 0;
@@ -54,15 +50,13 @@ export class RingWriter {
     this.#memory = memory;
   }
 
-  write(op: number, a = 0, b = 0, c = 0, d = 0): void {
+  write(op: number, a = 0, b = 0): void {
     const { turns, ops } = this.#memory;
     this.waitFor(() => this.#hasRoom() || undefined);
     const at = (WIDTH * (this.#written >>> 0)) % ops.length;
     ops[at] = op;
     ops[at + 1] = a;
     ops[at + 2] = b;
-    ops[at + 3] = c;
-    ops[at + 4] = d;
     this.#written = (this.#written + 1) | 0;
     // What was written before is seen by who sees this.
     Atomics.store(turns, WRITTEN, this.#written);
@@ -101,7 +95,7 @@ export class RingWriter {
 export class RingReader {
   readonly #memory: RingMemory;
   readonly #index: number;
-  readonly numbers: [number, number, number, number] = [0, 0, 0, 0];
+  readonly numbers: [number, number] = [0, 0];
   #read = 0;
 
   /** @param reader which of the ring's readers it is, from 0 on */
@@ -121,7 +115,8 @@ export class RingReader {
     while (!this.isReady) Atomics.wait(turns, WRITTEN, this.#read);
     const at = (WIDTH * (this.#read >>> 0)) % ops.length;
     const op = ops[at] ?? Op.Stop;
-    for (let i = 1; i < WIDTH; i++) this.numbers[i - 1] = ops[at + i] ?? 0;
+    this.numbers[0] = ops[at + 1] ?? 0;
+    this.numbers[1] = ops[at + 2] ?? 0;
     this.#read = (this.#read + 1) | 0;
     Atomics.store(turns, this.#index, this.#read);
     this.freed();

@@ -71,7 +71,7 @@ function digestsOf({ buffer, chunks, areas, ring, reader: number, options }: Blo
   for (;;) {
     if (!reader.isReady && hashPart()) continue;
     const op = reader.next();
-    const [a, b, c, d] = reader.numbers;
+    const [a, b] = reader.numbers;
     switch (op) {
       case Op.Cut:
         cuts.push({ at: a, shared: b === 1 });
@@ -85,15 +85,9 @@ function digestsOf({ buffer, chunks, areas, ring, reader: number, options }: Blo
       case Op.Output:
         digester.output(a, b);
         break;
-      case Op.Crc:
-        digester.addCrc(a, b);
-        break;
       case Op.Left:
         memory.areas.give(a);
         reader.freed();
-        break;
-      case Op.Member:
-        digester.endMember({ crc: a, in: b, out: c, members: d });
         break;
       case Op.Finish:
         while (hashPart());

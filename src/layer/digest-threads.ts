@@ -1,14 +1,10 @@
 import { CHUNK } from './bytes';
 import { Op, RingWriter, ringMemory } from './digest-ring';
 import type { BlobStart } from './digest-thread';
-import type { Cut, DigestOptions, Digester, Digests, MemberEnd } from './digests';
-import { crc32 } from './inflate/crc32';
+import type { Cut, DigestOptions, Digester, Digests } from './digests';
 import type { LayerMemory } from './memory';
 import { once } from 'node:events';
 import type { MessagePort } from 'node:worker_threads';
-
-/** With so few free slots for chunks, the threads are behind. */
-const FEW_CHUNKS = 3;
 
 /**
  * Digests in threads of their own, so that a large layer takes little longer than its decoding. They serve any number of blobs, one
@@ -35,14 +31,14 @@ export class DigestThreads {
     const ports = this.#ports.slice(0, count);
     const ring = ringMemory(ports.length);
     const { buffer, chunks, areas } = memory;
-    const none = { blob: false, spans: false, diffId: false, crc: false };
-    const { blob, spans, diffId, crc } = options;
+    const none = { blob: false, spans: false, diffId: false };
+    const { blob, spans, diffId } = options;
     const shares =
       ports.length === 1
         ? [options]
         : [
             { ...none, blob, diffId },
-            { ...none, spans, crc },
+            { ...none, spans },
           ];
     ports.forEach((port, reader) => {
       port.postMessage({
@@ -64,20 +60,16 @@ function joined(parts: readonly [Digests][]): Digests {
     digest: parts.map(([{ digest }]) => digest).join(''),
     spans: new Uint8Array(Buffer.concat(parts.map(([{ spans }]) => spans))),
     diffId: parts.map(([{ diffId }]) => diffId).find((diffId) => diffId !== undefined),
-    badMember: parts.map(([{ badMember }]) => badMember).find((member) => member !== undefined),
   };
 }
 
 /** One blob of `DigestThreads`. */
 class ThreadDigester implements Digester {
   readonly #memory: LayerMemory;
-  readonly #bytes: Uint8Array;
-  readonly #onlyCrc: boolean;
+  readonly #withOutput: boolean;
   readonly #ring: RingWriter;
   readonly #readers: number;
   readonly #digests: () => Promise<Digests>;
-  /** True when the threads have something to do in the area that output goes to. */
-  #isShared = false;
 
   constructor(
     memory: LayerMemory,
@@ -87,8 +79,7 @@ class ThreadDigester implements Digester {
     digests: () => Promise<Digests>,
   ) {
     this.#memory = memory;
-    this.#bytes = new Uint8Array(memory.buffer);
-    this.#onlyCrc = options.crc && !options.diffId;
+    this.#withOutput = options.diffId;
     this.#ring = ring;
     this.#readers = readers;
     this.#digests = digests;
@@ -116,23 +107,13 @@ class ThreadDigester implements Digester {
   }
 
   output(from: number, to: number): void {
-    if (this.#onlyCrc && this.#memory.chunks.free < FEW_CHUNKS) {
-      // The others are behind: before this thread waits for them, it does a part of their work.
-      this.#ring.write(Op.Crc, crc32(this.#bytes.subarray(from, to), 0), to - from);
-      return;
-    }
-    this.#isShared = true;
-    this.#ring.write(Op.Output, from, to);
-  }
-
-  endMember(end: MemberEnd): void {
-    this.#ring.write(Op.Member, end.crc, end.in, end.out, end.members);
+    if (this.#withOutput) this.#ring.write(Op.Output, from, to);
   }
 
   nextArea(area?: number): number {
-    if (area !== undefined && !this.#isShared) return area;
+    // Where nobody else looks at it, the same one is in this core's cache.
+    if (area !== undefined && !this.#withOutput) return area;
     if (area !== undefined) this.#ring.write(Op.Left, area);
-    this.#isShared = false;
     return this.#ring.waitFor(() => this.#memory.areas.take(this.#readers));
   }
 

@@ -1,4 +1,3 @@
-import { crc32, crc32Combine } from './inflate/crc32';
 import type { LayerMemory } from './memory';
 import { createHash, type Hash } from 'node:crypto';
 
@@ -10,16 +9,6 @@ export interface Cut {
   readonly shared: boolean;
 }
 
-/** The end of a gzip member (RFC 1952 §2.3.1). */
-export interface MemberEnd {
-  /** CRC-32 of what it unpacks to, as its trailer has it. */
-  readonly crc: number;
-  /** Bytes of the blob and of the tar up to here, and members before this one. */
-  readonly in: number;
-  readonly out: number;
-  readonly members: number;
-}
-
 /** Which digests are wanted. */
 export interface DigestOptions {
   /** SHA-256 of the whole blob. */
@@ -28,8 +17,6 @@ export interface DigestOptions {
   readonly spans: boolean;
   /** SHA-256 of what it unpacks to. */
   readonly diffId: boolean;
-  /** CRC-32 of its gzip members. */
-  readonly crc: boolean;
 }
 
 export interface Digests {
@@ -39,8 +26,6 @@ export interface Digests {
   readonly spans: Uint8Array;
   /** Of the unpacked stream, `sha256:…`. */
   readonly diffId: string | undefined;
-  /** The first member that has another CRC-32 than its trailer promises. */
-  readonly badMember: MemberEnd | undefined;
 }
 
 /**
@@ -54,8 +39,6 @@ export interface Digester {
   add(chunk: Uint8Array, cuts: readonly Cut[]): void;
   /** The next unpacked bytes, which stand in the memory at `from` to `to`. */
   output(from: number, to: number): void;
-  /** A gzip member has ended, all of whose output was told. */
-  endMember(end: MemberEnd): void;
   /** Where output can go, first of all or when all of that in `area` was told. */
   nextArea(area?: number): number;
   /** The blob has ended; `cuts` became known since the last chunk. */
@@ -89,9 +72,6 @@ export class InlineDigester implements Digester {
   #size = 0;
   #cuts: Cut[] = [];
   readonly #withSpans: boolean;
-  readonly #withCrc: boolean;
-  #crc = 0;
-  #badMember: MemberEnd | undefined;
 
   /** @param release gets each chunk when it is hashed */
   constructor(
@@ -107,7 +87,6 @@ export class InlineDigester implements Digester {
     this.#blob = options.blob ? sha256() : undefined;
     this.#diff = options.diffId ? sha256() : undefined;
     this.#withSpans = options.spans;
-    this.#withCrc = options.crc;
   }
 
   allocate(length: number): Uint8Array {
@@ -129,19 +108,7 @@ export class InlineDigester implements Digester {
   }
 
   output(from: number, to: number): void {
-    const part = this.#bytes.subarray(from, to);
-    if (this.#withCrc) this.#crc = crc32(part, this.#crc);
-    this.#diff?.update(part);
-  }
-
-  /** The next `length` unpacked bytes have this CRC-32. */
-  addCrc(crc: number, length: number): void {
-    this.#crc = crc32Combine(this.#crc, crc, length);
-  }
-
-  endMember(end: MemberEnd): void {
-    if (this.#withCrc && end.crc !== this.#crc) this.#badMember ??= end;
-    this.#crc = 0;
+    this.#diff?.update(this.#bytes.subarray(from, to));
   }
 
   nextArea(area?: number): number {
@@ -157,7 +124,6 @@ export class InlineDigester implements Digester {
       digest: this.#blob ? `sha256:${this.#blob.digest('hex')}` : '',
       spans: this.#digests.slice(0, SHA256 * this.#spans),
       diffId: this.#diff && `sha256:${this.#diff.digest('hex')}`,
-      badMember: this.#badMember,
     };
   }
 

@@ -9,7 +9,7 @@ import type { Boundaries } from './types';
 /** Windows that are kept at most: 16 MiB of them. At 4 MiB spans, that is every one of a layer of 2 GiB. */
 const MAX_WINDOWS = 512;
 
-/** A gzip layer: one inflate, and all else beside it. Its CRC-32 is the digester's to check. */
+/** A gzip layer: one inflate, and all else beside it. */
 export class GzipPass implements Pass {
   readonly tar = new TarReader();
   fault: GzipFault | undefined;
@@ -21,9 +21,13 @@ export class GzipPass implements Pass {
   readonly #digester: Digester;
   readonly #boundaries = new BoundaryWriter();
   readonly #checkpoints: CheckpointKeeper;
+  readonly #isFresh: boolean;
+  #crc = 0;
   #memberSize = 0;
 
-  constructor(spanSize: number, inflater: Inflater, digester: Digester) {
+  /** @param isFresh leaves out the CRC-32, see `ScanOptions` */
+  constructor(spanSize: number, inflater: Inflater, digester: Digester, isFresh: boolean) {
+    this.#isFresh = isFresh;
     this.#inflater = inflater;
     this.#digester = digester;
     this.#checkpoints = new CheckpointKeeper(spanSize);
@@ -89,6 +93,7 @@ export class GzipPass implements Pass {
   #takeOutput(): void {
     const { from, to } = this.#inflater.takeOutput();
     if (from === to) return;
+    if (!this.#isFresh) this.#crc = this.#inflater.crc32(this.#crc, from, to);
     this.#digester.output(from, to);
     this.#memberSize += to - from;
     this.streamSize += to - from;
@@ -100,14 +105,10 @@ export class GzipPass implements Pass {
   /** RFC 1952 §2.3.1: the trailer holds the CRC and the length, modulo 2³², of what the member unpacks to. */
   #endMember(): void {
     const { engine } = this.#inflater;
-    this.#digester.endMember({
-      crc: engine.trailerCrc() >>> 0,
-      in: engine.inputTotal(),
-      out: engine.outputTotal(),
-      members: this.members,
-    });
-    if (engine.trailerSize() >>> 0 !== this.#memberSize % 2 ** 32) this.#fail(Fault.Size);
+    if (!this.#isFresh && engine.trailerCrc() >>> 0 !== this.#crc) this.#fail(Fault.Crc);
+    else if (engine.trailerSize() >>> 0 !== this.#memberSize % 2 ** 32) this.#fail(Fault.Size);
     this.members++;
+    this.#crc = 0;
     this.#memberSize = 0;
   }
 

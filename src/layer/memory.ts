@@ -30,11 +30,6 @@ export class Slots {
     return undefined;
   }
 
-  /** How many slots are free. */
-  get free(): number {
-    return this.table.held.reduce((free, held) => (held === 0 ? free + 1 : free), 0);
-  }
-
   /** One of its holders gives the slot back that begins at byte `at`. */
   give(at: number): void {
     const { first, stride, held } = this.table;

@@ -161,6 +161,11 @@ export class Inflater {
     return length;
   }
 
+  /** CRC-32 of `memory` from `from` to `to`, going on from `crc`. */
+  crc32(crc: number, from: number, to: number): number {
+    return this.engine.crc32(crc, from, to - from) >>> 0;
+  }
+
   /** The last 32 KiB of output, a copy; padded with zeros in front where there is less. */
   window(): Uint8Array {
     const end = this.engine.outputEnd();

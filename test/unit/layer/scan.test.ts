@@ -4,7 +4,7 @@ import { packScan } from '../../../src/layer/packed';
 import { GzipPass } from '../../../src/layer/gzip-pass';
 import { InlineDigester, type Cut } from '../../../src/layer/digests';
 import wasm from '../../../src/layer/inflate/inflate.wasm';
-import { crc32ByEngine, crc32Combine } from '../../../src/layer/inflate/crc32';
+import { crc32ByEngine } from '../../../src/layer/inflate/crc32';
 import { Inflater } from '../../../src/layer/inflate/inflater';
 import { scanLayer } from '../../../src/layer/scan';
 import { spanDigests } from '../../../src/layer/spans';
@@ -218,11 +218,8 @@ describe('a scan', () => {
     const blocks = 65_700;
     const perChunk = 3;
     const inflater = new Inflater();
-    const digester = new InlineDigester(inflater.shared, {
-      ...{ blob: false, spans: false },
-      ...{ diffId: false, crc: true },
-    });
-    const pass = new GzipPass(2 ** 32, inflater, digester);
+    const digester = new InlineDigester(inflater.shared, { blob: false, spans: false, diffId: false });
+    const pass = new GzipPass(2 ** 32, inflater, digester, false);
     // The first block makes the tar end at once.
     pass.write(Buffer.from('1f8b08000000000000ff' + '000004fffb', 'hex'));
     pass.write(END);
@@ -241,7 +238,6 @@ describe('a scan', () => {
     pass.write(trailer);
     pass.end();
     assert.equal(pass.fault, undefined);
-    assert.equal(digester.finish([]).badMember, undefined);
     assert.equal(pass.streamSize, out);
     const boundaries = pass.boundaries();
     const last = boundaries.length - 1;
@@ -279,28 +275,14 @@ describe('the CRC of the engine', () => {
   it('is that of Node', () => {
     const random = new Random(1);
     const data = random.bytes(1_000_000);
-    for (let i = 0; i < 200; i++) {
+    // From 14 400 bytes on it is taken in another way, that has room for 16 KiB at a time.
+    const lengths = [10, 4800, 14_399, 14_400, 14_415, 16_384 + 9600, 2 * 16_384 + 4800, 400_000] as const;
+    for (let i = 0; i < 400; i++) {
       const from = random.int(0, 100);
-      const part = data.subarray(from, from + random.pick([10, 4800, 400_000]) + random.int(0, 9));
+      const part = data.subarray(from, from + random.pick(lengths) + random.int(0, 40));
       const before = random.int(0, 2 ** 32 - 1);
-      assert.equal(crc32ByEngine(part, before), crc32(part, before));
+      assert.equal(crc32ByEngine(part, before), crc32(part, before), `${part.length} bytes`);
     }
-  });
-});
-
-describe('the CRC of two parts', () => {
-  it('comes from that of each', () => {
-    const random = new Random(2);
-    for (let i = 0; i < 200; i++) {
-      const data = random.bytes(random.pick([0, 1, 10, 5000, 70_000]));
-      const at = random.int(0, data.length);
-      const [first, second] = [data.subarray(0, at), data.subarray(at)];
-      assert.equal(crc32Combine(crc32(first), crc32(second), second.length), crc32(data));
-    }
-    // 8 GiB of zeros, doubled from 64 KiB; the figure is that of Python’s zlib, which read them all.
-    let [crc, length] = [crc32(new Uint8Array(1 << 16)), 1 << 16];
-    for (; length < 2 ** 33; length *= 2) crc = crc32Combine(crc, crc, length);
-    assert.equal(crc, 1104745215);
   });
 });
 

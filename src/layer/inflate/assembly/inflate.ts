@@ -845,6 +845,73 @@ function extra(bits: u64, entry: u32): u32 {
 
 // ------------------------------------------------------------------------------- RFC 1952 §8: CRC-32
 
+// The data is a polynomial whose coefficients are bits, and its CRC the remainder modulo the one of §8. With y = x¹²⁸ that one divides
+//
+//   y³⁰⁰ + y¹⁵⁵ + y¹¹⁷ + y⁸⁹ + 1
+//
+// so 16 bytes may be taken out where they stand and added (xor) 145, 183, 211 and 300 times 16 bytes further on, without changing
+// the remainder. Done from the front on, that leaves the last 300 times 16 bytes, for which there are tables. It needs no
+// multiplication, and so is three times as fast here as tables for all (Russell, Chorba, arXiv:2412.16398; the polynomial was searched
+// among those of five terms, for the lowest degree).
+
+/** Bytes that are taken out at once. */
+const LANE: usize = 16;
+const FOLDED: usize = 300 * LANE;
+/** Shorter data is not worth it. */
+const FOLD_MIN: usize = 3 * FOLDED;
+/** What each 16 bytes have become when it was their turn: those before which the next ones need, and room for more. */
+const FOLDS: usize = memory.data(300 * 16 + (16 << 10), 16);
+const FOLDS_END: usize = FOLDS + FOLDED + (16 << 10);
+
+/** The 16 bytes at `from`, with what was taken out before and added here. `at` is where they are to stand. */
+function folded(from: usize, at: usize): v128 {
+  const near = v128.xor(v128.load(at - 145 * LANE), v128.load(at - 183 * LANE));
+  const far = v128.xor(v128.load(at - 211 * LANE), v128.load(at - 300 * LANE));
+  return v128.xor(v128.load(from), v128.xor(near, far));
+}
+
+/** The last ones become the first, so that more can follow. */
+function foldsAgain(at: usize): usize {
+  memory.copy(FOLDS, at - FOLDED, FOLDED);
+  return FOLDS + FOLDED;
+}
+
+/**
+ * Reduces `count` times 16 bytes at `from`, more than 300 times, to 300 times, and tells where these are. Their CRC, begun with a state
+ * of 0, is that of all, begun with `state`.
+ */
+function fold(state: u32, from: usize, count: u32): usize {
+  memory.fill(FOLDS, 0, FOLDED);
+  let at = FOLDS + FOLDED;
+  v128.store(at, v128.xor(v128.load(from), i32x4(state, 0, 0, 0)));
+  at += LANE;
+  from += LANE;
+  for (let left: u32 = count - 301; left > 0;) {
+    const step = min(left, <u32>((FOLDS_END - at) / LANE));
+    left -= step;
+    const end = at + step * LANE;
+    for (; at + 4 * LANE <= end; at += 4 * LANE, from += 4 * LANE) {
+      v128.store(at, folded(from, at));
+      v128.store(at, folded(from + LANE, at + LANE), LANE);
+      v128.store(at, folded(from + 2 * LANE, at + 2 * LANE), 2 * LANE);
+      v128.store(at, folded(from + 3 * LANE, at + 3 * LANE), 3 * LANE);
+    }
+    for (; at < end; at += LANE, from += LANE) v128.store(at, folded(from, at));
+    if (at == FOLDS_END) at = foldsAgain(at);
+  }
+  // The last ones take what those before them left; they stay, so none of them adds to another.
+  if (at + FOLDED > FOLDS_END) at = foldsAgain(at);
+  for (let i: u32 = 0; i < 300; i++, from += LANE) {
+    const to = at + i * LANE;
+    let sum = v128.xor(v128.load(from), v128.load(to - 300 * LANE));
+    if (i < 145) sum = v128.xor(sum, v128.load(to - 145 * LANE));
+    if (i < 183) sum = v128.xor(sum, v128.load(to - 183 * LANE));
+    if (i < 211) sum = v128.xor(sum, v128.load(to - 211 * LANE));
+    v128.store(to, sum);
+  }
+  return at;
+}
+
 /** Eight tables of 256: `CRC[k][b]` is the CRC of byte `b` followed by `k` zero bytes. */
 const CRC: usize = memory.data(4 * 256 * 8, 16);
 let crcReady: bool = false;
@@ -862,13 +929,20 @@ function crcTables(): void {
   crcReady = true;
 }
 
-/**
- * The CRC of `length` bytes at `from`, going on from `crc`. Node's own is several times faster; the host uses this one
- * for the output only in versions that do not have it.
- */
+/** The CRC of `length` bytes at `from`, going on from `crc`. */
 export function crc32(crc: u32, from: usize, length: usize): u32 {
   if (!crcReady) crcTables();
-  crc = ~crc;
+  let state = ~crc;
+  if (length >= FOLD_MIN) {
+    const count = length / LANE;
+    state = crcByTables(0, fold(state, from, <u32>count), FOLDED);
+    from += count * LANE;
+    length -= count * LANE;
+  }
+  return ~crcByTables(state, from, length);
+}
+
+function crcByTables(crc: u32, from: usize, length: usize): u32 {
   const end = from + length;
   for (; from + 8 <= end; from += 8) {
     const low = crc ^ load<u32>(from);
@@ -884,5 +958,5 @@ export function crc32(crc: u32, from: usize, length: usize): u32 {
       load<u32>(CRC + 4 * (high >> 24));
   }
   for (; from < end; from++) crc = (crc >> 8) ^ load<u32>(CRC + 4 * ((crc ^ load<u8>(from)) & 255));
-  return ~crc;
+  return crc;
 }
