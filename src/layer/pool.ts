@@ -256,7 +256,7 @@ class Pool implements ScanPool {
     const digesting = busy.reduce((sum, thread) => sum + thread.digestThreads, 0);
     const layers = 1 + busy.length + this.#waiting.size;
     if (digesting > 0) return layers + digesting + 1 <= cores ? 1 : 0;
-    return layers + 2 <= cores ? 2 : 1;
+    return layers + 1 <= cores ? 2 : 1;
   }
 }
 
