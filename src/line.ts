@@ -9,14 +9,8 @@ export {
   type Destination,
   type Reference,
 } from './image/reference';
-export {
-  connectEngine,
-  buildImage,
-  imageChanges,
-  inspectEngineImage,
-  listImages,
-  type Engine,
-} from './image/engine';
+export { connectEngine, imageChanges, inspectEngineImage, listImages, type Engine } from './image/engine';
+export { buildImage } from './image/build';
 export { keepCached } from './image/cached-layout';
 export { exportImage } from './image/export';
 export { openImage } from './image/open';

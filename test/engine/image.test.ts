@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
+import { buildImage } from '../../src/image/build';
 import {
-  buildImage,
   connectEngine,
   type Engine,
   imageHistory,

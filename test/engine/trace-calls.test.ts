@@ -6,7 +6,7 @@ import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { buildImage } from '../../src/image/engine';
+import { buildImage } from '../../src/image/build';
 import { testEngine } from '../support/engine';
 import { temporaryFolder } from '../support/folders';
 import { fixture, repoRoot } from '../support/paths';

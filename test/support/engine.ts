@@ -5,7 +5,8 @@ import path from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { isLens } from './errors';
-import { buildImage, connectEngine, type Engine, inspectEngineImage } from '../../src/image/engine';
+import { buildImage } from '../../src/image/build';
+import { connectEngine, type Engine, inspectEngineImage } from '../../src/image/engine';
 import { fixture } from './paths';
 
 const run = promisify(execFile);

@@ -7,7 +7,7 @@ import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
-import { buildImage } from '../../src/image/engine';
+import { buildImage } from '../../src/image/build';
 import type { ImageConfig } from '../../src/oci/types';
 import { parseReadyRule } from '../../src/trace/ready';
 import { recordStart, type RecordOptions } from '../../src/trace/record';
