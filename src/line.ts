@@ -22,7 +22,7 @@ export { openLayout, type OciLayout } from './image/layout';
 export { createLayout, type LayoutWriter } from './image/layout-writer';
 export { openScanCache } from './layer/cache';
 export { createScanPool, type ScanPool } from './layer/pool';
-export { readTar } from './layer/spans';
+export { fileContent } from './layer/file-content';
 export { formatPlatform, parsePlatform } from './oci/platform';
 export { readTrace, scanTrace, writeTrace } from './trace/file';
 export { mapTrace } from './trace/map';

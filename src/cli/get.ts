@@ -2,8 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { LensError, messageOf } from '../errors';
 import type { LayerResult } from '../image/scan';
-import { readTar } from '../layer/spans';
-import { latin1, sparseForm } from '../layer/tar-fields';
+import { fileContent } from '../layer/file-content';
 import type { LayerScan } from '../layer/types';
 import { ImageTree } from '../trace/tree';
 import { defineCommand, EXIT, PLATFORM_FLAG, UsageError } from './command';
@@ -41,10 +40,9 @@ export const getCommand = defineCommand({
     const scan = scans[place.layer];
     const blob = image.layers[place.layer]?.blob;
     if (!scan || !blob) throw new Error('A file was found in a layer that was not scanned.');
-    refuseHoles(scan, place);
     const offset = scan.entries.offset(place.entry);
     const size = scan.entries.size(place.entry);
-    const content = readTar(scan, blob, { start: offset, end: offset + size }, session.signal);
+    const content = fileContent(scan, blob, place.entry, session.signal);
 
     if (output !== undefined) await writeFile(output, content);
     else if (!flags.json) for await (const chunk of content) await session.terminal.write(chunk);
@@ -61,17 +59,6 @@ export const getCommand = defineCommand({
     return EXIT.done;
   },
 });
-
-/** Of a sparse file the tar holds the pieces without what lies between them: they are not its content (soci-format §1.4). */
-function refuseHoles({ entries }: LayerScan, { layer, entry }: Place): void {
-  const { pax } = entries.get(entry);
-  if (sparseForm(new Map(pax.map(([key, value]) => [latin1(key), value]))) === 'none') return;
-  throw new LensError(
-    'cli/sparse-file',
-    `Layer ${layer} holds ${entries.name(entry)} as a sparse file, without its holes: its spans alone do not give its content.`,
-    'Read it in a container of the image, or build the layer without sparse files.',
-  );
-}
 
 function findInImage(
   scans: readonly (LayerScan | undefined)[],

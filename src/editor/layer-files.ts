@@ -28,10 +28,10 @@ interface Place {
 }
 
 /**
- * Looks at the first byte of a file of a layer: of a layer that has vanished, VS Code itself would say no more than that the
+ * Looks at the first bytes of a file of a layer: of a layer that has vanished, VS Code itself would say no more than that the
  * file cannot be opened.
  *
- * @throws LensError `layer/gone`
+ * @throws LensError `layer/gone`, `layer/sparse-file`
  */
 export async function checkLayerFile(
   services: Services,
@@ -40,10 +40,9 @@ export async function checkLayerFile(
 ): Promise<void> {
   const { image, scan, layer, entry } = await find(services, open, uri);
   const blob = image.layers[layer]?.blob;
-  const start = scan.entries.offset(entry);
   const line = await services.line();
-  if (blob === undefined || scan.entries.size(entry) === 0) return;
-  for await (const chunk of line.readTar(scan, blob, { start, end: start + 1 })) if (chunk.length > 0) return;
+  if (blob === undefined) return;
+  for await (const chunk of line.fileContent(scan, blob, entry)) if (chunk.length > 0) return;
 }
 
 /** Writes a file of a layer to the disk as it comes: it may be larger than what can be opened. */
@@ -156,9 +155,8 @@ async function* contentOf(
 ): AsyncGenerator<Uint8Array> {
   const blob = image.layers[layer]?.blob;
   if (!blob) throw vscode.FileSystemError.FileNotFound(uri);
-  const start = scan.entries.offset(entry);
-  const { readTar } = await services.line();
-  yield* readTar(scan, blob, { start, end: start + scan.entries.size(entry) }, signal);
+  const { fileContent } = await services.line();
+  yield* fileContent(scan, blob, entry, signal);
 }
 
 async function find(

@@ -87,7 +87,7 @@ suite('a file of a layer in a registry', () => {
     const open = () => Promise.resolve({ ...opened, layers });
     const line = await services.line();
     const reading: (() => void)[] = [];
-    async function* readTar(_scan: unknown, _blob: unknown, _range: unknown, signal?: AbortSignal) {
+    async function* fileContent(_scan: unknown, _blob: unknown, _entry: unknown, signal?: AbortSignal) {
       yield new Uint8Array(1000);
       await new Promise<void>((resolve, reject) => {
         reading.push(resolve);
@@ -97,7 +97,7 @@ suite('a file of a layer in a registry', () => {
       });
       yield new Uint8Array(500);
     }
-    const faked = { ...services, line: () => Promise.resolve({ ...line, readTar }) };
+    const faked = { ...services, line: () => Promise.resolve({ ...line, fileContent }) };
     await assert.rejects(new LayerFiles(faked, open).readFile(uri), /too large/);
 
     const folder = await mkdtemp(path.join(scratch, 'saved-'));
