@@ -22,20 +22,21 @@ export function chunked(random: Random, data: Uint8Array): Bytes {
   return {
     size: data.length,
     ranged: false,
+    // eslint-disable-next-line @typescript-eslint/require-await -- the interface is asynchronous, this source is not
     async *read(range = { start: 0, end: data.length }, _signal, allocate) {
       let at = range.start;
-      const cut = async (): Promise<Uint8Array | undefined> => {
+      const cut = (): Uint8Array | undefined => {
         const part = data.slice(at, Math.min(range.end, at + random.int(1, longest)));
         at += part.length;
         if (part.length === 0) return undefined;
         if (!allocate || random.next() < 0.5) return part;
-        const chunk = await allocate(part.length);
+        const chunk = allocate(part.length);
         chunk.set(part);
         return chunk;
       };
-      for (let next = await cut(); next;) {
+      for (let next = cut(); next;) {
         const chunk = next;
-        next = await cut();
+        next = cut();
         yield chunk;
       }
     },
