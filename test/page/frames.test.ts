@@ -80,10 +80,15 @@ test('every answer of the host costs less than sorting 500 000 numbers twice, an
   }
   // An order of all rows is made at the first question for it.
   const sorts = ['path', 'size', 'touched', 'at'] as const;
-  const asked = worked();
-  for (const sort of sorts) await handlers.entries({ ...ALL_FILES, sort, offset: 400_000, limit: 200 });
-  const time = (worked() - asked) / sorts.length;
-  context.diagnostic(`all files in a new order: ${time.toFixed(1)} ms`);
+  const times: number[] = [];
+  for (const sort of sorts) {
+    const asked = worked();
+    await handlers.entries({ ...ALL_FILES, sort, offset: 400_000, limit: 200 });
+    times.push(worked() - asked);
+  }
+  // The median: in one of them the garbage of all that came before is collected.
+  const time = median(times);
+  context.diagnostic(`all files in a new order: ${times.map((one) => one.toFixed(1)).join(', ')} ms`);
   if (time > reference * 2) slow.push(`all files in a new order ${time.toFixed(1)} ms`);
   // With other settings the costs of each file are added up anew: in slices, so that other answers go on meanwhile.
   let [longest, last, isDone] = [0, worked(), false];
