@@ -19,5 +19,5 @@ export const crc32ByEngine: Crc32 = (data, crc) => {
   return crc;
 };
 
-/** Node's own is faster; the oldest editor that we support has none (Node has it from 20.15 and 22.2 on). */
+/** Node's own takes data where it stands, without a copy; the oldest editor that we support has none (Node has it from 20.15 and 22.2 on). */
 export const crc32: Crc32 = 'crc32' in zlib ? zlib.crc32 : crc32ByEngine;
